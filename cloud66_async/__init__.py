@@ -1,0 +1,1 @@
+"""The async Python SDK for the Cloud 66 API."""

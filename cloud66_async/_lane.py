@@ -1,0 +1,74 @@
+"""A way to the wire: plain values in, plain values out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple, Protocol
+
+from .model import MASK, Hidden
+
+__all__ = ["Answer", "Head", "Lane", "Request", "Timeouts"]
+
+
+class Timeouts(NamedTuple):
+    """Seconds for each phase of a request; None waits for ever.
+
+    `connect` opens a connection (look-up, TCP and TLS together), `read` is the longest silence while
+    an answer is awaited, `write` the longest time in which the server takes nothing, `pool` the wait
+    for a free connection, `whole` the request from end to end.
+    """
+
+    connect: float | None = 5.0
+    read: float | None = 30.0
+    write: float | None = 30.0
+    pool: float | None = None
+    whole: float | None = None
+
+
+class Head:
+    """Header lines that many requests share, the token among them: written out once, never shown."""
+
+    __slots__ = ("pairs", "wire")
+
+    def __init__(self, pairs: Sequence[tuple[str, str]]) -> None:
+        self.pairs = tuple(pairs)
+        self.wire = Hidden("".join(f"{name}: {value}\r\n" for name, value in pairs).encode("ascii"))
+
+    def __repr__(self) -> str:
+        return f"Head({MASK})"
+
+
+class Request(NamedTuple):
+    """One request, as far as it differs from its neighbours: the head is shared."""
+
+    method: str
+    target: str
+    head: Head
+    request_id: str
+    body: bytes | None
+    repeatable: bool
+    timeouts: Timeouts
+
+
+class Answer(Protocol):
+    """Status, headers and the whole body, unpacked."""
+
+    @property
+    def status(self) -> int: ...
+    @property
+    def body(self) -> bytes: ...
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """All headers by lower-case name; repeated ones joined by a comma and a blank."""
+        ...
+
+    def header(self, name: bytes) -> bytes | None:
+        """The first header of this lower-case name, or None."""
+        ...
+
+
+class Lane(Protocol):
+    """What the sender needs of a transport. Raises TransportError where no answer comes."""
+
+    async def exchange(self, request: Request) -> Answer: ...
+    async def aclose(self) -> None: ...

@@ -1,0 +1,164 @@
+"""Plain data: what a model is, and the few kinds of field that JSON does not have."""
+
+from __future__ import annotations
+
+import enum
+import hmac
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Self
+
+import attrs
+
+__all__ = ["Hidden", "Model", "Moment", "OpenInt", "OpenText", "Secret", "moment"]
+
+MASK = "********"
+_NEVER = "0001-01-01"
+
+
+@attrs.frozen(kw_only=True)
+class Model:
+    """Frozen, comparable, picklable data; no input or output behind its attributes."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """The fields as JSON-ready values: moments as ISO 8601 text, secrets masked."""
+        return {name: _plain(getattr(self, name)) for name in attrs.fields_dict(type(self))}
+
+
+def _plain(value: object) -> Any:
+    if isinstance(value, Model):
+        return value.to_dict()
+    if isinstance(value, enum.Enum):
+        return value.value
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, Secret):
+        return MASK
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value
+
+
+class OpenInt(enum.IntEnum):
+    """A numbered state. A number that this release does not know is a member too; `known` tells."""
+
+    @classmethod
+    def _missing_(cls, value: object) -> Self | None:
+        # Not kept: a server that invents numbers must not grow this process.
+        if not isinstance(value, int):
+            return None
+        member = int.__new__(cls, value)
+        member._name_ = f"UNKNOWN_{value}" if value >= 0 else f"UNKNOWN_MINUS_{-value}"
+        member._value_ = value
+        return member
+
+    @property
+    def known(self) -> bool:
+        """Whether this release knows what the number means."""
+        return self._name_ in type(self).__members__
+
+    def __str__(self) -> str:
+        return self._name_.lower().replace("_", " ")
+
+    def __format__(self, spec: str) -> str:
+        return format(str(self), spec)
+
+    def __reduce_ex__(self, protocol: object) -> tuple[Any, ...]:
+        return type(self), (self._value_,)  # by name, as the base does, an unknown member cannot be found
+
+
+class OpenText(enum.StrEnum):
+    """A named state. A name that this release does not know is a member too; `known` tells."""
+
+    @classmethod
+    def _missing_(cls, value: object) -> Self | None:
+        if not isinstance(value, str):
+            return None
+        member = str.__new__(cls, value)
+        member._name_ = "UNKNOWN"
+        member._value_ = value
+        return member
+
+    @property
+    def known(self) -> bool:
+        """Whether this release knows the name."""
+        return self._value_ in type(self)._value2member_map_
+
+    def __reduce_ex__(self, protocol: object) -> tuple[Any, ...]:
+        return type(self), (self._value_,)
+
+
+class Secret:
+    """Text that never shows itself, nor its length; `reveal()` is the one way out."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def reveal(self) -> str:
+        """The text itself."""
+        return self._text
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}('{MASK}')"
+
+    def __str__(self) -> str:
+        return MASK
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Secret):
+            return NotImplemented
+        return hmac.compare_digest(self._text.encode(), other._text.encode())
+
+    def __hash__(self) -> int:
+        return hash((Secret, self._text))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self._text,)
+
+
+class Hidden(bytes):
+    """Bytes on their way to the wire, with a token inside: a traceback that shows locals shows a mask."""
+
+    def __repr__(self) -> str:
+        return f"Hidden({MASK})"
+
+    __str__ = __repr__
+
+
+if TYPE_CHECKING:
+    Moment = datetime
+else:
+
+    class _LooksLikeDatetime(type):
+        def __instancecheck__(cls, value: object) -> bool:
+            return isinstance(value, datetime)
+
+    class Moment(metaclass=_LooksLikeDatetime):
+        """A `datetime` in any of the API's spellings (see `moment`).
+
+        To type checkers it *is* `datetime`; at run time it is a class of its own, because msgspec asks
+        a hook only about classes that it does not know, and refuses `2014-08-14 00:38:14 UTC`.
+        """
+
+
+def moment(value: object) -> datetime | None:
+    """The point in time that `value` spells; None for an empty text and for the zero date.
+
+    Reads ISO 8601 with and without zone, `2014-08-14 00:38:14 UTC`, nanoseconds and epoch seconds.
+    Where no zone is given it is UTC, as everywhere in the API. Raises ValueError.
+    """
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return datetime.fromtimestamp(value, UTC)
+    if not isinstance(value, str):
+        raise ValueError(f"no point in time: {type(value).__name__}")
+    text = value.strip()
+    if not text or text.startswith(_NEVER):
+        return None  # Go's zero time, in container data, means "never"
+    if text.endswith(" UTC"):
+        text = text[:-4] + "+00:00"
+    found = datetime.fromisoformat(text)
+    return found if found.tzinfo is not None else found.replace(tzinfo=UTC)
