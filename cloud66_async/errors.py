@@ -23,6 +23,7 @@
     │   ├── Throttled              429, or 503 with that code (.retry_at)
     │   ├── Unsupported            503 "not implemented"
     │   └── ServerError            any other 5xx
+    ├── AmbiguousName              several things have this name (.matches)
     ├── ActionError                a background action (.action)
     │   ├── ActionFailed           it ended without success
     │   └── ActionUnfinished       it may still be running
@@ -50,6 +51,7 @@ __all__ = [
     "ActionError",
     "ActionFailed",
     "ActionUnfinished",
+    "AmbiguousName",
     "AnswerError",
     "BadRequest",
     "BulkError",
@@ -172,8 +174,11 @@ class APIError(Cloud66Error):
 
     `status` is the HTTP status, `code`, `message` and `details` are the body's `error`,
     `error_description` and `details` (None where absent), `operation` the verb and path template,
-    `request_id` the id that was sent along, `response` the answer with its raw body.
+    `request_id` the id that was sent along, `response` the answer with its raw body. `retry_at` is when
+    the server asked to be left alone until, None where it did not.
     """
+
+    retry_at: datetime | None = None
 
     def __init__(
         self,
@@ -234,8 +239,6 @@ class Throttled(APIError):
     which is an assumption (the documentation says "the next hourly interval").
     """
 
-    retry_at: datetime | None = None
-
 
 class Unsupported(APIError):
     """Not part of this version of the API (503 `not_implemented`); asking again does not help."""
@@ -243,6 +246,14 @@ class Unsupported(APIError):
 
 class ServerError(APIError):
     """Any other failure of the server (5xx)."""
+
+
+class AmbiguousName(Cloud66Error):
+    """Several things have the name that was looked for. `matches` holds them."""
+
+    def __init__(self, text: str, *, matches: tuple[Any, ...]) -> None:
+        super().__init__(text)
+        self.matches = matches
 
 
 class ActionError(Cloud66Error):

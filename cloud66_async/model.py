@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import attrs
 
-__all__ = ["Hidden", "Model", "Moment", "OpenInt", "OpenText", "Secret", "moment"]
+__all__ = ["Hidden", "Model", "Moment", "OpenInt", "OpenText", "Secret", "fill", "free_form", "moment"]
 
 MASK = "********"
 _NEVER = "0001-01-01"
@@ -23,6 +23,18 @@ class Model:
     def to_dict(self) -> dict[str, Any]:
         """The fields as JSON-ready values: moments as ISO 8601 text, secrets masked."""
         return {name: _plain(getattr(self, name)) for name in attrs.fields_dict(type(self))}
+
+
+def free_form() -> Any:
+    """A field for JSON whose keys the API leaves open: kept as it is, and out of the hash."""
+    return attrs.field(default=None, hash=False)
+
+
+def fill(model: Model, *names: str) -> None:
+    """Give each moment that is missing the value of its `_iso` twin: the API has one, the other, or both."""
+    for name in names:
+        if getattr(model, name) is None:
+            object.__setattr__(model, name, getattr(model, f"{name}_iso"))
 
 
 def _plain(value: object) -> Any:
@@ -135,7 +147,7 @@ else:
 
     class _LooksLikeDatetime(type):
         def __instancecheck__(cls, value: object) -> bool:
-            return isinstance(value, datetime)
+            return value is None or isinstance(value, datetime)  # None: a zero date
 
     class Moment(metaclass=_LooksLikeDatetime):
         """A `datetime` in any of the API's spellings (see `moment`).

@@ -1,0 +1,266 @@
+"""Bytes to models: the fast decoder, and the tolerant reader for what does not fit.
+
+The fast decoder takes a whole answer at once, straight into the frozen classes. One odd value and it
+gives up; then the tolerant reader goes item by item and field by field, also inside nested models and
+lists. A field that cannot be read is left at its default and reported once; only an identifier that
+is missing makes an error, and that error holds the rest.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+import types
+import typing
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import attrs
+import msgspec
+
+from .errors import AnswerError
+from .model import Moment, Secret, moment
+from .operation import Many, Page
+
+__all__ = ["read"]
+
+logger = logging.getLogger("cloud66_async")
+
+_reported: set[tuple[str, str]] = set()
+
+
+class _Pagination(msgspec.Struct):
+    next: int | None = None
+    current: int | None = None
+    pages: int | None = None
+    count: int | None = None
+
+
+class _Envelope(msgspec.Struct):
+    """Any answer, with the part that matters unread."""
+
+    response: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    pagination: msgspec.Raw | None = None
+
+
+class _Misfit(Exception):  # noqa: N818  never leaves this module
+    """A value that cannot be read as what it should be."""
+
+    def __init__(self, path: str, wanted: str) -> None:
+        super().__init__(path, wanted)
+        self.path = path
+        self.wanted = wanted
+
+
+def read(body: bytes, shape: Any) -> Any:
+    """The models in `body`, whether in the usual envelope or bare; None where no `shape` is expected.
+
+    Raises AnswerError for what is no JSON and for what has no identifier.
+    """
+    if shape is None:
+        return None
+    decoders = _decoders(shape)
+    try:
+        answer = decoders.whole(body)
+        if answer.response is not msgspec.UNSET:
+            return _page(answer.response, answer.pagination) if decoders.many else answer.response
+    except msgspec.ValidationError:
+        pass
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise _no_json(body, error) from None
+    return _read_slowly(body, shape, decoders)
+
+
+class _Decoders(NamedTuple):
+    whole: Callable[[bytes], Any]
+    one: Callable[[bytes], Any]
+    many: bool
+
+
+@functools.cache
+def _decoders(shape: Any) -> _Decoders:
+    many = isinstance(shape, Many)
+    item: Any = shape.item if many else shape
+    inner: Any = list[item] if many else item
+    envelope = msgspec.defstruct(
+        "Envelope",
+        [("response", inner | msgspec.UnsetType, msgspec.UNSET), ("pagination", _Pagination | None, None)],
+    )
+    whole = msgspec.json.Decoder(envelope, strict=False, dec_hook=_hook)
+    one = msgspec.json.Decoder(item, strict=False, dec_hook=_hook)
+    return _Decoders(whole.decode, one.decode, many)
+
+
+def _hook(kind: Any, value: Any) -> object:
+    if kind is Moment:
+        return moment(value)
+    if kind is Secret:
+        return Secret(value if isinstance(value, str) else msgspec.json.encode(value).decode())
+    raise TypeError(f"no way to read {kind}")
+
+
+def _page(items: list[Any], pagination: _Pagination | None) -> Page[Any]:
+    if pagination is None:
+        return Page(tuple(items))
+    return Page(tuple(items), pagination.current or 1, pagination.next, pagination.pages, pagination.count)
+
+
+def _no_json(body: bytes, error: Exception) -> AnswerError:
+    if not body.strip():
+        return AnswerError("the answer is empty where JSON was expected")
+    if body.lstrip()[:1] == b"<":
+        return AnswerError("the answer is a web page where JSON was expected")
+    return AnswerError(f"the answer is no JSON: {_reason(error)}")
+
+
+def _reason(error: Exception) -> str:
+    # msgspec's texts name positions and kinds, never values.
+    return "nested too deeply" if isinstance(error, RecursionError) else str(error)
+
+
+# --- the tolerant reader -------------------------------------------------------------------------
+
+
+def _read_slowly(body: bytes, shape: Any, decoders: _Decoders) -> Any:
+    raw, pagination, path = _unwrap(body)
+    try:
+        if not decoders.many:
+            return _item(raw, shape, path, decoders.one)
+        return _page(_items(raw, shape.item, path, decoders.one), pagination)
+    except _Misfit as misfit:
+        raise AnswerError(f"expected {misfit.wanted} at {misfit.path}", path=misfit.path) from None
+
+
+def _unwrap(body: bytes) -> tuple[bytes, _Pagination | None, str]:
+    """The part with the data, the paging, and where in the answer that part is."""
+    try:
+        envelope = msgspec.json.decode(body, type=_Envelope)
+    except msgspec.ValidationError:
+        return body, None, "$"  # no object: a bare list or value
+    if isinstance(envelope.response, msgspec.UnsetType):
+        return body, None, "$"
+    pagination = None
+    if envelope.pagination is not None:
+        fields: Any = msgspec.json.decode(envelope.pagination)
+        if isinstance(fields, dict):
+            whole = {name: _number(value) for name, value in typing.cast("dict[str, Any]", fields).items()}
+            pagination = msgspec.convert(whole, _Pagination)
+    return bytes(envelope.response), pagination, "$.response"
+
+
+def _number(value: Any) -> int | None:
+    try:
+        return msgspec.convert(value, int | None, strict=False)
+    except msgspec.ValidationError:
+        return None
+
+
+def _items(raw: bytes, kind: Any, path: str, one: Callable[[bytes], Any]) -> list[Any]:
+    if raw.strip() == b"null":
+        return []  # Go's empty list
+    try:
+        parts = msgspec.json.decode(raw, type=list[msgspec.Raw])
+    except msgspec.ValidationError:
+        raise _Misfit(path, "a list") from None
+    found: list[Any] = []
+    first: _Misfit | None = None
+    for number, part in enumerate(parts):
+        try:
+            found.append(_item(part, kind, f"{path}[{number}]", one))
+        except _Misfit as misfit:
+            first = first or misfit
+    if first is not None:
+        raise AnswerError(f"expected {first.wanted} at {first.path}", path=first.path, partial=tuple(found))
+    return found
+
+
+def _item(raw: bytes, kind: Any, path: str, one: Callable[[bytes], Any]) -> Any:
+    try:
+        return one(raw)
+    except msgspec.ValidationError:
+        return _value(msgspec.json.decode(raw), kind, path)
+
+
+def _value(value: Any, hint: Any, path: str) -> Any:
+    """`value` as `hint` says, whatever it takes; raises _Misfit."""
+    try:
+        return msgspec.convert(value, hint, strict=False, dec_hook=_hook)
+    except msgspec.ValidationError:
+        pass
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (typing.Union, types.UnionType):
+        return _either(value, arguments, path)
+    if attrs.has(hint) and isinstance(value, dict):
+        return _model(typing.cast("dict[str, Any]", value), hint, path)
+    if origin in (list, tuple) and isinstance(value, list):
+        items = _good(enumerate(typing.cast("list[Any]", value)), arguments[0], path)
+        return origin(item for _, item in items)
+    if isinstance(origin, type) and issubclass(origin, Mapping) and isinstance(value, dict):
+        return dict(_good(typing.cast("dict[str, Any]", value).items(), arguments[1], path))
+    return _scalar(value, hint, path)
+
+
+def _either(value: Any, kinds: tuple[Any, ...], path: str) -> Any:
+    misfit = _Misfit(path, "another value")
+    for kind in kinds:
+        if kind is types.NoneType:
+            continue
+        try:
+            return _value(value, kind, path)
+        except _Misfit as error:
+            misfit = error
+    raise misfit
+
+
+def _good(pairs: Any, kind: Any, path: str) -> list[tuple[Any, Any]]:
+    """The pairs whose second part can be read; the others are reported."""
+    good: list[tuple[Any, Any]] = []
+    for key, item in pairs:
+        try:
+            good.append((key, _value(item, kind, f"{path}[{key}]")))
+        except _Misfit:
+            _report(getattr(kind, "__name__", str(kind)), "an item of a list")
+    return good
+
+
+def _model(data: dict[str, Any], kind: Any, path: str) -> Any:
+    values: dict[str, Any] = {}
+    hints = _hints(kind)
+    for field in attrs.fields(kind):
+        name = field.name
+        try:
+            if name in data:
+                values[name] = _value(data[name], hints[name], f"{path}.{name}")
+            elif field.default is attrs.NOTHING:
+                raise _Misfit(f"{path}.{name}", f"{kind.__name__}.{name}")
+        except _Misfit:
+            if field.default is attrs.NOTHING:
+                raise
+            _report(kind.__name__, name)
+    return kind(**values)
+
+
+def _scalar(value: Any, hint: Any, path: str) -> Any:
+    """A number where text is expected, and a whole number that came as 3.0."""
+    wanted = getattr(hint, "__name__", str(hint))
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    elif isinstance(value, bool) or not isinstance(value, int | float):
+        raise _Misfit(path, wanted)
+    for spelling in (value, str(value)):
+        try:
+            return msgspec.convert(spelling, hint, strict=False, dec_hook=_hook)
+        except msgspec.ValidationError:
+            continue
+    raise _Misfit(path, wanted)
+
+
+def _report(model: str, field: str) -> None:
+    if (model, field) not in _reported:
+        _reported.add((model, field))
+        logger.warning("%s.%s: a value of an unexpected type was left out", model, field)
+
+
+@functools.cache
+def _hints(kind: type) -> dict[str, Any]:
+    return typing.get_type_hints(kind)

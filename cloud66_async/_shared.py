@@ -1,0 +1,117 @@
+"""What all views of one client share: the way to the wire, and the quota of each token."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import warnings
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Any
+from urllib.request import getproxies, proxy_bypass
+
+from ._sender import Line
+from .errors import ConfigError
+from .quota import Allowance
+
+if TYPE_CHECKING:
+    from ._clock import Clock
+    from ._http.library import httpx
+    from ._lane import Lane
+    from .config import Config
+    from .pool import Pool
+    from .token import Token
+
+__all__ = ["Shared"]
+
+_MOST_TOKENS = 1024
+
+
+class Shared:
+    """One connection pool, one gate, and one allowance per token: opened when first needed, closed once."""
+
+    def __init__(self, config: Config, clock: Clock) -> None:
+        self.config = config
+        self.clock = clock
+        self._pool: Pool | None = None
+        self._line: Line | None = None
+        self._transport: httpx.AsyncBaseTransport | None = None
+        self._closed = False
+        self._allowances: OrderedDict[bytes, Allowance] = OrderedDict()
+
+    def line(self) -> Line:
+        """The way to the API. Raises ConfigError once it is closed."""
+        if self._closed:
+            raise ConfigError("this client is closed")
+        if self._line is None:
+            self._line = Line(self._lane(), prefix=self.config.address.api, limit=self.config.limit)
+        return self._line
+
+    def allowance(self, token: Token) -> Allowance:
+        """The quota of this token; of the 1,024 tokens used last."""
+        key = hashlib.sha256(token.reveal().encode()).digest()
+        found = self._allowances.get(key)
+        if found is None:
+            found = Allowance(self.clock, reserve=self.config.reserve, in_flight=self.config.limit)
+            self._allowances[key] = found
+            if len(self._allowances) > _MOST_TOKENS:
+                self._allowances.popitem(last=False)
+        else:
+            self._allowances.move_to_end(key)
+        return found
+
+    def transport(self) -> httpx.AsyncBaseTransport:
+        """The pool behind the interface of the HTTP library."""
+        if self._transport is None:
+            self._transport = self._make_transport()
+        return self._transport
+
+    async def aclose(self) -> None:
+        """Close every connection; what is in flight ends with TransportError."""
+        self._closed = True
+        if self._line is not None:
+            self._line.closed = True
+            await self._line.lane.aclose()
+        if self._transport is not None:
+            await self._transport.aclose()
+        if self._pool is not None:
+            await self._pool.aclose()
+
+    def _lane(self) -> Lane:
+        config = self.config
+        if inspect.iscoroutinefunction(getattr(config.transport, "exchange", None)):
+            return config.transport  # type: ignore[no-any-return]  a lane: the sandbox in this process
+        if config.own_pool and config.transport is None and not config.options and not self._proxied():
+            from .pool import PoolLane
+
+            return PoolLane(self._own_pool(), config.address.origin)
+        from ._http.lane import HttpxLane
+
+        options: dict[str, Any] = dict(config.options)
+        if config.transport is not None:
+            options["transport"] = config.transport
+        return HttpxLane(config.address.origin, limit=config.limit, options=options)
+
+    def _make_transport(self) -> httpx.AsyncBaseTransport:
+        raise NotImplementedError
+
+    def _own_pool(self) -> Pool:
+        if self._pool is None:
+            from .pool import Pool
+
+            self._pool = Pool(self.config.limit, idle=self.config.idle)
+        return self._pool
+
+    def _proxied(self) -> bool:
+        """Whether the environment wants this address reached through a proxy, which our pool does not speak."""
+        address = self.config.address
+        proxies = getproxies()
+        return ("https" if address.tls else "http") in proxies and not proxy_bypass(address.host)
+
+    def __del__(self) -> None:
+        if not self.__dict__.get("_closed", True) and (self._line is not None or self._transport is not None):
+            warnings.warn(
+                "a Cloud66 client was not closed: use `async with`, or `await c66.aclose()`",
+                ResourceWarning,
+                stacklevel=2,
+                source=self,
+            )

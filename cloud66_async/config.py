@@ -1,0 +1,144 @@
+"""Config: how a client was set up, from arguments and the environment."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import sys
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import SplitResult, urlsplit
+
+import attrs
+
+from ._lane import Timeouts
+from ._version import VERSION
+from .errors import ConfigError
+from .model import Secret
+from .token import Token
+
+__all__ = ["URL", "USER_AGENT", "Address", "Application", "Config", "environment_token", "read_timeouts"]
+
+URL = "https://app.cloud66.com"
+_API = "/api/3"
+USER_AGENT = f"cloud66-async/{VERSION} ({sys.platform}; {os.uname().machine if hasattr(os, 'uname') else 'unknown'})"
+
+NO_TOKEN = (
+    "no token: give one as Cloud66(token=...), set CLOUD66_ACCESS_TOKEN, or log in once with `cloud66-async login`"
+)
+NO_USER = (
+    "no token: this client logs users in (client_id is given), so the environment and stored logins are not used; "
+    "give each user's own token with `using(token=...)`"
+)
+
+
+@attrs.frozen
+class Address:
+    """Where Cloud 66 is: `https://app.cloud66.com`, or another server that behaves like it."""
+
+    origin: str
+    host: str
+    port: int
+    tls: bool
+    root: str
+
+    @classmethod
+    def read(cls, url: str | None, environment: Mapping[str, str] | None = None) -> Address:
+        """From `url`, else from CLOUD66_URL, else Cloud 66's own.
+
+        The address of the site and that of the API (with `/api/3`) are both understood. Raises ConfigError
+        for anything but https (http is for loopback hosts), and for user information, a query or a fragment.
+        """
+        given = url or (os.environ if environment is None else environment).get("CLOUD66_URL") or URL
+        parts, port = _split(given)
+        host = parts.hostname or ""
+        if parts.scheme not in ("https", "http") or not host:
+            raise ConfigError(f"the address must look like {URL}")
+        if parts.scheme == "http" and not _is_loopback(host):
+            raise ConfigError(
+                f"http://{host} would send the token in the clear: use https (plain http is for loopback only)"
+            )
+        if parts.username is not None or parts.query or parts.fragment:
+            raise ConfigError("the address must not hold a user name, a query or a fragment")
+        root = parts.path.rstrip("/").removesuffix(_API)
+        tls = parts.scheme == "https"
+        netloc = f"[{host}]" if ":" in host else host
+        if port is not None:
+            netloc += f":{port}"
+        return cls(f"{parts.scheme}://{netloc}", host, port or (443 if tls else 80), tls, root)
+
+    @property
+    def site(self) -> str:
+        """The address of the site, without a slash at its end."""
+        return self.origin + self.root
+
+    @property
+    def api(self) -> str:
+        """The path of the API, `/api/3`."""
+        return self.root + _API
+
+
+def _split(url: str) -> tuple[SplitResult, int | None]:
+    if any(ord(character) <= 0x20 or ord(character) >= 0x7F for character in url):
+        raise ConfigError("the address holds a blank, a control or a non-ASCII character (write such hosts in punycode)")
+    try:
+        parts = urlsplit(url)
+        return parts, parts.port
+    except ValueError:
+        raise ConfigError(f"the address must look like {URL}") from None
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+@attrs.frozen(kw_only=True)
+class Application:
+    """The OAuth application that logs users in, as registered under Account > Apps."""
+
+    client_id: str
+    client_secret: Secret | None = None
+    redirect_url: str | None = None
+    scope_separator: str = " "
+    pkce: bool = True
+
+
+@attrs.frozen(kw_only=True)
+class Config:
+    """How a client reaches Cloud 66: everything that its views share."""
+
+    address: Address
+    application: Application | None = None
+    limit: int = attrs.field(default=32)
+    reserve: int | None = None
+    own_pool: bool = True
+    idle: float = 15.0
+    transport: Any = attrs.field(default=None, repr=False)
+    options: Mapping[str, Any] = attrs.field(factory=dict[str, Any], repr=False)
+
+    @limit.validator
+    def _at_least_one(self, _: object, limit: int) -> None:
+        if limit < 1:
+            raise ConfigError("limit must be at least 1")
+
+
+def read_timeouts(timeout: float | Timeouts | None) -> Timeouts:
+    """The timeouts that `timeout` means: a number is the longest time for a whole request, None is no limit."""
+    if isinstance(timeout, Timeouts):
+        return timeout
+    if timeout is None:
+        return Timeouts(connect=None, read=None, write=None)
+    if timeout <= 0:
+        raise ConfigError("timeout must be more than 0 seconds")
+    return Timeouts(whole=float(timeout))
+
+
+def environment_token(environment: Mapping[str, str] | None = None) -> Token | None:
+    """The token in CLOUD66_ACCESS_TOKEN, None where that is not set or empty."""
+    text = (os.environ if environment is None else environment).get("CLOUD66_ACCESS_TOKEN")
+    return Token(text) if text else None

@@ -1,0 +1,37 @@
+"""Resource: how a resource class reaches the wire."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+import attrs
+
+from .._sender import Sender
+from ..operation import Call, Page
+from ..pager import Pager
+
+__all__ = ["Resource"]
+
+T = TypeVar("T")
+
+
+class Resource:
+    """A group of operations that belong together."""
+
+    __slots__ = ("_sender",)
+
+    def __init__(self, sender: Sender) -> None:
+        self._sender = sender
+
+    async def _call(self, call: Call[T]) -> T:
+        return (await self._sender.send(call)).data
+
+    def _pages(self, call: Call[Page[T]], change: Callable[[T], T] | None = None) -> Pager[T]:
+        """The list that `call` reads, each item passed through `change`."""
+
+        async def read(number: int) -> Page[T]:
+            page = await self._call(call.page(number))
+            return page if change is None else attrs.evolve(page, items=tuple(map(change, page.items)))
+
+        return Pager(read)
