@@ -36,14 +36,17 @@ class _Pagination(msgspec.Struct):
     count: int | None = None
 
 
+_ABSENT = msgspec.Raw()
+
+
 class _Envelope(msgspec.Struct):
     """Any answer, with the part that matters unread."""
 
-    response: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
-    pagination: msgspec.Raw | None = None
+    response: msgspec.Raw = _ABSENT
+    pagination: msgspec.Raw = _ABSENT
 
 
-class _Misfit(Exception):  # noqa: N818  never leaves this module
+class _Misfit(Exception):
     """A value that cannot be read as what it should be."""
 
     def __init__(self, path: str, wanted: str) -> None:
@@ -137,15 +140,17 @@ def _unwrap(body: bytes) -> tuple[bytes, _Pagination | None, str]:
         envelope = msgspec.json.decode(body, type=_Envelope)
     except msgspec.ValidationError:
         return body, None, "$"  # no object: a bare list or value
-    if isinstance(envelope.response, msgspec.UnsetType):
+    if envelope.response is _ABSENT:
         return body, None, "$"
-    pagination = None
-    if envelope.pagination is not None:
-        fields: Any = msgspec.json.decode(envelope.pagination)
-        if isinstance(fields, dict):
-            whole = {name: _number(value) for name, value in typing.cast("dict[str, Any]", fields).items()}
-            pagination = msgspec.convert(whole, _Pagination)
-    return bytes(envelope.response), pagination, "$.response"
+    return bytes(envelope.response), _paging(envelope.pagination), "$.response"
+
+
+def _paging(raw: msgspec.Raw) -> _Pagination | None:
+    fields: Any = None if raw is _ABSENT else msgspec.json.decode(raw)
+    if not isinstance(fields, dict):
+        return None
+    numbers = {name: _number(value) for name, value in typing.cast("dict[str, Any]", fields).items()}
+    return msgspec.convert(numbers, _Pagination)
 
 
 def _number(value: Any) -> int | None:
@@ -193,8 +198,8 @@ def _value(value: Any, hint: Any, path: str) -> Any:
     if attrs.has(hint) and isinstance(value, dict):
         return _model(typing.cast("dict[str, Any]", value), hint, path)
     if origin in (list, tuple) and isinstance(value, list):
-        items = _good(enumerate(typing.cast("list[Any]", value)), arguments[0], path)
-        return origin(item for _, item in items)
+        items = [item for _, item in _good(enumerate(value), arguments[0], path)]  # pyright: ignore[reportUnknownArgumentType]
+        return items if origin is list else tuple(items)
     if isinstance(origin, type) and issubclass(origin, Mapping) and isinstance(value, dict):
         return dict(_good(typing.cast("dict[str, Any]", value).items(), arguments[1], path))
     return _scalar(value, hint, path)

@@ -9,8 +9,6 @@ from collections.abc import Awaitable, Callable
 from itertools import count
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import anyio
-
 from . import _wire
 from ._lane import Head, Lane, Request, Timeouts
 from .errors import APIError, ConfigError, TransportError
@@ -73,9 +71,7 @@ class Sender:
         attempt = 1
         while True:
             request_id = f"{_PROCESS}{next(_number):012x}"
-            request = Request(
-                operation.method, target, head, request_id, body, operation.repeatable, self.timeouts
-            )
+            request = Request(operation.method, target, head, request_id, body, operation.repeatable, self.timeouts)
             allowance.check()
             if line.closed:
                 raise ConfigError("this client is closed")
@@ -85,7 +81,7 @@ class Sender:
                 quota = allowance.learn(answer)
                 if 200 <= answer.status < 300:
                     return Response(_wire.value(call, answer), answer, request_id=request_id, quota=quota)
-                problem = _wire.error(call, answer, request_id, self.clock.now())
+                problem: APIError | TransportError = _wire.error(call, answer, request_id, self.clock.now())
             except TransportError as error:
                 problem = error
             await self._pause(call, problem, attempt)
@@ -106,5 +102,7 @@ class Sender:
 
 def _time_left() -> float:
     """Seconds until the deadline in scope; endless in a cancelled scope, where the next await ends it."""
+    import anyio  # 20 ms to import, and needed only before a pause
+
     deadline = anyio.current_effective_deadline()
     return float("inf") if deadline == float("-inf") else deadline - anyio.current_time()

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import inspect
+import os
 import warnings
 from collections import OrderedDict
-from typing import TYPE_CHECKING, Any
-from urllib.request import getproxies, proxy_bypass
+from typing import TYPE_CHECKING, Any, cast
 
 from ._sender import Line
 from .errors import ConfigError
@@ -79,7 +79,7 @@ class Shared:
     def _lane(self) -> Lane:
         config = self.config
         if inspect.iscoroutinefunction(getattr(config.transport, "exchange", None)):
-            return config.transport  # type: ignore[no-any-return]  a lane: the sandbox in this process
+            return cast("Lane", config.transport)  # the sandbox, in this process
         if config.own_pool and config.transport is None and not config.options and not self._proxied():
             from .pool import PoolLane
 
@@ -103,9 +103,14 @@ class Shared:
 
     def _proxied(self) -> bool:
         """Whether the environment wants this address reached through a proxy, which our pool does not speak."""
+        if not any(name.lower().endswith("_proxy") for name in os.environ):
+            return False
+        from urllib.request import getproxies, proxy_bypass  # 15 ms to import, and rarely needed
+
         address = self.config.address
         proxies = getproxies()
-        return ("https" if address.tls else "http") in proxies and not proxy_bypass(address.host)
+        scheme = "https" if address.tls else "http"
+        return not proxies.keys().isdisjoint((scheme, "all")) and not proxy_bypass(address.host)
 
     def __del__(self) -> None:
         if not self.__dict__.get("_closed", True) and (self._line is not None or self._transport is not None):

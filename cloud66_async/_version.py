@@ -1,3 +1,3 @@
 """The version, once: the build reads it from here."""
 
-VERSION = "0.1.0"
+__version__ = "0.1.0"

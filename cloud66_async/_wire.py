@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import re
 from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 from urllib.parse import urlencode
 
@@ -163,6 +162,8 @@ def _retry_at(answer: Answer, now: datetime) -> datetime | None:
     with contextlib.suppress(ValueError, OverflowError):
         if text.isdigit():
             return now + timedelta(seconds=int(text))
+        from email.utils import parsedate_to_datetime  # 10 ms to import, and rarely needed
+
         found = parsedate_to_datetime(text)
         return found if found.tzinfo is not None else found.replace(tzinfo=UTC)
     return None

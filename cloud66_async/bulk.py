@@ -6,9 +6,8 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Generic, TypeVar
+from typing import Generic, TypeVar, cast
 
-import anyio
 import attrs
 
 from .errors import BulkError, Cloud66Error
@@ -38,7 +37,9 @@ class Failed(Generic[K]):
 class _Run(Generic[K, V]):
     """The state that the workers and the reader of one run share."""
 
-    def __init__(self, function: Callable[[K], Awaitable[V]], items: Iterable[K] | AsyncIterable[K], limit: int) -> None:
+    def __init__(
+        self, function: Callable[[K], Awaitable[V]], items: Iterable[K] | AsyncIterable[K], limit: int
+    ) -> None:
         self._function = function
         self._items = aiter(items) if isinstance(items, AsyncIterable) else None
         self._plain = None if isinstance(items, AsyncIterable) else iter(items)
@@ -115,6 +116,8 @@ def each(
 async def _each(
     function: Callable[[K], Awaitable[V]], items: Iterable[K] | AsyncIterable[K], limit: int
 ) -> AsyncGenerator[AsyncIterator[Ok[K, V] | Failed[K]]]:
+    import anyio  # 20 ms to import, and not every program works in bulk
+
     run = _Run(function, items, limit)
     results = run.results()
     failure: BaseException | None = None
@@ -127,9 +130,9 @@ async def _each(
             except BaseException as error:  # noqa: BLE001  it leaves below, as itself
                 failure = error
             group.cancel_scope.cancel()
-    except BaseExceptionGroup as errors:
+    except BaseExceptionGroup as errors:  # several workers may fail at once; the first tells
         if failure is None or isinstance(failure, asyncio.CancelledError):
-            failure = _first(errors)
+            failure = _first(cast("BaseExceptionGroup[BaseException]", errors))
     if failure is not None:
         try:
             raise failure
@@ -138,7 +141,7 @@ async def _each(
 
 
 def _first(errors: BaseExceptionGroup[BaseException]) -> BaseException:
-    first = errors.exceptions[0]
+    first: BaseException = errors.exceptions[0]
     return _first(first) if isinstance(first, BaseExceptionGroup) and not isinstance(first, BulkError) else first
 
 
@@ -166,5 +169,7 @@ def values(results: Sequence[Ok[K, V] | Failed[K]]) -> list[V]:
     """The values of `results`. Raises BulkError, which holds all of them, if one failed."""
     failed = [result.error for result in results if isinstance(result, Failed)]
     if failed:
-        raise BulkError(f"{len(failed)} of {len(results)} calls failed; the first: {failed[0]}", failed, results)
+        problem = BulkError(f"{len(failed)} of {len(results)} calls failed; the first: {failed[0]}", failed)
+        problem.results = results
+        raise problem
     return [result.value for result in results if isinstance(result, Ok)]

@@ -12,7 +12,7 @@ from urllib.parse import SplitResult, urlsplit
 import attrs
 
 from ._lane import Timeouts
-from ._version import VERSION
+from ._version import __version__
 from .errors import ConfigError
 from .model import Secret
 from .token import Token
@@ -21,9 +21,11 @@ __all__ = ["URL", "USER_AGENT", "Address", "Application", "Config", "environment
 
 URL = "https://app.cloud66.com"
 _API = "/api/3"
-USER_AGENT = f"cloud66-async/{VERSION} ({sys.platform}; {os.uname().machine if hasattr(os, 'uname') else 'unknown'})"
+USER_AGENT = (
+    f"cloud66-async/{__version__} ({sys.platform}; {os.uname().machine if hasattr(os, 'uname') else 'unknown'})"
+)
 
-NO_TOKEN = (
+NO_TOKEN = (  # noqa: S105  a sentence
     "no token: give one as Cloud66(token=...), set CLOUD66_ACCESS_TOKEN, or log in once with `cloud66-async login`"
 )
 NO_USER = (
@@ -80,7 +82,9 @@ class Address:
 
 def _split(url: str) -> tuple[SplitResult, int | None]:
     if any(ord(character) <= 0x20 or ord(character) >= 0x7F for character in url):
-        raise ConfigError("the address holds a blank, a control or a non-ASCII character (write such hosts in punycode)")
+        raise ConfigError(
+            "the address holds a blank or a character that is not ASCII (such hosts have a punycode form)"
+        )
     try:
         parts = urlsplit(url)
         return parts, parts.port
@@ -108,23 +112,23 @@ class Application:
     pkce: bool = True
 
 
+def _at_least_one(_config: object, _field: object, limit: int) -> None:
+    if limit < 1:
+        raise ConfigError("limit must be at least 1")
+
+
 @attrs.frozen(kw_only=True)
 class Config:
     """How a client reaches Cloud 66: everything that its views share."""
 
     address: Address
     application: Application | None = None
-    limit: int = attrs.field(default=32)
+    limit: int = attrs.field(default=32, validator=_at_least_one)
     reserve: int | None = None
     own_pool: bool = True
     idle: float = 15.0
     transport: Any = attrs.field(default=None, repr=False)
     options: Mapping[str, Any] = attrs.field(factory=dict[str, Any], repr=False)
-
-    @limit.validator
-    def _at_least_one(self, _: object, limit: int) -> None:
-        if limit < 1:
-            raise ConfigError("limit must be at least 1")
 
 
 def read_timeouts(timeout: float | Timeouts | None) -> Timeouts:

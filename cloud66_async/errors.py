@@ -35,7 +35,7 @@ its message or its `repr`.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -279,16 +279,10 @@ class BulkError(Cloud66Error, ExceptionGroup[Cloud66Error]):
     never lost. `exceptions` has the errors alone, so `except*` works.
     """
 
-    results: Sequence[Ok[Any, Any] | Failed[Any]]
+    results: Sequence[Ok[Any, Any] | Failed[Any]] = ()
 
-    def __new__(cls, text: str, errors: Sequence[Cloud66Error], results: Sequence[Any] = ()) -> Self:
-        self = super().__new__(cls, text, errors)
-        self.results = results
-        return self
-
-    def __init__(self, text: str, errors: Sequence[Cloud66Error], results: Sequence[Any] = ()) -> None:
-        super().__init__(text, errors)
-
-    def derive(self, excs: Sequence[Any]) -> BulkError:
+    def derive(self, excs: Sequence[Any]) -> BulkError:  # type: ignore[override]  the base promises any exception
         """Part of this error, for `except*` and `split`; the results stay whole."""
-        return BulkError(self.message, excs, self.results)
+        part = BulkError(self.message, excs)
+        part.results = self.results
+        return part

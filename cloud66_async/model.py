@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import enum
 import hmac
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, cast
 
 import attrs
 
@@ -37,7 +37,7 @@ def fill(model: Model, *names: str) -> None:
             object.__setattr__(model, name, getattr(model, f"{name}_iso"))
 
 
-def _plain(value: object) -> Any:
+def _plain(value: object) -> Any:  # noqa: PLR0911  a line for each kind
     if isinstance(value, Model):
         return value.to_dict()
     if isinstance(value, enum.Enum):
@@ -47,9 +47,9 @@ def _plain(value: object) -> Any:
     if isinstance(value, Secret):
         return MASK
     if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): _plain(item) for key, item in cast("Mapping[object, object]", value).items()}
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [_plain(item) for item in cast("Sequence[object]", value)]
     return value
 
 
@@ -166,7 +166,7 @@ def moment(value: object) -> datetime | None:
     if isinstance(value, int | float) and not isinstance(value, bool):
         return datetime.fromtimestamp(value, UTC)
     if not isinstance(value, str):
-        raise ValueError(f"no point in time: {type(value).__name__}")
+        raise ValueError(f"no point in time: {type(value).__name__}")  # noqa: TRY004  bad data, not a bad call
     text = value.strip()
     if not text or text.startswith(_NEVER):
         return None  # Go's zero time, in container data, means "never"

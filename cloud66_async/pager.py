@@ -77,7 +77,8 @@ class Pager(Generic[T]):
             if tasks:
                 await asyncio.wait(tasks)
             for task in tasks:
-                task.cancelled() or task.exception()  # seen: the reader has left
+                if not task.cancelled():
+                    task.exception()  # seen: the reader has left
 
     async def _items_ahead(self, count: int, tasks: deque[asyncio.Task[Page[T]]]) -> AsyncGenerator[T]:
         page = await self._read(1)
@@ -90,16 +91,14 @@ class Pager(Generic[T]):
                 upcoming += 1
             for item in page.items:
                 yield item
-            if not tasks:
+            if after is None or not tasks:
                 return
             number = upcoming - len(tasks)
             # Not taken out before it has arrived: what is in `tasks` is cancelled when the reader leaves.
             page = await asyncio.shield(tasks[0])
             tasks.popleft()
             after = _after(page, number)
-            if after is None:
-                return
-            last = max(last or 0, after)
+            last = max(last or 0, after or 0)
 
 
 def _after(page: Page[Any], number: int) -> int | None:

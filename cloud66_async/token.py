@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
+from typing import TypeGuard
 
 from .errors import ConfigError
 from .model import Secret
 
-__all__ = ["Token"]
+__all__ = ["Token", "is_bearer"]
 
 # RFC 6750, section 2.1: what may stand after "Bearer ".
 _BEARER = re.compile(r"[A-Za-z0-9\-._~+/]+=*")
+
+
+def is_bearer(text: object) -> TypeGuard[str]:
+    """Whether this is text that may stand after "Bearer " exactly as it is."""
+    return isinstance(text, str) and _BEARER.fullmatch(text) is not None
 
 
 class Token(Secret):
@@ -23,15 +29,13 @@ class Token(Secret):
 
     __slots__ = ("expires_at", "scopes")
 
-    def __init__(
-        self, text: str, *, scopes: tuple[str, ...] | None = None, expires_at: datetime | None = None
-    ) -> None:
+    def __init__(self, text: str, *, scopes: tuple[str, ...] | None = None, expires_at: datetime | None = None) -> None:
         if not isinstance(text, str):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise ConfigError("a token is text")
         text = text.strip()
         if not text:
             raise ConfigError("the token is empty")
-        if _BEARER.fullmatch(text) is None:
+        if not is_bearer(text):
             raise ConfigError(
                 "the token has a character that no token has (a blank, a line break, a quote?): "
                 "copy it again from Account > Apps"

@@ -54,9 +54,7 @@ class Poller:
         """Whether nobody waits."""
         return not self._waiters
 
-    async def wait(
-        self, action: int, *, within: float | None, progress: Callable[[Action], None] | None
-    ) -> Action:
+    async def wait(self, action: int, *, within: float | None, progress: Callable[[Action], None] | None) -> Action:
         """The action once it has ended. Raises ActionUnfinished."""
         until = None if within is None else self._clock.now() + timedelta(seconds=within)
         waiter = _Waiter(action, asyncio.get_running_loop().create_future(), until, progress)

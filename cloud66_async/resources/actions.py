@@ -60,9 +60,14 @@ class Started(Protocol):
     """What an action is waited for by: the answer that started it, or the action itself."""
 
     @property
-    def stack(self) -> str | None: ...
+    def stack(self) -> str | None:
+        """The uid of the stack that it belongs to."""
+        ...
+
     @property
-    def async_action_id(self) -> int | None: ...
+    def async_action_id(self) -> int | None:
+        """The id of the action to wait for."""
+        ...
 
 
 LIST = get("/stacks/{stack}/actions.json", many(Action), scope="public", query=("user_reference",))

@@ -1,0 +1,1 @@
+"""Optional parts for other libraries; each needs the extra of its name."""
