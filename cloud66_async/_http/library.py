@@ -12,44 +12,47 @@ from authlib.deprecate import AuthlibDeprecationWarning
 __all__ = ["NAME", "AsyncOAuth2Client", "AuthlibBaseError", "OAuth2Auth", "OAuth2Token", "httpx"]
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable
+    from contextlib import AbstractAsyncContextManager
 
     import httpx
 
     # Authlib has no types; strict checkers refuse to subclass what they cannot see.
     class OAuth2Token(dict[str, Any]):
-        @classmethod
-        def from_dict(cls, token: Mapping[str, Any]) -> Any: ...
+        def __init__(self, params: dict[str, Any]) -> None: ...
+        def is_expired(self, leeway: float = 60) -> bool | None: ...
 
     class OAuth2Auth(httpx.Auth):
         token: Any
-        def __init__(self, token: Any, token_placement: str = "header", client: Any = None) -> None: ...
-        def set_token(self, token: Any) -> None: ...
+
+        def __init__(self, token: Any, token_placement: str = ..., client: Any = None) -> None: ...
 
     class AsyncOAuth2Client(httpx.AsyncClient):
         client_id: str | None
         client_secret: str | None
         scope: str | None
         redirect_uri: str | None
-        code_challenge_method: str | None
-        metadata: dict[str, Any]
         token_auth: OAuth2Auth
-        session: Any
+        compliance_hook: dict[str, set[Callable[..., Any]]]
 
+        def __init__(self, client_id: str | None, client_secret: str | None, **options: Any) -> None: ...
         @property
         def token(self) -> Any: ...
         @token.setter
         def token(self, token: Any) -> None: ...
-        def client_auth(self, auth_method: str) -> Any: ...
-        async def _fetch_token(self, url: str, **options: Any) -> Any: ...
+        def register_compliance_hook(self, hook_type: str, hook: Callable[..., Any]) -> None: ...
+        async def request(
+            self, method: str, url: Any, withhold_token: bool = ..., auth: Any = ..., **options: Any
+        ) -> httpx.Response: ...
+        def stream(
+            self, method: str, url: Any, withhold_token: bool = ..., auth: Any = ..., **options: Any
+        ) -> AbstractAsyncContextManager[httpx.Response]: ...
 
 else:
     with warnings.catch_warnings():
         # This one alone, and here alone: that the fallback on httpx will end some day is our worry,
         # not that of our users. Authlib sets an "always" filter of its own, so the order matters.
-        warnings.filterwarnings(
-            "ignore", message="The httpx module is deprecated", category=AuthlibDeprecationWarning
-        )
+        warnings.filterwarnings("ignore", message="The httpx module is deprecated", category=AuthlibDeprecationWarning)
         from authlib.integrations.httpx_client import AsyncOAuth2Client, OAuth2Auth
     from authlib.oauth2.rfc6749 import OAuth2Token
 
