@@ -1,0 +1,204 @@
+"""Answers out of bytes, one after another: httptools' callbacks, and every bound and check on what comes."""
+
+from __future__ import annotations
+
+from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
+
+from .failures import BadAnswer
+
+__all__ = ["AnswerParser"]
+
+MAX_HEAD = 64 * 1024
+MAX_HEADERS = 256
+MAX_INTERIM = 20
+# Raw bytes in a row that bring no body on: an endless header, trailer or chunk extension ends here.
+MAX_OVERHEAD = 2 * MAX_HEAD
+
+_NO_BODY = (204, 304)
+_INSPECTED = frozenset({len("content-length"), len("content-encoding"), len("transfer-encoding")})
+
+
+class AnswerParser:
+    """One answer at a time, as far as it has come.
+
+    `complete` is true where no answer is awaited: before the first `begin` too. `started` says that a
+    byte of it came, `parts` and `size` are the body received and not yet taken; `surplus` says that more
+    came than was asked for, `keep` that the server means to go on after this answer.
+    """
+
+    __slots__ = (
+        "_head_size",
+        "_interim",
+        "_is_head",
+        "_limit",
+        "_overhead",
+        "_parser",
+        "codings",
+        "complete",
+        "error",
+        "head_done",
+        "headers",
+        "keep",
+        "parts",
+        "reason",
+        "size",
+        "started",
+        "status",
+        "surplus",
+    )
+
+    def __init__(self) -> None:
+        self._parser: HttpResponseParser | None = None
+        self._is_head = False
+        self._limit = 0
+        self.complete = True
+        self.error: BadAnswer | None = None
+        self.clear()
+
+    def clear(self) -> None:
+        """Let go of the last answer."""
+        self.reason = b""
+        self.headers: list[tuple[bytes, bytes]] = []
+        self.codings: bytes | None = None
+        self.parts: list[bytes] = []
+
+    def begin(self, *, is_head: bool, limit: int) -> None:
+        """Await an answer with a body of at most `limit` bytes; none at all if `is_head`. Follows `clear`."""
+        if self._parser is None or self._is_head:
+            # httptools cannot be told "no body": after a HEAD its parser still waits for one.
+            self._parser = HttpResponseParser(self)
+        self._is_head = is_head
+        self._limit = limit
+        self._head_size = self._interim = self._overhead = self.status = self.size = 0
+        self.head_done = self.complete = self.surplus = self.started = False
+        self.keep = True
+
+    def feed(self, data: memoryview) -> None:
+        """Take what came; `error` is set where it is no answer."""
+        parser = self._parser
+        if parser is None:
+            return
+        self.started = True
+        before = self.size
+        try:
+            parser.feed_data(data)
+        except HttpParserUpgrade:
+            self.error = BadAnswer("the server switched to another protocol")
+        except HttpParserError as error:
+            if self.complete:
+                self.surplus = True
+            elif self.error is None:
+                self.error = BadAnswer(f"what the server sent is no HTTP/1.1 answer: {error}")
+        if not self.complete:
+            self._overhead = self._overhead + len(data) if self.size == before else 0
+            if self._overhead > MAX_OVERHEAD and self.error is None:
+                self.error = BadAnswer("the answer's headers are too long")
+
+    def feed_eof(self) -> None:
+        """The server will send no more: that completes a body whose end nothing else marks."""
+        if not self.complete and self.head_done and self._ends_with_connection():
+            self.complete = True
+            self.keep = False
+
+    def take(self) -> list[bytes]:
+        """The parts of the body that came since the last time."""
+        parts, self.parts, self.size = self.parts, [], 0
+        return parts
+
+    def release(self) -> None:
+        """Give up the parser, which refers back to this object."""
+        self._parser = None
+
+    def _ends_with_connection(self) -> bool:
+        return all(name.lower() not in (b"content-length", b"transfer-encoding") for name, _ in self.headers)
+
+    # httptools calls these.
+
+    def on_message_begin(self) -> None:
+        """A message begins: one too many if the answer is complete."""
+        if self.complete:
+            self.surplus = True
+
+    def on_status(self, reason: bytes) -> None:
+        """Part of the reason phrase."""
+        self.reason += reason
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """A header, or a trailer."""
+        self._head_size += len(name) + len(value)
+        if self._head_size > MAX_HEAD:
+            self.error = BadAnswer("the answer's headers are too long")
+        elif not self.head_done:  # else a trailer, which must not pass for a header
+            self.headers.append((name, value))
+
+    def on_headers_complete(self) -> None:
+        """The head is there, an interim answer's or the answer's own."""
+        parser = self._parser
+        if self.surplus or parser is None:
+            return
+        status = parser.get_status_code()
+        if status < 200:
+            self._skip_interim(status)
+            return
+        self.status = status
+        self.head_done = True
+        self.keep = parser.should_keep_alive()
+        version = parser.get_http_version()
+        self._inspect(version)
+        if self._is_head:
+            self.complete = True
+            self.keep = version == "1.1" and not self._says_close()
+
+    def on_body(self, data: bytes) -> None:
+        """Part of the body."""
+        if self.complete:
+            self.surplus = True
+            return
+        self.parts.append(data)
+        self.size += len(data)
+        if self.size > self._limit:
+            self.error = self._too_long()
+
+    def on_message_complete(self) -> None:
+        """The answer, or an interim answer, is complete."""
+        # Interim answers complete too; for them `head_done` is not set.
+        if self.head_done:
+            self.complete = True
+
+    def _skip_interim(self, status: int) -> None:
+        self._interim += 1
+        self.headers = []
+        self.reason = b""
+        if status < 100:
+            self.error = BadAnswer(f"the server answered with status {status:03}, which does not exist")
+        elif status == 101:
+            self.error = BadAnswer("the server switched to another protocol")
+        elif self._interim > MAX_INTERIM:
+            self.error = BadAnswer(f"more than {MAX_INTERIM} interim answers (1xx) came before the answer")
+
+    def _inspect(self, version: str) -> None:
+        if version not in ("1.1", "1.0"):
+            self.error = BadAnswer(f"the server speaks HTTP/{version}, not HTTP/1.1")
+        elif len(self.headers) > MAX_HEADERS:
+            self.error = BadAnswer(f"the answer has more than {MAX_HEADERS} headers")
+        for name, value in self.headers:
+            if len(name) in _INSPECTED:
+                self._inspect_header(name.lower(), value.strip(b" \t"))
+
+    def _inspect_header(self, name: bytes, value: bytes) -> None:
+        if name == b"content-encoding":
+            self.codings = value if self.codings is None else self.codings + b"," + value
+        elif name == b"transfer-encoding":
+            if value.lower() != b"chunked":
+                self.error = BadAnswer(f"unknown transfer coding {value.decode('latin-1')!r}")
+        elif name == b"content-length" and not self._is_head and self.status not in _NO_BODY:
+            if not value.isdigit():
+                self.error = BadAnswer("the answer's Content-Length is no number")
+            elif int(value) > self._limit:
+                self.error = self._too_long()
+
+    def _says_close(self) -> bool:
+        return any(name.lower() == b"connection" and b"close" in value.lower() for name, value in self.headers)
+
+    def _too_long(self) -> BadAnswer:
+        return BadAnswer(f"the answer's body is over {self._limit} bytes")

@@ -1,0 +1,120 @@
+"""Connected sockets, and the one TLS context of the process."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from itertools import chain, zip_longest
+from pathlib import Path
+from threading import Lock
+from typing import Final
+
+__all__ = ["Address", "dial", "numeric", "shared_context"]
+
+HEAD_START: Final = 0.25
+"""Seconds until the next address is tried as well (RFC 8305, section 5)."""
+
+Address = tuple[socket.AddressFamily, socket.SocketKind, int, str, tuple[str, int] | tuple[str, int, int, int]]
+"""One answer of `getaddrinfo`."""
+
+_context: ssl.SSLContext | None = None
+_context_lock = Lock()
+
+
+def numeric(host: str, port: int) -> list[Address] | None:
+    """The address that `host` spells out; None for a name, which has to be looked up."""
+    for family, target in ((socket.AF_INET, (host, port)), (socket.AF_INET6, (host, port, 0, 0))):
+        try:
+            socket.inet_pton(family, host)
+        except (OSError, ValueError):
+            continue
+        return [(family, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", target)]
+    return None
+
+
+async def dial(addresses: list[Address]) -> socket.socket:
+    """A socket connected to the address that is reached first; nothing else stays open.
+
+    Not `happy_eyeballs_delay`: cancelled, that leaks the socket on Python 3.11.
+    """
+    waiting = _families_in_turn(addresses)
+    tasks: set[asyncio.Task[socket.socket]] = set()
+    errors: list[OSError] = []
+    try:
+        while waiting or tasks:
+            if waiting:
+                tasks.add(asyncio.create_task(_attempt(waiting.pop(0))))
+            done, tasks = await asyncio.wait(
+                tasks, timeout=HEAD_START if waiting else None, return_when=asyncio.FIRST_COMPLETED
+            )
+            while done:
+                task = done.pop()
+                error = task.exception()
+                if error is None:
+                    tasks |= done
+                    return task.result()
+                if not isinstance(error, OSError):
+                    raise error
+                errors.append(error)
+    finally:
+        for task in tasks:
+            if not task.cancel() and not task.cancelled() and task.exception() is None:
+                task.result().close()
+    raise _sum(errors)
+
+
+def _families_in_turn(addresses: list[Address]) -> list[Address]:
+    first = [address for address in addresses if address[0] == addresses[0][0]]
+    other = [address for address in addresses if address[0] != addresses[0][0]]
+    pairs = chain.from_iterable(zip_longest(first, other))
+    return [address for address in pairs if address is not None]
+
+
+async def _attempt(address: Address) -> socket.socket:
+    family, kind, protocol, _, target = address
+    connected = socket.socket(family, kind, protocol)
+    try:
+        connected.setblocking(False)
+        await asyncio.get_running_loop().sock_connect(connected, target)
+    except BaseException:
+        connected.close()
+        raise
+    return connected
+
+
+def _sum(errors: list[OSError]) -> OSError:
+    if not errors:
+        return OSError("the name has no address")
+    texts = list(dict.fromkeys(str(error) for error in errors))
+    return errors[0] if len(texts) == 1 else OSError("; ".join(texts))
+
+
+def shared_context() -> ssl.SSLContext:
+    """The process's TLS context, made on first use (10 to 30 ms: call it in a thread)."""
+    global _context  # noqa: PLW0603
+    with _context_lock:
+        if _context is None:
+            _context = _make_context()
+        return _context
+
+
+def _make_context() -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_alpn_protocols(["http/1.1"])
+    if not _has_roots(context):
+        try:
+            import certifi
+        except ImportError:
+            pass
+        else:
+            context.load_verify_locations(certifi.where())
+    return context
+
+
+def _has_roots(context: ssl.SSLContext) -> bool:
+    if context.cert_store_stats()["x509_ca"]:
+        return True
+    folder = ssl.get_default_verify_paths().capath  # read only as the need arises, so not counted above
+    return bool(folder) and any(Path(folder).iterdir())
