@@ -83,7 +83,7 @@ class _Decoders(NamedTuple):
 @functools.cache
 def _decoders(shape: Any) -> _Decoders:
     many = isinstance(shape, Many)
-    item: Any = shape.item if many else shape
+    item: Any = getattr(shape, "item", shape)
     inner: Any = list[item] if many else item
     envelope = msgspec.defstruct(
         "Envelope",

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import inspect
 import os
 import warnings
 from collections import OrderedDict
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, TypeGuard, cast
 
 from ._sender import Line
 from .errors import ConfigError
@@ -24,6 +23,11 @@ if TYPE_CHECKING:
 __all__ = ["Shared"]
 
 _MOST_TOKENS = 1024
+
+
+def _is_lane(transport: object) -> TypeGuard[Lane]:
+    """Whether it is the sandbox in this process, rather than a transport of the HTTP library."""
+    return hasattr(transport, "exchange")
 
 
 class Shared:
@@ -78,39 +82,57 @@ class Shared:
 
     def _lane(self) -> Lane:
         config = self.config
-        if inspect.iscoroutinefunction(getattr(config.transport, "exchange", None)):
-            return cast("Lane", config.transport)  # the sandbox, in this process
-        if config.own_pool and config.transport is None and not config.options and not self._proxied():
+        if _is_lane(config.transport):
+            return config.transport
+        if self._uses_own_pool():
             from .pool import PoolLane
 
             return PoolLane(self._own_pool(), config.address.origin)
         from ._http.lane import HttpxLane
 
-        options: dict[str, Any] = dict(config.options)
-        if config.transport is not None:
-            options["transport"] = config.transport
-        return HttpxLane(config.address.origin, limit=config.limit, options=options)
+        return HttpxLane(config.address.origin, self.transport())
 
     def _make_transport(self) -> httpx.AsyncBaseTransport:
-        raise NotImplementedError
+        config = self.config
+        if self._uses_own_pool():
+            from ._http.transport import PoolTransport
+
+            return PoolTransport(self._own_pool())
+        from ._http.lane import LaneTransport, library_transport
+
+        if config.transport is None:
+            options = dict(config.options)
+            if "proxy" not in options and (proxy := self._proxy()) is not None:
+                options["proxy"] = proxy
+            if config.tls is not None:
+                options["verify"] = config.tls
+            return library_transport(limit=config.limit, idle=config.idle, options=options)
+        if _is_lane(config.transport):
+            return LaneTransport(config.transport)
+        return cast("httpx.AsyncBaseTransport", config.transport)
+
+    def _uses_own_pool(self) -> bool:
+        config = self.config
+        return config.own_pool and config.transport is None and not config.options and self._proxy() is None
 
     def _own_pool(self) -> Pool:
         if self._pool is None:
             from .pool import Pool
 
-            self._pool = Pool(self.config.limit, idle=self.config.idle)
+            self._pool = Pool(self.config.limit, idle=self.config.idle, tls=self.config.tls)
         return self._pool
 
-    def _proxied(self) -> bool:
-        """Whether the environment wants this address reached through a proxy, which our pool does not speak."""
+    def _proxy(self) -> str | None:
+        """The proxy through which the environment wants this address reached; our pool speaks to none."""
         if not any(name.lower().endswith("_proxy") for name in os.environ):
-            return False
+            return None
         from urllib.request import getproxies, proxy_bypass  # 15 ms to import, and rarely needed
 
         address = self.config.address
         proxies = getproxies()
         scheme = "https" if address.tls else "http"
-        return not proxies.keys().isdisjoint((scheme, "all")) and not proxy_bypass(address.host)
+        proxy = proxies.get(scheme) or proxies.get("all")
+        return None if proxy is None or proxy_bypass(address.host) else proxy
 
     def __del__(self) -> None:
         if not self.__dict__.get("_closed", True) and (self._line is not None or self._transport is not None):

@@ -6,7 +6,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Generic, TypeVar, cast
+from typing import Generic, TypeVar
 
 import attrs
 
@@ -132,17 +132,12 @@ async def _each(
             group.cancel_scope.cancel()
     except BaseExceptionGroup as errors:  # several workers may fail at once; the first tells
         if failure is None or isinstance(failure, asyncio.CancelledError):
-            failure = _first(cast("BaseExceptionGroup[BaseException]", errors))
+            failure = errors.exceptions[0]
     if failure is not None:
         try:
             raise failure
         finally:
             failure = None  # no cycle: error -> traceback -> this frame -> error
-
-
-def _first(errors: BaseExceptionGroup[BaseException]) -> BaseException:
-    first: BaseException = errors.exceptions[0]
-    return _first(first) if isinstance(first, BaseExceptionGroup) and not isinstance(first, BulkError) else first
 
 
 async def collect(

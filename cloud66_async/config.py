@@ -6,7 +6,7 @@ import ipaddress
 import os
 import sys
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, urlsplit
 
 import attrs
@@ -17,7 +17,20 @@ from .errors import ConfigError
 from .model import Secret
 from .token import Token
 
-__all__ = ["URL", "USER_AGENT", "Address", "Application", "Config", "environment_token", "read_timeouts"]
+if TYPE_CHECKING:
+    import ssl
+
+__all__ = [
+    "NOBODY",
+    "NO_USER_YET",
+    "URL",
+    "USER_AGENT",
+    "Address",
+    "Application",
+    "Config",
+    "environment_token",
+    "read_timeouts",
+]
 
 URL = "https://app.cloud66.com"
 _API = "/api/3"
@@ -25,10 +38,8 @@ USER_AGENT = (
     f"cloud66-async/{__version__} ({sys.platform}; {os.uname().machine if hasattr(os, 'uname') else 'unknown'})"
 )
 
-NO_TOKEN = (  # noqa: S105  a sentence
-    "no token: give one as Cloud66(token=...), set CLOUD66_ACCESS_TOKEN, or log in once with `cloud66-async login`"
-)
-NO_USER = (
+NOBODY = "no token: give one as Cloud66(token=...), set CLOUD66_ACCESS_TOKEN, or log in once with `cloud66-async login`"
+NO_USER_YET = (
     "no token: this client logs users in (client_id is given), so the environment and stored logins are not used; "
     "give each user's own token with `using(token=...)`"
 )
@@ -127,6 +138,7 @@ class Config:
     reserve: int | None = None
     own_pool: bool = True
     idle: float = 15.0
+    tls: ssl.SSLContext | None = attrs.field(default=None, repr=False)
     transport: Any = attrs.field(default=None, repr=False)
     options: Mapping[str, Any] = attrs.field(factory=dict[str, Any], repr=False)
 

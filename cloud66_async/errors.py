@@ -281,7 +281,7 @@ class BulkError(Cloud66Error, ExceptionGroup[Cloud66Error]):
 
     results: Sequence[Ok[Any, Any] | Failed[Any]] = ()
 
-    def derive(self, excs: Sequence[Any]) -> BulkError:  # type: ignore[override]  the base promises any exception
+    def derive(self, excs: Sequence[Any]) -> BulkError:  # type: ignore[override]  # the base promises any exception
         """Part of this error, for `except*` and `split`; the results stay whole."""
         part = BulkError(self.message, excs)
         part.results = self.results

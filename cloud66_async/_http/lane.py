@@ -1,4 +1,6 @@
-"""The HTTP library as a lane: for proxies, HTTP/2, Unix sockets, and transports that the caller brings."""
+"""The HTTP library as a lane, for proxies, HTTP/2, Unix sockets and transports that the caller brings;
+and a lane as a transport of the HTTP library.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +8,7 @@ import asyncio
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from .._lane import Request, Timeouts
+from .._lane import Head, Lane, Request, Timeouts
 from ..errors import ConfigError, RequestTimeout, TransportError
 from ..operation import KeptAnswer
 from .library import httpx
@@ -14,7 +16,7 @@ from .library import httpx
 if TYPE_CHECKING:
     from .._lane import Answer
 
-__all__ = ["HttpxLane", "translate"]
+__all__ = ["HttpxLane", "LaneTransport", "library_transport", "translate"]
 
 _MAX_BODY = 64 * 1024 * 1024
 _PHASES = {"ConnectTimeout": "connect", "PoolTimeout": "pool", "WriteTimeout": "write", "ReadTimeout": "read"}
@@ -23,17 +25,10 @@ _UNSENT = ("ConnectError", "ConnectTimeout", "PoolTimeout", "ProxyError", "Unsup
 
 
 class HttpxLane:
-    """Sends requests through an `AsyncClient` of the bound HTTP library.
+    """Sends requests through an `AsyncClient` of the bound HTTP library, over this transport."""
 
-    `options` are the client's own: `transport`, `proxy`, `http2`, `verify`, `limits` ...
-    """
-
-    def __init__(self, url: str, *, limit: int, options: Mapping[str, Any]) -> None:
-        limits = httpx.Limits(max_connections=limit, max_keepalive_connections=limit, keepalive_expiry=15.0)
-        try:
-            self._client = httpx.AsyncClient(base_url=url, limits=limits, follow_redirects=False, **options)
-        except (TypeError, ValueError, ImportError) as error:
-            raise ConfigError(f"{httpx.__name__} does not take these options: {error}") from None
+    def __init__(self, url: str, transport: httpx.AsyncBaseTransport) -> None:
+        self._client = httpx.AsyncClient(base_url=url, transport=transport, follow_redirects=False, trust_env=False)
         self._loop: asyncio.AbstractEventLoop | None = None
 
     async def exchange(self, request: Request) -> Answer:
@@ -82,6 +77,42 @@ class HttpxLane:
     async def aclose(self) -> None:
         """Close every connection."""
         await self._client.aclose()
+
+
+def library_transport(*, limit: int, idle: float, options: Mapping[str, Any]) -> httpx.AsyncBaseTransport:
+    """The library's own pool, with its own options: `proxy`, `http2`, `uds`, `verify`. Raises ConfigError."""
+    limits = httpx.Limits(max_connections=limit, max_keepalive_connections=limit, keepalive_expiry=idle)
+    try:
+        return httpx.AsyncHTTPTransport(limits=limits, **options)
+    except (TypeError, ValueError, ImportError) as error:
+        raise ConfigError(f"{httpx.__name__} does not take these options: {error}") from None
+
+
+class LaneTransport(httpx.AsyncBaseTransport):
+    """Sends an `AsyncClient`'s requests down a lane, such as the sandbox in this process."""
+
+    def __init__(self, lane: Lane) -> None:
+        self._lane = lane
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """The response, whole."""
+        body = await request.aread()
+        outgoing = Request(
+            method=request.method,
+            target=request.url.raw_path.decode("ascii"),
+            head=Head(tuple(request.headers.multi_items())),
+            request_id=request.headers.get("request-id", ""),
+            body=body or None,
+            repeatable=False,
+            timeouts=Timeouts(),
+        )
+        try:
+            answer = await self._lane.exchange(outgoing)
+        except RequestTimeout as error:
+            raise httpx.ReadTimeout(str(error)) from None
+        except TransportError as error:
+            raise httpx.NetworkError(str(error)) from None
+        return httpx.Response(answer.status, headers=dict(answer.headers), content=answer.body)
 
 
 def _library_timeout(timeouts: Timeouts) -> httpx.Timeout:
