@@ -29,10 +29,8 @@ if TYPE_CHECKING:
 
     class AsyncOAuth2Client(httpx.AsyncClient):
         client_id: str | None
-        client_secret: str | None
         scope: str | None
         redirect_uri: str | None
-        token_auth: OAuth2Auth
         compliance_hook: dict[str, set[Callable[..., Any]]]
 
         def __init__(self, client_id: str | None, client_secret: str | None, **options: Any) -> None: ...

@@ -30,7 +30,7 @@ class BearerAuth(OAuth2Auth):
     requires_request_body = False
     origin: httpx.URL
 
-    def __init__(self, token: Any, token_placement: str = "header", client: Any = None) -> None:
+    def __init__(self, token: Any, token_placement: str = "header", client: Any = None) -> None:  # noqa: S107
         super().__init__(None, token_placement, client)
         self.set_token(token)
 
@@ -45,6 +45,8 @@ class BearerAuth(OAuth2Auth):
                 f"the token is for {self.origin.host} and is not sent to {request.url.host}; "
                 "for a request without it say request(..., withhold_token=True)"
             )
+        if self.token is None:
+            raise ConfigError("no token: log in with fetch_token(), or set client.token to one")
         request.headers["Authorization"] = f"Bearer {self.token['access_token']}"
         yield request
 

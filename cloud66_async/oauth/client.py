@@ -4,37 +4,34 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import uuid
-from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
-from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
-from http.cookiejar import CookieJar, DefaultCookiePolicy
-from typing import Any, NoReturn
+from collections.abc import Callable, Iterable, Mapping
+from datetime import timedelta
+from typing import Any, NoReturn, cast
 
-from .. import _wire
 from .._clock import Clock, SystemClock
-from .._http.lane import translate
-from .._http.library import AsyncOAuth2Client, httpx
+from .._http.library import httpx
 from ..config import URL
-from ..errors import APIError, ConfigError, LoginError, StateMismatch, TokenRequestFailed, TransportError
+from ..errors import (
+    ConfigError,
+    LoginError,
+    RequestTimeout,
+    StateMismatch,
+    TokenRequestFailed,
+    TransportError,
+)
 from ..model import Secret
-from ..operation import Call, KeptAnswer, Operation
 from ..token import Token
-from .answer import LONGEST, read_answer, read_fields, to_token
-from .bearer import BearerAuth, MaskedToken, same_origin
+from .answer import read_answer, read_fields, to_token
+from .bearer import MaskedToken
 from .callback import Callback, code_in, verified
 from .endpoints import Endpoints, checked
 from .login import LIFETIME, Login, authorization_url, begin, new_state, split_scopes
+from .session import Session, collected, problem
 
 __all__ = ["Cloud66OAuth2Client"]
 
-_FAULTS = (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError)
-_REFUSED = (401, 403)
-# What the server sends back is for this request alone: one client may serve many users.
-_NO_COOKIES = DefaultCookiePolicy(allowed_domains=[])
 
-
-class Cloud66OAuth2Client(AsyncOAuth2Client):
+class Cloud66OAuth2Client(Session):
     """Logs users in at Cloud 66, and is a full HTTP client that sends their token.
 
     `login()` and `finish_login()` are the way for an application with many users: they keep nothing in
@@ -44,12 +41,9 @@ class Cloud66OAuth2Client(AsyncOAuth2Client):
 
     `url` is the site; the four other URLs are for servers that have their endpoints elsewhere.
     `on_token` is called with each new token and may be a coroutine function. `timeout` is in seconds,
-    for each phase of a request. `transport`, `verify`, `proxy`, `trust_env` and `headers` are as in the
-    HTTP library. Raises ConfigError.
+    for each phase of a request, and for a request of the login as a whole. `transport`, `verify`, `proxy`,
+    `trust_env` and `headers` are as in the HTTP library. Raises ConfigError.
     """
-
-    token_auth_class = BearerAuth
-    token_auth: BearerAuth
 
     def __init__(
         self,
@@ -81,6 +75,8 @@ class Cloud66OAuth2Client(AsyncOAuth2Client):
         super().__init__(
             client_id,
             client_secret.reveal() if isinstance(client_secret, Secret) else client_secret,
+            api=self.endpoints.api,
+            clock=clock or SystemClock(),
             token_endpoint_auth_method=method,
             revocation_endpoint_auth_method=method,
             code_challenge_method="S256",
@@ -88,9 +84,6 @@ class Cloud66OAuth2Client(AsyncOAuth2Client):
             grant_type="authorization_code",
             scope=scope_separator.join(split_scopes(scope)) or None,
             redirect_uri=_same(redirect_url, redirect_uri),
-            base_url=self.endpoints.api,
-            follow_redirects=False,
-            cookies=CookieJar(_NO_COOKIES),
             timeout=timeout,
             transport=transport,
             verify=verify,
@@ -101,21 +94,12 @@ class Cloud66OAuth2Client(AsyncOAuth2Client):
         self.scope_separator = scope_separator
         self.pkce = pkce
         self.on_token = on_token
-        self.token_auth.origin = httpx.URL(self.endpoints.api)
+        self._patience = timeout
         self.token = token
-        self._clock = clock or SystemClock()
-        self._loop: asyncio.AbstractEventLoop | None = None
-
-    def __del__(self) -> None:
-        # Authlib's own fails, loudly, for a client whose __init__ failed.
-        self.__dict__.pop("session", None)
 
     def __repr__(self) -> str:
         held = "with a token" if self.token else "without a token"
         return f"<{type(self).__name__} of {self.endpoints.site}, {held}>"
-
-    def __getstate__(self) -> NoReturn:
-        raise TypeError("a client holds connections and secrets: it can be neither pickled nor copied")
 
     @property
     def client_secret(self) -> str | None:
@@ -125,8 +109,6 @@ class Cloud66OAuth2Client(AsyncOAuth2Client):
     @client_secret.setter
     def client_secret(self, text: str | None) -> None:
         self._client_secret = None if text is None else Secret(text)
-
-    # --- logging in -----------------------------------------------------------------------------
 
     def login(
         self,
@@ -220,23 +202,16 @@ class Cloud66OAuth2Client(AsyncOAuth2Client):
         """The token in an answer of the token endpoint; it is the client's from then on."""
         return self._accept(resp, ())
 
-    def token_from_fragment(self, authorization_response: str, state: str | None = None) -> NoReturn:
+    def token_from_fragment(self, authorization_response: str, state: str | None = None) -> NoReturn:  # noqa: ARG002
         """Refused: a token in a fragment is not bound to anything. Raises LoginError."""
         raise LoginError("a token is never taken from a fragment: log in by code")
 
     async def refresh_token(self, url: str | None = None, refresh_token: str | None = None) -> MaskedToken:
         """A new token for a refresh token. Cloud 66's tokens have none, and do not expire. Raises LoginError."""
-        given = refresh_token or (self.token or {}).get("refresh_token")
+        given = refresh_token or self._held("refresh_token")
         if not given:
             raise LoginError("this token cannot be refreshed: log in again")
         return await self._take_token(url, {"grant_type": "refresh_token", "refresh_token": given})
-
-    async def ensure_active_token(self, token: Any = None) -> None:
-        """Nothing for a token that is good. Raises LoginError for one that has expired."""
-        held = self.token if token is None else token
-        expires_at = held.get("expires_at")
-        if expires_at is not None and datetime.fromtimestamp(expires_at, UTC) <= self._clock.now():
-            raise LoginError("the token has expired: log in again")
 
     async def revoke(self, token: Token | str | None = None) -> None:
         """Revoke this token, or the client's own, which is then dropped.
@@ -245,16 +220,16 @@ class Cloud66OAuth2Client(AsyncOAuth2Client):
         """
         answer = await self.revoke_token(token=token)
         if answer.status_code != 200:
-            raise _problem(answer, self._clock.now())
+            raise problem(answer, self._clock.now())
 
     async def revoke_token(
         self,
         url: str | None = None,
         token: Token | str | None = None,
-        token_type_hint: str | None = "access_token",
+        token_type_hint: str | None = "access_token",  # noqa: S107 (a name, no secret)
     ) -> httpx.Response:
         """The server's answer to a revocation, as in Authlib; the client's own token is dropped if it was it."""
-        own = (self.token or {}).get("access_token")
+        own = self._held("access_token")
         text = own if token is None else Token(token.reveal() if isinstance(token, Token) else token).reveal()
         if text is None:
             raise ConfigError("there is no token to revoke")
@@ -264,105 +239,14 @@ class Cloud66OAuth2Client(AsyncOAuth2Client):
             self.token = None
         return answer
 
-    # --- requests -------------------------------------------------------------------------------
-
-    async def request(
-        self,
-        method: str,
-        url: Any,
-        withhold_token: bool = False,
-        auth: Any = httpx.USE_CLIENT_DEFAULT,
-        **options: Any,
-    ) -> httpx.Response:
-        """The answer, as in the HTTP library; but 401 and 403 raise Unauthenticated and Forbidden.
-
-        `withhold_token` sends it without the token, to any host. Raises ConfigError where there is no
-        token or where it would go to another origin, and TransportError where no answer comes.
-        """
-        authorized = self._is_authorized(withhold_token, auth)
-        response = await super().request(method, url, withhold_token=withhold_token, auth=auth, **options)
-        if authorized and response.status_code in _REFUSED:
-            raise _problem(response, self._clock.now())
-        return response
-
-    @asynccontextmanager
-    async def stream(
-        self,
-        method: str,
-        url: Any,
-        withhold_token: bool = False,
-        auth: Any = httpx.USE_CLIENT_DEFAULT,
-        **options: Any,
-    ) -> AsyncGenerator[httpx.Response]:
-        """The answer with its body still to be read; everything else as for `request`."""
-        authorized = self._is_authorized(withhold_token, auth)
-        try:
-            async with super().stream(method, url, withhold_token=withhold_token, auth=auth, **options) as response:
-                if authorized and response.status_code in _REFUSED:
-                    raise _problem(await _collected(response), self._clock.now())
-                yield response
-            return
-        except _FAULTS as error:
-            problem = translate(error)
-        raise problem
-
-    async def send(
-        self,
-        request: httpx.Request,
-        *,
-        stream: bool = False,
-        auth: Any = httpx.USE_CLIENT_DEFAULT,
-        follow_redirects: Any = httpx.USE_CLIENT_DEFAULT,
-    ) -> httpx.Response:
-        """The answer to a request that is ready, without a token unless `auth` adds it.
-
-        Redirects are followed where asked for, but never to another origin: headers and bodies would go
-        along. Raises TransportError.
-        """
-        self._bind()
-        default = follow_redirects is httpx.USE_CLIENT_DEFAULT
-        follow = self.follow_redirects if default else bool(follow_redirects)
-        response = await self._send_once(request, stream=stream, auth=auth)
-        for _ in range(self.max_redirects):
-            following = response.next_request if follow else None
-            if following is None:
-                return response
-            await response.aclose()
-            if not same_origin(following.url, request.url):
-                raise TransportError(f"redirected to {following.url.host}, another origin: nothing was sent there")
-            response = await self._send_once(following, stream=stream, auth=None)
-        await response.aclose()
-        raise TransportError("redirected too often")
-
-    async def _send_once(self, request: httpx.Request, *, stream: bool, auth: Any) -> httpx.Response:
-        request.headers.setdefault("Request-Id", uuid.uuid4().hex)
-        try:
-            return await super().send(request, stream=stream, auth=auth, follow_redirects=False)
-        except _FAULTS as error:
-            problem = translate(error)
-        raise problem  # out here, so that it has no context: the library's errors carry the request
-
-    def _bind(self) -> None:
-        if self.is_closed:
-            raise ConfigError("this client is closed")
-        loop = asyncio.get_running_loop()
-        if self._loop is None:
-            self._loop = loop
-        elif self._loop is not loop:
-            raise ConfigError("this client belongs to another event loop: make one client per event loop")
-
-    def _is_authorized(self, withhold_token: bool, auth: Any) -> bool:
-        authorized = not withhold_token and auth is httpx.USE_CLIENT_DEFAULT
-        if authorized and not self.token:
-            raise ConfigError("no token: log in with fetch_token(), or set client.token to one")
-        return authorized
+    def _held(self, name: str) -> str | None:
+        token: Mapping[str, Any] = self.token or {}
+        return token.get(name)
 
     def _application(self) -> str:
         if not self.client_id:
             raise ConfigError("no client_id: give the one of your application (Account > Apps at Cloud 66)")
         return self.client_id
-
-    # --- the token endpoint ---------------------------------------------------------------------
 
     async def _take_token(self, url: str | None, form: dict[str, str]) -> MaskedToken:
         answer = await self._ask_token(checked(url or self.endpoints.token), form)
@@ -373,8 +257,12 @@ class Cloud66OAuth2Client(AsyncOAuth2Client):
         return token
 
     def _accept(self, answer: httpx.Response, sent: Iterable[str]) -> MaskedToken:
-        self.token = read_fields(answer.status_code, answer.content, hide=sent)
-        return self.token  # type: ignore[no-any-return]
+        fields = read_fields(answer.status_code, answer.content, hide=sent)
+        expires_at = to_token(fields, self._clock.now()).expires_at
+        if expires_at is not None:
+            fields["expires_at"] = expires_at.timestamp()
+        self.token = fields
+        return cast("MaskedToken", self.token)
 
     async def _ask_token(self, url: str, form: dict[str, str]) -> httpx.Response:
         try:
@@ -389,8 +277,11 @@ class Cloud66OAuth2Client(AsyncOAuth2Client):
             credentials["client_secret"] = self.client_secret
         headers = {"Accept": "application/json", "Accept-Encoding": "identity"}
         request = self.build_request("POST", url, data=form | credentials, headers=headers)
-        response = await self.send(request, stream=True, auth=None, follow_redirects=False)
-        return await _collected(response)
+        try:
+            async with asyncio.timeout(self._patience):
+                return await collected(await self.send(request, stream=True, auth=None, follow_redirects=False))
+        except TimeoutError:
+            raise RequestTimeout("timed out (whole)", phase="whole") from None
 
     def _sent(self, form: Mapping[str, str]) -> tuple[str, ...]:
         names = ("code", "code_verifier", "refresh_token")
@@ -416,33 +307,3 @@ def _code_form(code: str, redirect_url: str | None, verifier: str | None) -> dic
     if verifier:
         form["code_verifier"] = verifier
     return form
-
-
-async def _collected(response: httpx.Response) -> httpx.Response:
-    """The same answer, closed, with as much of its body as a token answer may have, and a byte more."""
-    parts: list[bytes] = []
-    size = 0
-    try:
-        async for part in response.aiter_bytes():
-            parts.append(part[: LONGEST + 1 - size])
-            size += len(parts[-1])
-            if size > LONGEST:
-                break
-    except _FAULTS as error:
-        problem = translate(error)
-    else:
-        headers = [(name, value) for name, value in response.headers.multi_items() if name not in _FRAMING]
-        return httpx.Response(response.status_code, headers=headers, content=b"".join(parts), request=response.request)
-    finally:
-        await response.aclose()
-    raise problem
-
-
-_FRAMING = ("content-encoding", "content-length", "transfer-encoding", "set-cookie")
-
-
-def _problem(response: httpx.Response, now: datetime) -> APIError:
-    request = response.request
-    operation: Operation[None] = Operation(method=request.method, path=request.url.path, shape=None)
-    answer = KeptAnswer(response.status_code, response.content, dict(response.headers))
-    return _wire.error(Call(operation, request.url.path), answer, request.headers["Request-Id"], now)

@@ -71,7 +71,7 @@ class Login:
         }
 
     @classmethod
-    def from_dict(cls, kept: object) -> Login:
+    def from_dict(cls, kept: Mapping[str, Any] | None) -> Login:
         """The login that `to_dict` wrote. Raises LoginError for anything else, None included."""
         login = _restore(kept) if isinstance(kept, Mapping) else None
         if login is None:
@@ -183,12 +183,12 @@ def _check_redirect(redirect_url: str) -> None:
         raise ConfigError("the redirect URL must be absolute, without a user name and without a fragment")
 
 
-def _restore(kept: Mapping[object, Any]) -> Login | None:
+def _restore(kept: Mapping[str, Any]) -> Login | None:
     texts = {name: kept.get(name) for name in _TEXTS}
     verifier, scopes = kept.get("verifier"), kept.get("scopes")
     if not all(isinstance(text, str) and text for text in texts.values()):
         return None
-    if not isinstance(verifier, str | None) or not isinstance(scopes, list):
+    if not isinstance(verifier, str | None) or not isinstance(scopes, list | tuple):
         return None
     try:
         moments = [datetime.fromisoformat(kept[name]) for name in ("created_at", "expires_at")]
@@ -199,7 +199,7 @@ def _restore(kept: Mapping[object, Any]) -> Login | None:
     return Login(
         **cast("dict[str, str]", texts),
         verifier=verifier,
-        scopes=tuple(map(str, scopes)),
+        scopes=tuple(map(str, cast("Iterable[object]", scopes))),
         created_at=moments[0],
         expires_at=moments[1],
     )
