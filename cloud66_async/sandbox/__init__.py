@@ -5,6 +5,7 @@ machine and needs the extra `sandbox`.
 """
 
 from .access import Application, Grant, User
+from .browser import consent
 from .clock import FakeClock
 from .fake import FakeCloud66, Seen
 from .faults import Faults
@@ -31,4 +32,5 @@ __all__ = [
     "SandboxServer",
     "Seen",
     "User",
+    "consent",
 ]

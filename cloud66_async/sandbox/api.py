@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import attrs
 
@@ -22,17 +22,20 @@ if TYPE_CHECKING:
 
 __all__ = ["API", "PREFIX", "Asking", "Handler", "Listed"]
 
+T = TypeVar("T")
+
 PREFIX = "/api/3"
 PER_PAGE = 30
 
-_WITHOUT_TOKEN = "GET /ping.json"
+_OPEN = "GET /ping.json"
 
 
-class Listed(NamedTuple):
+@attrs.frozen
+class Listed(Generic[T]):
     """A list of which one page is shown: all items, and how each becomes JSON."""
 
-    items: Sequence[Any]
-    shown: Callable[[Any], Any]
+    items: Sequence[T]
+    shown: Callable[[T], object]
 
 
 @attrs.frozen
@@ -62,7 +65,7 @@ class Asking:
         return found
 
 
-Handler = Callable[..., "Listed | object"]
+Handler = Callable[..., "Listed[Any] | dict[str, Any]"]
 
 
 class API:
@@ -92,7 +95,7 @@ class API:
         """The answer to a request under the API's root."""
         found = self.route(request)
         try:
-            if found is not None and found[0].key == _WITHOUT_TOKEN:
+            if found is not None and found[0].key == _OPEN:
                 return self._answer(Asking(request, None, (), self._world, self._clock.now()), *found)
             grant = self._provider.check(request.headers.get("authorization", ""))
         except Refused as refused:
@@ -159,7 +162,7 @@ def _accounts(request: Incoming, user: User) -> tuple[int, ...]:
     return (int(wanted),)
 
 
-def _page(found: Listed, page: str | None) -> dict[str, Any]:
+def _page(found: Listed[Any], page: str | None) -> dict[str, Any]:
     """The envelope of one page; a page beyond the end is empty."""
     number = page or "1"
     if not number.isdecimal() or int(number) < 1:

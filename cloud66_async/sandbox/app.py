@@ -21,7 +21,7 @@ __all__ = ["ABORT", "MISSING", "application"]
 MISSING = 'the sandbox server needs Starlette and uvicorn: pip install "cloud66-async[sandbox]"'
 
 ABORT = "cloud66_async.abort"
-"""The name under which a server may offer, in `scope["extensions"]`, a function that ends the connection."""
+"""The name under which a server may offer, in `scope["extensions"]`, a function `now` that ends the connection."""
 
 _LARGEST = 1024 * 1024
 
@@ -32,8 +32,8 @@ def application(fake: FakeCloud66, *, latency: float = 0.0) -> Starlette:
     Raises ConfigError without the extra `sandbox`.
     """
     try:
-        from starlette.applications import Starlette  # noqa: PLC0415  an extra
-        from starlette.routing import Mount  # noqa: PLC0415
+        from starlette.applications import Starlette
+        from starlette.routing import Mount
     except ImportError:
         raise ConfigError(MISSING) from None
 
@@ -48,8 +48,8 @@ class _Everything:
         self._latency = latency
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        from starlette.requests import ClientDisconnect, Request  # noqa: PLC0415
-        from starlette.responses import Response  # noqa: PLC0415
+        from starlette.requests import ClientDisconnect, Request
+        from starlette.responses import Response
 
         request = Request(scope, receive)
         try:
@@ -68,7 +68,7 @@ class _Everything:
         try:
             reply = await self._fake.exchange(incoming)
         except Dropped:
-            scope.get("extensions", {})[ABORT]()
+            scope.get("extensions", {})[ABORT]["now"]()
             return
         response = Response(reply.body, status_code=reply.status)
         response.raw_headers.extend((name.encode("latin-1"), value.encode("latin-1")) for name, value in reply.headers)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import threading
 from collections import Counter, deque
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from .. import _clock
 from ..retry import Retry
 from ..token import Token
 from .access import SCOPES, Application, Grant, User
 from .api import API, PREFIX
+from .browser import consent
 from .clock import FakeClock
 from .faults import Dropped, Faults
 from .handlers import HANDLERS
@@ -121,7 +122,7 @@ class FakeCloud66:
         name: str = "Example application",
         *,
         client_id: str = "sandbox-client",
-        client_secret: str = "sandbox-secret",
+        client_secret: str = "sandbox-secret",  # noqa: S107  made up, and told to everybody
         redirect_urls: Iterable[str] = ("http://127.0.0.1/callback",),
     ) -> Application:
         """A registered OAuth application; `urn:ietf:wg:oauth:2.0:oob` need not be registered."""
@@ -195,7 +196,7 @@ class FakeCloud66:
 
         It repeats with patience: a throttled call waits for the next hour of the clock.
         """
-        from ..client import Cloud66  # noqa: PLC0415  a sandbox that is only served needs no client
+        from ..client import Cloud66
 
         return Cloud66(
             token or self.add_token(user, scopes),
@@ -207,6 +208,15 @@ class FakeCloud66:
             reserve=reserve,
         )
 
+    async def consent(
+        self, url: str, *, user: str | None = None, decision: Literal["authorize", "deny"] = "authorize"
+    ) -> str:
+        """Where somebody is sent who opens `url` here and answers: the redirect with the code, or with the error.
+
+        `user` is who signs in, by default `ada@example.com`. Raises LoginError if there is no consent page.
+        """
+        return await consent(url, user=user, decision=decision, transport=self.transport())
+
     # --- what was seen ---------------------------------------------------------------------------
 
     def calls(self, operation: str | None = None) -> int:
@@ -217,7 +227,8 @@ class FakeCloud66:
         headers = request.headers
         seen = Seen(
             request.method,
-            request.target,
+            # Queries of the provider hold codes, which are nobody's business afterwards.
+            request.path if request.path.startswith("/oauth/") else request.target,
             operations or (),
             status,
             headers.get("request-id"),

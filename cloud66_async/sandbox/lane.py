@@ -48,7 +48,7 @@ class FakeLane:
 
 def transport(fake: FakeCloud66) -> httpx.AsyncBaseTransport:
     """The sandbox as a transport of the bound HTTP library."""
-    from .._http.library import httpx  # noqa: PLC0415  costs 0.1 s, and most tests need no HTTP library
+    from .._http.library import httpx
 
     async def answer(request: httpx.Request) -> httpx.Response:
         headers = {name.lower(): value for name, value in request.headers.items()}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cached_property
 from http import HTTPStatus
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 from urllib.parse import parse_qsl
 
 import attrs
@@ -20,7 +20,7 @@ class Incoming:
 
     method: str
     target: str
-    headers: Mapping[str, str] = attrs.field(factory=dict, repr=False)
+    headers: Mapping[str, str] = attrs.field(factory=dict[str, str], repr=False)
     body: bytes = attrs.field(default=b"", repr=False)
 
     @cached_property
@@ -46,12 +46,12 @@ class Incoming:
         if "json" not in self.headers.get("content-type", ""):
             return dict(self.form)
         try:
-            found = msgspec.json.decode(self.body)
+            found: Any = msgspec.json.decode(self.body)
         except msgspec.DecodeError:
             raise Refused(problem(400, "bad_request", "The body is no JSON")) from None
         if not isinstance(found, dict):
             raise Refused(problem(400, "bad_request", "The body is no JSON object"))
-        return found
+        return cast("dict[str, Any]", found)
 
 
 class Reply(NamedTuple):
@@ -64,9 +64,7 @@ class Reply(NamedTuple):
     @classmethod
     def json(cls, data: object, *, status: int = 200, headers: tuple[tuple[str, str], ...] = ()) -> Reply:
         """`data` as JSON."""
-        return cls(
-            status, (("content-type", "application/json; charset=utf-8"), *headers), msgspec.json.encode(data)
-        )
+        return cls(status, (("content-type", "application/json; charset=utf-8"), *headers), msgspec.json.encode(data))
 
     def header(self, name: str) -> str | None:
         """The first header of this name, or None."""

@@ -48,6 +48,7 @@ code.code { display: block; padding: .75rem; border: 1px solid var(--line); bord
   user-select: all; }
 """
 _STYLE_HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
+_POLICY = f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; base-uri 'none'; frame-ancestors 'none'"
 
 
 def consent_page(
@@ -59,13 +60,9 @@ def consent_page(
     hidden: Iterable[tuple[str, str]],
 ) -> Reply:
     """The question whether `application` may act for the user, as a form."""
-    items = "".join(
-        f"<li>{escape(_ABOUT.get(scope, scope))} <code>({escape(scope)})</code></li>" for scope in scopes
-    )
+    items = "".join(f"<li>{escape(_ABOUT.get(scope, scope))} <code>({escape(scope)})</code></li>" for scope in scopes)
     options = "".join(f"<option>{escape(user)}</option>" for user in users)
-    fields = "".join(
-        f'<input type="hidden" name="{escape(name)}" value="{escape(value)}">' for name, value in hidden
-    )
+    fields = "".join(f'<input type="hidden" name="{escape(name)}" value="{escape(value)}">' for name, value in hidden)
     name = escape(application)
     return _page(
         f"Authorize {application}",
@@ -146,8 +143,7 @@ def _headers(form_target: str) -> tuple[tuple[str, str], ...]:
     return (
         (
             "content-security-policy",
-            f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; form-action {action}; "
-            "base-uri 'none'; frame-ancestors 'none'",
+            f"{_POLICY}; form-action {action}",
         ),
         ("x-frame-options", "DENY"),
         ("x-content-type-options", "nosniff"),

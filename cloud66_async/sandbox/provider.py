@@ -125,9 +125,7 @@ class Provider:
         if redirect not in (None, code.redirect):
             raise _invalid_grant()
         self._check_verifier(code, fields.get("code_verifier"))
-        code.grant = self.give(
-            code.user, code.scopes, application=application, expires_in=self._profile.expires_in
-        )
+        code.grant = self.give(code.user, code.scopes, application=application, expires_in=self._profile.expires_in)
         return code.grant
 
     def _application(self, request: Incoming, fields: Mapping[str, str]) -> Application:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib import import_module
 from pkgutil import iter_modules
-from typing import Any
+from typing import Any, TypeGuard
 from urllib.parse import unquote
 
 import attrs
@@ -52,15 +52,11 @@ def routes() -> tuple[Route, ...]:
     for module in iter_modules(resources.__path__):
         if module.name.startswith("_"):
             continue
-        table = vars(import_module(f"{resources.__name__}.{module.name}"))
-        for name, value in table.items():
-            if isinstance(value, Operation):
-                operation: Operation[Any] = value
-                entry = found.setdefault(key(operation.method, operation.path), (operation, []))
-                entry[1].append(f"{module.name}.{name.lower()}")
+        for name, operation in _table(f"{resources.__name__}.{module.name}"):
+            entry = found.setdefault(key(operation.method, operation.path), (operation, []))
+            entry[1].append(f"{module.name}.{name.lower()}")
     return tuple(
-        Route(operation, tuple(names), where, _pattern(operation.path))
-        for where, (operation, names) in found.items()
+        Route(operation, tuple(names), where, _pattern(operation.path)) for where, (operation, names) in found.items()
     )
 
 
@@ -71,6 +67,16 @@ def _by_shape() -> Mapping[tuple[str, int], tuple[Route, ...]]:
     for route in sorted(routes(), key=lambda route: len(route.operation.names)):
         shapes.setdefault((route.operation.method, _plain(route.operation.path).count("/")), []).append(route)
     return {shape: tuple(found) for shape, found in shapes.items()}
+
+
+def _table(module: str) -> Iterator[tuple[str, Operation[Any]]]:
+    for name, value in vars(import_module(module)).items():
+        if _is_operation(value):
+            yield name, value
+
+
+def _is_operation(value: object) -> TypeGuard[Operation[Any]]:
+    return isinstance(value, Operation)
 
 
 def _pattern(path: str) -> re.Pattern[str]:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import socket
 import threading
-from importlib import import_module
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 from .._clock import SystemClock
 from ..errors import ConfigError
@@ -70,7 +69,8 @@ class SandboxServer:
     def start(self) -> None:
         """Serve from now on, until `stop()`."""
         try:
-            import uvicorn  # noqa: PLC0415  an extra
+            import uvicorn
+            from uvicorn.config import LOGGING_CONFIG
 
             protocol = _counting(self)
         except ImportError:
@@ -82,7 +82,7 @@ class SandboxServer:
             ws="none",
             lifespan="off",
             log_level="info" if self._log else "critical",
-            log_config=uvicorn.config.LOGGING_CONFIG if self._log else None,
+            log_config=LOGGING_CONFIG if self._log else None,
             access_log=self._log,
             server_header=False,
             timeout_graceful_shutdown=_GRACE,
@@ -147,16 +147,16 @@ def _tell_when_started(server: uvicorn.Server, ready: threading.Event) -> None:
 
 
 def _counting(server: SandboxServer) -> type[asyncio.Protocol]:
-    """uvicorn's protocol on httptools, which counts its connections and can end them without an answer."""
-    base: Any = import_module("uvicorn.protocols.http.httptools_impl").HttpToolsProtocol
+    """Uvicorn's protocol on httptools, which counts its connections and can end them without an answer."""
+    from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-    class Counting(base):  # type: ignore[misc]
-        def connection_made(self, transport: asyncio.Transport) -> None:
+    class Counting(HttpToolsProtocol):
+        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
             server.connections_opened += 1
             super().connection_made(transport)
 
         def on_message_begin(self) -> None:
             super().on_message_begin()
-            self.scope["extensions"] = {ABORT: self.transport.abort}
+            self.scope["extensions"] = {ABORT: {"now": self.transport.abort}}
 
     return Counting

@@ -125,9 +125,7 @@ class FakeStack:
         if deployed:
             self.data["status"] = 1 if action.success else 2
         if deployed and action.success:
-            self.data.update(
-                health=3, cloud_status="deployed", revision=str(int(self.data["revision"]) + 1)
-            )
+            self.data.update(health=3, cloud_status="deployed", revision=str(int(self.data["revision"]) + 1))
 
     @property
     def _revisions(self) -> int:
@@ -236,9 +234,7 @@ class World:
         now = self.clock.now()
         starts_at = stack.free_at(now)
         name = "stack_create" if kind == "first_build" else "application_deployment"
-        action = self._action(
-            stack, name, user=user, via=via, starts_at=starts_at, metadata=metadata, seconds=seconds
-        )
+        action = self._action(stack, name, user=user, via=via, starts_at=starts_at, metadata=metadata, seconds=seconds)
         number = next(self._numbers)
         deployment = FakeDeployment(
             id=number,

@@ -31,7 +31,7 @@ class FakeAction:
     success: bool = True
     message: str = "Finished"
     result: dict[str, Any] | None = None
-    metadata: dict[str, Any] = attrs.field(factory=dict)
+    metadata: dict[str, Any] = attrs.field(factory=dict[str, Any])
 
     def finished(self, now: datetime) -> bool:
         """Whether it is over."""

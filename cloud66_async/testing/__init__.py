@@ -1,0 +1,1 @@
+"""For test suites of programs that use the SDK: fixtures over the sandbox, without a network."""
