@@ -5,8 +5,8 @@ connections, `PoolLane` is the sender's way to them.
 """
 
 from .answer import PoolAnswer, StreamedAnswer, Streaming
-from .connection import Origin
 from .lane import PoolLane
+from .outgoing import Origin
 from .pool import Pool
 
 __all__ = ["Origin", "Pool", "PoolAnswer", "PoolLane", "StreamedAnswer", "Streaming"]

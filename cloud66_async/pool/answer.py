@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from .connection import Connection
+    from .parser import AnswerParser
     from .pool import Pool
 
 __all__ = ["PoolAnswer", "StreamedAnswer", "Streaming"]
@@ -21,11 +22,11 @@ class _Headed:
 
     __slots__ = ("_by_name", "_headers", "_raw", "reason", "status")
 
-    def __init__(self, status: int, reason: bytes, raw: RawHeaders) -> None:
-        self.status = status
-        self.reason = reason
-        self._raw = raw
-        self._by_name: dict[bytes, bytes] | None = None
+    def __init__(self, parser: AnswerParser) -> None:
+        self.status = parser.status
+        self.reason = parser.reason
+        self._raw = parser.headers
+        self._by_name = parser.by_name
         self._headers: dict[str, str] | None = None
 
     def __repr__(self) -> str:
@@ -49,10 +50,7 @@ class _Headed:
 
     def header(self, name: bytes) -> bytes | None:
         """The first header of this lower-case name, or None."""
-        by_name = self._by_name
-        if by_name is None:
-            self._by_name = by_name = {key.lower(): value for key, value in reversed(self._raw)}
-        value = by_name.get(name)
+        value = self._by_name.get(name)
         return value if value is None else value.rstrip(b" \t")
 
 
@@ -61,9 +59,7 @@ class PoolAnswer(_Headed):
 
     __slots__ = ("body",)
 
-    def __init__(self, status: int, reason: bytes, raw: RawHeaders, body: bytes) -> None:
-        super().__init__(status, reason, raw)
-        self.body = body
+    body: bytes
 
 
 class StreamedAnswer(_Headed):
@@ -77,7 +73,7 @@ class StreamedAnswer(_Headed):
 
     def __init__(self, pool: Pool, connection: Connection) -> None:
         parser = connection.parser
-        super().__init__(parser.status, parser.reason, parser.headers)
+        super().__init__(parser)
         self._pool = pool
         self._connection: Connection | None = connection
         self.parts: list[bytes] = []

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterable, Callable
-from typing import Final, Literal, NamedTuple
+from typing import Final, Literal
 
-from .._lane import Timeouts
 from ..errors import RequestTimeout, TransportError
 from ..model import Hidden
 from .failures import Broken, Stale
+from .outgoing import INFINITY, Origin, Outgoing
 from .parser import AnswerParser
 
-__all__ = ["INFINITY", "Connection", "Origin", "Outgoing"]
+__all__ = ["Connection"]
 
-INFINITY: Final = float("inf")
 SLICE: Final = 64 * 1024
 HIGH_WATER: Final = 256 * 1024
 
@@ -23,29 +22,6 @@ WRITING: Final = "write"
 READING: Final = "read"
 CLOSED: Final = "closed"
 Phase = Literal["idle", "write", "read", "closed"]
-
-
-class Origin(NamedTuple):
-    """Where a connection leads; `sni` is the name to show and to check where that is not the host's."""
-
-    host: str
-    port: int
-    tls: bool = False
-    sni: str | None = None
-
-
-class Outgoing(NamedTuple):
-    """A request as a connection needs it; `end` is the loop's time when all of it must be over."""
-
-    head: bytes
-    body: bytes | AsyncIterable[bytes]
-    chunked: bool
-    is_head: bool
-    repeatable: bool
-    timeouts: Timeouts
-    end: float
-    limit: int
-    collect: bool
 
 
 class Connection(asyncio.BufferedProtocol):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from .connection import Connection, Origin
+from .connection import Connection
+from .outgoing import Origin
 
 __all__ = ["IdleConnections"]
 

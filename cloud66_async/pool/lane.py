@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from ..errors import ConfigError
 from ..model import Hidden
-from .connection import Origin
+from .outgoing import Origin
 
 if TYPE_CHECKING:
     from .._lane import Request

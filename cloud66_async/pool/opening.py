@@ -10,8 +10,9 @@ from contextlib import suppress
 from typing import Any, TypeVar, cast
 
 from ..errors import RequestTimeout, TransportError
-from .connection import INFINITY, Connection, Origin
+from .connection import Connection
 from .failures import ConnectFailed
+from .outgoing import INFINITY, Origin
 from .sockets import Address, dial, numeric, shared_context
 
 __all__ = ["TLS", "Opener"]

@@ -15,7 +15,7 @@ MAX_INTERIM = 20
 MAX_OVERHEAD = 2 * MAX_HEAD
 
 _NO_BODY = (204, 304)
-_INSPECTED = frozenset({len("content-length"), len("content-encoding"), len("transfer-encoding")})
+_VERSIONS = ("1.1", "1.0")
 
 
 class AnswerParser:
@@ -27,12 +27,14 @@ class AnswerParser:
     """
 
     __slots__ = (
-        "_head_size",
         "_interim",
         "_is_head",
         "_limit",
         "_overhead",
         "_parser",
+        "_received",
+        "_trailer_size",
+        "by_name",
         "codings",
         "complete",
         "error",
@@ -59,6 +61,7 @@ class AnswerParser:
         """Let go of the last answer."""
         self.reason = b""
         self.headers: list[tuple[bytes, bytes]] = []
+        self.by_name: dict[bytes, bytes] = {}
         self.codings: bytes | None = None
         self.parts: list[bytes] = []
 
@@ -69,7 +72,7 @@ class AnswerParser:
             self._parser = HttpResponseParser(self)
         self._is_head = is_head
         self._limit = limit
-        self._head_size = self._interim = self._overhead = self.status = self.size = 0
+        self._received = self._overhead = self._interim = self._trailer_size = self.status = self.size = 0
         self.head_done = self.complete = self.surplus = self.started = False
         self.keep = True
 
@@ -79,6 +82,7 @@ class AnswerParser:
         if parser is None:
             return
         self.started = True
+        self._received += len(data)
         before = self.size
         try:
             parser.feed_data(data)
@@ -110,7 +114,7 @@ class AnswerParser:
         self._parser = None
 
     def _ends_with_connection(self) -> bool:
-        return all(name.lower() not in (b"content-length", b"transfer-encoding") for name, _ in self.headers)
+        return b"content-length" not in self.by_name and b"transfer-encoding" not in self.by_name
 
     # httptools calls these.
 
@@ -125,11 +129,12 @@ class AnswerParser:
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """A header, or a trailer."""
-        self._head_size += len(name) + len(value)
-        if self._head_size > MAX_HEAD:
-            self.error = BadAnswer("the answer's headers are too long")
-        elif not self.head_done:  # else a trailer, which must not pass for a header
+        if not self.head_done:
             self.headers.append((name, value))
+        else:  # a trailer, which must not pass for a header
+            self._trailer_size += len(name) + len(value)
+            if self._trailer_size > MAX_HEAD:
+                self.error = BadAnswer("the answer's headers are too long")
 
     def on_headers_complete(self) -> None:
         """The head is there, an interim answer's or the answer's own."""
@@ -177,28 +182,33 @@ class AnswerParser:
             self.error = BadAnswer(f"more than {MAX_INTERIM} interim answers (1xx) came before the answer")
 
     def _inspect(self, version: str) -> None:
-        if version not in ("1.1", "1.0"):
+        headers = self.headers
+        self.by_name = by_name = {name.lower(): value for name, value in reversed(headers)}  # the first one counts
+        if version not in _VERSIONS:
             self.error = BadAnswer(f"the server speaks HTTP/{version}, not HTTP/1.1")
-        elif len(self.headers) > MAX_HEADERS:
-            self.error = BadAnswer(f"the answer has more than {MAX_HEADERS} headers")
-        for name, value in self.headers:
-            if len(name) in _INSPECTED:
-                self._inspect_header(name.lower(), value.strip(b" \t"))
+        elif len(headers) > MAX_HEADERS or (self._received > MAX_HEAD and _size(headers) > MAX_HEAD):
+            self.error = BadAnswer("the answer's headers are too long or too many")
+        elif b"transfer-encoding" in by_name and self._all(b"transfer-encoding").lower() != b"chunked":
+            self.error = BadAnswer("the answer's body comes in a transfer coding other than chunked")
+        elif self._announced() > self._limit:
+            self.error = self._too_long()
+        if b"content-encoding" in by_name:
+            self.codings = self._all(b"content-encoding")
 
-    def _inspect_header(self, name: bytes, value: bytes) -> None:
-        if name == b"content-encoding":
-            self.codings = value if self.codings is None else self.codings + b"," + value
-        elif name == b"transfer-encoding":
-            if value.lower() != b"chunked":
-                self.error = BadAnswer(f"unknown transfer coding {value.decode('latin-1')!r}")
-        elif name == b"content-length" and not self._is_head and self.status not in _NO_BODY:
-            if not value.isdigit():
-                self.error = BadAnswer("the answer's Content-Length is no number")
-            elif int(value) > self._limit:
-                self.error = self._too_long()
+    def _announced(self) -> int:
+        if self._is_head or self.status in _NO_BODY:
+            return 0
+        return int(self.by_name.get(b"content-length", b"0"))
+
+    def _all(self, name: bytes) -> bytes:
+        return b",".join(value.strip(b" \t") for key, value in self.headers if key.lower() == name)
 
     def _says_close(self) -> bool:
-        return any(name.lower() == b"connection" and b"close" in value.lower() for name, value in self.headers)
+        return b"close" in self._all(b"connection").lower()
 
     def _too_long(self) -> BadAnswer:
         return BadAnswer(f"the answer's body is over {self._limit} bytes")
+
+
+def _size(headers: list[tuple[bytes, bytes]]) -> int:
+    return sum(len(name) + len(value) for name, value in headers)

@@ -6,7 +6,7 @@ import asyncio
 from collections import deque
 
 from ..errors import RequestTimeout, TransportError
-from .connection import INFINITY
+from .outgoing import INFINITY
 
 __all__ = ["Places"]
 

@@ -10,10 +10,11 @@ from typing import Final
 from .._lane import Timeouts
 from ..errors import ConfigError, TransportError
 from .answer import PoolAnswer, StreamedAnswer, Streaming
-from .connection import INFINITY, Connection, Origin, Outgoing
+from .connection import Connection
 from .failures import Broken, ConnectFailed, Stale
 from .idle import IdleConnections
 from .opening import TLS, Opener
+from .outgoing import INFINITY, Origin, Outgoing
 from .places import Places
 from .unpack import unpack
 
@@ -89,9 +90,8 @@ class Pool:
         connection = await self._perform(origin, outgoing)
         parser = connection.parser
         parts = parser.parts
-        answer = PoolAnswer(
-            parser.status, parser.reason, parser.headers, parts[0] if len(parts) == 1 else b"".join(parts)
-        )
+        answer = PoolAnswer(parser)
+        answer.body = parts[0] if len(parts) == 1 else b"".join(parts)
         codings = parser.codings
         self.release(connection)
         if codings is not None:
