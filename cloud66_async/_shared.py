@@ -64,7 +64,12 @@ class Shared:
         return found
 
     def transport(self) -> httpx.AsyncBaseTransport:
-        """The pool behind the interface of the HTTP library."""
+        """The pool behind the interface of the HTTP library, for clients that may close what they borrow."""
+        from ._http.lane import BorrowedTransport
+
+        return BorrowedTransport(self._own_transport())
+
+    def _own_transport(self) -> httpx.AsyncBaseTransport:
         if self._transport is None:
             self._transport = self._make_transport()
         return self._transport
@@ -90,7 +95,7 @@ class Shared:
             return PoolLane(self._own_pool(), config.address.origin)
         from ._http.lane import HttpxLane
 
-        return HttpxLane(config.address.origin, self.transport())
+        return HttpxLane(config.address.origin, self._own_transport())
 
     def _make_transport(self) -> httpx.AsyncBaseTransport:
         config = self.config

@@ -245,6 +245,11 @@ class Cloud66:
         return await bulk.collect(function, items, limit=limit or self._config.limit)
 
     @property
+    def limit(self) -> int:
+        """How many requests may be in flight, and how many connections open."""
+        return self._config.limit
+
+    @property
     def quota(self) -> Quota:
         """What is left of this hour for the token, as the last answers told; empty before the first."""
         return Quota() if self._token is None else self._shared.allowance(self._token).quota

@@ -16,7 +16,7 @@ from .library import httpx
 if TYPE_CHECKING:
     from .._lane import Answer
 
-__all__ = ["HttpxLane", "LaneTransport", "library_transport", "translate"]
+__all__ = ["BorrowedTransport", "HttpxLane", "LaneTransport", "library_transport", "translate"]
 
 _MAX_BODY = 64 * 1024 * 1024
 _PHASES = {"ConnectTimeout": "connect", "PoolTimeout": "pool", "WriteTimeout": "write", "ReadTimeout": "read"}
@@ -86,6 +86,17 @@ def library_transport(*, limit: int, idle: float, options: Mapping[str, Any]) ->
         return httpx.AsyncHTTPTransport(limits=limits, **options)
     except (TypeError, ValueError, ImportError) as error:
         raise ConfigError(f"{httpx.__name__} does not take these options: {error}") from None
+
+
+class BorrowedTransport(httpx.AsyncBaseTransport):
+    """A transport that others use too: closing the client that borrows it leaves it open."""
+
+    def __init__(self, transport: httpx.AsyncBaseTransport) -> None:
+        self._transport = transport
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """The response of the transport behind it."""
+        return await self._transport.handle_async_request(request)
 
 
 class LaneTransport(httpx.AsyncBaseTransport):
