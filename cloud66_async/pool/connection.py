@@ -146,7 +146,7 @@ class Connection(asyncio.BufferedProtocol):
     def _go_on(self) -> None:
         """Part of an answer came."""
         if self.parser.head_done and not self._collect:
-            if self.parser.size > HIGH_WATER and not self._reading_paused:
+            if self.parser.size - self.parser.taken > HIGH_WATER and not self._reading_paused:
                 self._reading_paused = True
                 self.transport.pause_reading()
             self._wake()

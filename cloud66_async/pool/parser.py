@@ -22,8 +22,8 @@ class AnswerParser:
     """One answer at a time, as far as it has come.
 
     `complete` is true where no answer is awaited: before the first `begin` too. `started` says that a
-    byte of it came, `parts` and `size` are the body received and not yet taken; `surplus` says that more
-    came than was asked for, `keep` that the server means to go on after this answer.
+    byte of it came, `size` is how much of the body did, `parts` are what of it was not yet taken;
+    `surplus` says that more came than was asked for, `keep` that the server means to go on afterwards.
     """
 
     __slots__ = (
@@ -47,6 +47,7 @@ class AnswerParser:
         "started",
         "status",
         "surplus",
+        "taken",
     )
 
     def __init__(self) -> None:
@@ -72,7 +73,7 @@ class AnswerParser:
             self._parser = HttpResponseParser(self)
         self._is_head = is_head
         self._limit = limit
-        self._received = self._overhead = self._interim = self._trailer_size = self.status = self.size = 0
+        self._received = self._overhead = self._interim = self._trailer_size = self.status = self.size = self.taken = 0
         self.head_done = self.complete = self.surplus = self.started = False
         self.keep = True
 
@@ -86,9 +87,7 @@ class AnswerParser:
         before = self.size
         try:
             parser.feed_data(data)
-        except HttpParserUpgrade:
-            self.error = BadAnswer("the server switched to another protocol")
-        except HttpParserError as error:
+        except (HttpParserError, HttpParserUpgrade) as error:
             if self.complete:
                 self.surplus = True
             elif self.error is None:
@@ -106,7 +105,7 @@ class AnswerParser:
 
     def take(self) -> list[bytes]:
         """The parts of the body that came since the last time."""
-        parts, self.parts, self.size = self.parts, [], 0
+        parts, self.parts, self.taken = self.parts, [], self.size
         return parts
 
     def release(self) -> None:
@@ -131,7 +130,7 @@ class AnswerParser:
         """A header, or a trailer."""
         if not self.head_done:
             self.headers.append((name, value))
-        else:  # a trailer, which must not pass for a header
+        elif not self.complete:  # a trailer, which must not pass for a header
             self._trailer_size += len(name) + len(value)
             if self._trailer_size > MAX_HEAD:
                 self.error = BadAnswer("the answer's headers are too long")
