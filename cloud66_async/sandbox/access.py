@@ -11,7 +11,10 @@ import attrs
 
 from ..token import Token
 
-__all__ = ["SCOPES", "Application", "Grant", "User", "mint"]
+__all__ = ["OUT_OF_BAND", "SCOPES", "Application", "Grant", "User", "mint"]
+
+OUT_OF_BAND = "urn:ietf:wg:oauth:2.0:oob"
+"""The redirect URL of programs that no redirect reaches: the user copies the code from a page."""
 
 SCOPES = ("public", "redeploy", "jobs", "users", "admin")
 

@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 
 import attrs
 
-from .access import Application, Grant, User, mint
+from .access import OUT_OF_BAND, Application, Grant, User, mint
 from .message import Incoming, Refused, Reply
 from .pages import code_page, consent_page, error_page
 
@@ -20,9 +20,8 @@ if TYPE_CHECKING:
     from .._clock import Clock
     from .profile import Profile
 
-__all__ = ["OUT_OF_BAND", "Authorization", "Code", "redirect_value", "unrepeated"]
+__all__ = ["Authorization", "Code", "redirect_value", "unrepeated"]
 
-OUT_OF_BAND = "urn:ietf:wg:oauth:2.0:oob"
 _COOKIE = "cloud66_sandbox"
 _ECHOED = (
     "client_id", "redirect_uri", "redirect_url", "response_type", "scope", "state", "code_challenge",

@@ -6,7 +6,7 @@ import asyncio
 import heapq
 import itertools
 import math
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 
@@ -16,6 +16,7 @@ _START = datetime(2026, 3, 2, 9, 12, 30, tzinfo=UTC)
 # A task that was just woken needs a few passes of the loop until it either sleeps again or is done.
 # Time must not jump under its feet, and asyncio does not tell when it is idle.
 _PASSES = 32
+_END = datetime.max.replace(tzinfo=UTC)
 
 
 class FakeClock:
@@ -27,6 +28,7 @@ class FakeClock:
         self._now = start.astimezone(UTC)
         self._order = itertools.count()
         self._sleepers: list[tuple[datetime, int, asyncio.Future[None]]] = []
+        self._someone: Callable[[], object] | None = None
 
     def __repr__(self) -> str:
         return f"FakeClock({self._now.isoformat()}, {self.sleepers} asleep)"
@@ -49,6 +51,8 @@ class FakeClock:
             return
         future = asyncio.get_running_loop().create_future()
         heapq.heappush(self._sleepers, (_later(self._now, seconds), next(self._order), future))
+        if self._someone is not None:
+            self._someone()
         await future
 
     def advance(self, seconds: float) -> None:
@@ -65,30 +69,40 @@ class FakeClock:
     @asynccontextmanager
     async def running(self) -> AsyncGenerator[None]:
         """Inside, nobody waits: whenever all are asleep, time jumps to the first who wakes."""
-        driver = asyncio.create_task(self._run())
+        if self._someone is not None:
+            raise RuntimeError("the clock is running already")
+        asleep, loop = asyncio.Event(), asyncio.get_running_loop()
+        # Sleepers may live in another thread: a sandbox that is served over HTTP.
+        self._someone = lambda: loop.call_soon_threadsafe(asleep.set)
+        driver = asyncio.create_task(self._run(asleep))
         try:
             yield
         finally:
+            self._someone = None
             driver.cancel()
             with suppress(asyncio.CancelledError):
                 await driver
 
-    async def _run(self) -> None:
+    async def _run(self, asleep: asyncio.Event) -> None:
         while True:
+            self._forget_cancelled()
+            if not self._sleepers or self._sleepers[0][0] >= _END:
+                asleep.clear()
+                await asleep.wait()
             await self._settle()
             self._forget_cancelled()
-            if self._sleepers:
+            if self._sleepers and self._sleepers[0][0] < _END:
                 wakes, _, future = heapq.heappop(self._sleepers)
                 self._now = max(self._now, wakes)
                 _wake(future)
 
     async def _settle(self) -> None:
-        quiet, known = 0, -1
+        """Return once no task has fallen asleep for a while."""
+        quiet, known = 0, len(self._sleepers)
         while quiet < _PASSES:
+            await asyncio.sleep(0)
             quiet = quiet + 1 if len(self._sleepers) == known else 0
             known = len(self._sleepers)
-            # With nobody asleep there is nothing to do but wait for I/O, and that should cost no processor time.
-            await asyncio.sleep(0 if known else 0.0005)
 
     def _forget_cancelled(self) -> None:
         while self._sleepers and self._sleepers[0][2].done():
@@ -99,7 +113,7 @@ def _later(moment: datetime, seconds: float) -> datetime:
     try:
         return moment + timedelta(seconds=seconds)
     except OverflowError:
-        return datetime.max.replace(tzinfo=UTC)
+        return _END
 
 
 def _wake(future: asyncio.Future[None]) -> None:

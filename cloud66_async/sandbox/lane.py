@@ -31,7 +31,7 @@ class FakeLane:
         headers = {name.lower(): value for name, value in request.head.pairs}
         headers["request-id"] = request.request_id
         if request.body is not None:
-            headers["content-type"] = "application/json"
+            headers.setdefault("content-type", "application/json")
         incoming = Incoming(request.method, request.target, headers, request.body or b"")
         try:
             reply = await self._fake.exchange(incoming, patience=_patience(request.timeouts))

@@ -6,8 +6,9 @@ import base64
 import hashlib
 from collections.abc import Iterable, Sequence
 from html import escape
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
+from .access import OUT_OF_BAND
 from .message import Reply
 
 __all__ = ["code_page", "consent_page", "error_page", "start_page"]
@@ -22,9 +23,9 @@ _ABOUT = {
 
 _STYLE = """
 :root { color-scheme: light dark; --ink: #1c2430; --soft: #4b5768; --paper: #f4f6f8; --card: #fff; --line: #c4ccd6;
-  --go: #0b5cad; --on-go: #fff; }
+  --edge: #6b7788;  --go: #0b5cad; --on-go: #fff; }
 @media (prefers-color-scheme: dark) { :root { --ink: #e8edf3; --soft: #aab6c5; --paper: #11161d; --card: #1a212b;
-  --line: #3c4a5c; --go: #7cb8ff; --on-go: #06203d; } }
+  --line: #3c4a5c; --edge: #8596ab; --go: #7cb8ff; --on-go: #06203d; } }
 * { box-sizing: border-box; }
 body { margin: 0; padding: 2rem 1rem; background: var(--paper); color: var(--ink);
   font: 1rem/1.5 system-ui, sans-serif; }
@@ -36,7 +37,7 @@ ul { margin: .5rem 0 1rem; padding-left: 1.25rem; }
 li { margin: .25rem 0; }
 .note { color: var(--soft); font-size: .9rem; }
 label { display: block; font-weight: 600; margin-bottom: .25rem; }
-select, button { font: inherit; border-radius: .375rem; border: 1px solid var(--line); min-height: 2.75rem; }
+select, button { font: inherit; border-radius: .375rem; border: 1px solid var(--edge); min-height: 2.75rem; }
 select { width: 100%; padding: .25rem .5rem; background: var(--card); color: var(--ink); }
 .buttons { display: flex; flex-wrap: wrap; gap: .75rem; margin-top: 1.5rem; }
 button { padding: .5rem 1.5rem; background: var(--card); color: var(--ink); cursor: pointer; }
@@ -98,7 +99,9 @@ def error_page(status: int, title: str, text: str) -> Reply:
 def start_page(*, stacks: int, applications: Iterable[tuple[str, str]]) -> Reply:
     """What this server is and where to go."""
     rows = "".join(
-        f"<li>{escape(name)}, client id <code>{escape(client_id)}</code></li>" for name, client_id in applications
+        f'<li>{escape(name)}, client id <code>{escape(client_id)}</code>: <a href="{escape(_trial(client_id))}">'
+        f"see its consent page</a></li>"
+        for name, client_id in applications
     )
     listed = f"<ul>{rows}</ul>" if rows else "<p>None.</p>"
     return _page(
@@ -114,6 +117,11 @@ def start_page(*, stacks: int, applications: Iterable[tuple[str, str]]) -> Reply
 {listed}
 <p class="note">A program finds this server by <code>CLOUD66_URL</code> set to this page's address.</p>""",
     )
+
+
+def _trial(client_id: str) -> str:
+    fields = {"client_id": client_id, "redirect_uri": OUT_OF_BAND, "response_type": "code", "scope": "public redeploy"}
+    return "/oauth/authorize?" + urlencode(fields)
 
 
 def _page(title: str, content: str, *, status: int = 200, form_target: str = "") -> Reply:
