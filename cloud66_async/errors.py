@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 
     from .bulk import Failed, Ok
     from .operation import Response
+    from .resources._plan import BulkReport
     from .resources.actions import Action
 
 __all__ = [
@@ -276,10 +277,11 @@ class BulkError(Cloud66Error, ExceptionGroup[Cloud66Error]):
     """Some of many calls failed.
 
     `results` has an `Ok` or a `Failed` for every item, in the order of the items: what arrived is
-    never lost. `exceptions` has the errors alone, so `except*` works.
+    never lost. `exceptions` has the errors alone, so `except*` works. `report` is what `get_many` did.
     """
 
     results: Sequence[Ok[Any, Any] | Failed[Any]] = ()
+    report: BulkReport | None = None
 
     def derive(self, excs: Sequence[Any]) -> BulkError:  # type: ignore[override]  # the base promises any exception
         """Part of this error, for `except*` and `split`; the results stay whole."""

@@ -8,12 +8,12 @@ from typing import Any
 
 import attrs
 
-from .. import bulk
 from ..errors import AmbiguousName, NotFound
 from ..model import Model, Moment, OpenInt, OpenText, Secret, fill, free_form
 from ..operation import get, many, post
 from ..pager import Pager
 from ._base import Resource
+from ._plan import Fetched, fetch
 from .actions import Action
 
 __all__ = ["BuildType", "DeployStrategy", "Health", "Redeployment", "RolloutStrategy", "Stack", "StackStatus", "Stacks"]
@@ -198,12 +198,16 @@ class Stacks(Resource):
         """The stack with this uid."""
         return await self._call(GET.at(stack=stack))
 
-    async def get_many(self, stacks: Iterable[str], *, limit: int = 32) -> tuple[Stack, ...]:
+    async def get_many(self, stacks: Iterable[str], *, limit: int = 32, planned: bool = True) -> Fetched[Stack]:
         """The stacks with these uids, in this order, read `limit` at a time.
 
-        Raises BulkError if one fails; it holds all that arrived.
+        Takes them from the pages of the list where that needs fewer requests, and says so in the `report` of
+        what comes back; `planned=False` reads each by itself. Raises BulkError if one fails; it holds
+        all that arrived.
         """
-        return tuple(bulk.values(await bulk.collect(self.get, stacks, limit=limit)))
+        return await fetch(
+            stacks, self.get, listed=self.list() if planned else None, key=lambda stack: stack.uid, limit=limit
+        )
 
     async def find(self, name: str, *, environment: str | None = None) -> Stack:
         """The one stack with this name, whatever its case, and in this environment.
