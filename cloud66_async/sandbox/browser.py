@@ -30,29 +30,28 @@ async def consent(
 
     async with httpx.AsyncClient(transport=transport, trust_env=False) as browser:
         page = await browser.get(url)
-        form = _Form()
-        form.feed(page.text)
+        form = _Form(page.text)
         if not form.action:
             raise LoginError(f"there is no consent page at this address: {form.title or page.status_code}")
         fields = {**form.fields, "user": user or form.fields.get("user", ""), "decision": decision}
         answer = await browser.post(urljoin(url, form.action), data=fields)
         location = answer.headers.get("location")
         if location is None:
-            form.feed(answer.text)
-            raise LoginError(f"the consent led nowhere: {form.title or answer.status_code}")
+            raise LoginError(f"the consent led nowhere: {_Form(answer.text).title or answer.status_code}")
         return str(urljoin(url, location))
 
 
 class _Form(HTMLParser):
     """Reads the title, and the form with what it would send: hidden fields, and the first option of each list."""
 
-    def __init__(self) -> None:
+    def __init__(self, page: str) -> None:
         super().__init__()
         self.title = ""
         self.action = ""
         self.fields: dict[str, str] = {}
         self._select = ""
         self._tag = ""
+        self.feed(page)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         given = {name: value or "" for name, value in attrs}

@@ -188,18 +188,28 @@ class FakeCloud66:
         *,
         user: User | str | None = None,
         scopes: Iterable[str] = SCOPES,
+        application: Application | None = None,
+        redirect_url: str | None = None,
         retry: Retry = _PATIENT,
         limit: int = 32,
         reserve: int | None = None,
     ) -> Cloud66:
         """A client of this sandbox on its clock, with a new token of `user` unless one is given.
 
-        It repeats with patience: a throttled call waits for the next hour of the clock.
+        With an `application` it has no token of its own and logs users in, by `redirect_url` or the first that is
+        registered. It repeats with patience: a throttled call waits for the next hour of the clock.
         """
         from ..client import Cloud66
 
+        if application is None:
+            token = token or self.add_token(user, scopes)
+        elif redirect_url is None:
+            redirect_url = application.redirect_urls[0]
         return Cloud66(
-            token or self.add_token(user, scopes),
+            token,
+            client_id=application and application.client_id,
+            client_secret=application and application.client_secret,
+            redirect_url=redirect_url,
             url=_URL,
             transport=self.lane(),
             clock=self._clock,

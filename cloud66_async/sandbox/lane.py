@@ -29,7 +29,8 @@ class FakeLane:
         if self._closed:
             raise TransportError("the client is closed", sent=False)
         headers = {name.lower(): value for name, value in request.head.pairs}
-        headers["request-id"] = request.request_id
+        if request.request_id:
+            headers["request-id"] = request.request_id
         if request.body is not None:
             headers.setdefault("content-type", "application/json")
         incoming = Incoming(request.method, request.target, headers, request.body or b"")

@@ -13,10 +13,15 @@ from urllib.parse import unquote
 import attrs
 
 from .. import resources
-from ..operation import Operation
+from ..operation import Operation, get
 
 __all__ = ["Route", "find", "key", "routes"]
 
+# Known to be there, whether or not a resource of the SDK calls them.
+_WITHOUT_RESOURCE: tuple[tuple[str, Operation[Any]], ...] = (
+    ("ping.ping", get("/ping.json")),
+    ("ping.auth", get("/ping/auth.json")),
+)
 _PLACEHOLDER = re.compile(r"\{\w+\}")
 
 
@@ -48,7 +53,7 @@ def find(method: str, path: str) -> tuple[Route, tuple[str, ...]] | None:
 @cache
 def routes() -> tuple[Route, ...]:
     """Every route; where several operations share one, their names are together."""
-    found: dict[str, tuple[Operation[Any], list[str]]] = {}
+    found = {key(operation.method, operation.path): (operation, [name]) for name, operation in _WITHOUT_RESOURCE}
     for module in iter_modules(resources.__path__):
         if module.name.startswith("_"):
             continue

@@ -1,0 +1,133 @@
+"""The pages: readable by people and by assistive technology, and closed to what comes from outside."""
+
+from __future__ import annotations
+
+from html.parser import HTMLParser
+from urllib.parse import urlencode
+
+import pytest
+
+from cloud66_async.sandbox import FakeCloud66, Incoming, Reply
+
+EVIL = "<script>alert(1)</script>\"'&"
+
+
+class Page(HTMLParser):
+    def __init__(self, reply: Reply) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.feed(reply.body.decode())
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def all(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.tags if name == tag]
+
+
+def consent(fake: FakeCloud66, **changes: str) -> Reply:
+    fields = {
+        "client_id": "sandbox-client",
+        "redirect_uri": "http://127.0.0.1:9999/callback",
+        "response_type": "code",
+        "scope": "public redeploy",
+        **changes,
+    }
+    return fake.handle(Incoming("GET", "/oauth/authorize?" + urlencode(fields)))
+
+
+def every_page(fake: FakeCloud66) -> dict[str, Reply]:
+    return {
+        "start": fake.handle(Incoming("GET", "/")),
+        "consent": consent(fake),
+        "error": consent(fake, client_id="nobody"),
+        "code": fake.handle(Incoming("GET", "/oauth/authorize/native?code=abc")),
+        "missing": fake.handle(Incoming("GET", "/favicon.ico")),
+    }
+
+
+NAMES = ["start", "consent", "error", "code", "missing"]
+
+
+def sandbox(name: str = "Stack Watch") -> FakeCloud66:
+    fake = FakeCloud66()
+    fake.add_application(name)
+    return fake
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_each_page_has_language_title_heading_and_landmark(name: str) -> None:
+    page = Page(every_page(sandbox())[name])
+    assert page.all("html")[0]["lang"] == "en"
+    assert len(page.all("title")) == len(page.all("h1")) == len(page.all("main")) == 1
+    assert page.all("meta")[1]["name"] == "viewport"
+    assert not page.all("script")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_each_page_forbids_what_it_does_not_need(name: str) -> None:
+    reply = every_page(sandbox())[name]
+    policy = reply.header("content-security-policy") or ""
+    assert "default-src 'none'" in policy
+    assert "frame-ancestors 'none'" in policy
+    assert "unsafe" not in policy
+    assert reply.header("x-content-type-options") == "nosniff"
+    assert reply.header("referrer-policy") == "no-referrer"
+    assert reply.header("cache-control") == "no-store"
+
+
+def test_every_field_of_the_consent_form_is_labelled() -> None:
+    page = Page(consent(sandbox()))
+    labels = {attributes["for"] for attributes in page.all("label")}
+    visible = [found for found in page.all("input") if found["type"] != "hidden"] + page.all("select")
+    assert {found["id"] for found in visible} == labels
+    assert [(button["type"], button["value"]) for button in page.all("button")] == [
+        ("submit", "authorize"),
+        ("submit", "deny"),
+    ]
+
+
+def test_the_consent_page_says_who_asks_for_what() -> None:
+    text = consent(sandbox()).body.decode()
+    for shown in ("Stack Watch", "public", "redeploy", "127.0.0.1:9999", "ada@example.com", "grace@example.com"):
+        assert shown in text
+    assert "(admin)" not in text
+
+
+@pytest.mark.parametrize(
+    ("redirect", "source"),
+    [
+        ("http://127.0.0.1:9999/callback", "form-action 'self' http://127.0.0.1:9999"),
+        ("urn:ietf:wg:oauth:2.0:oob", "form-action 'self' urn:"),
+    ],
+)
+def test_the_form_may_lead_back_to_the_application_only(redirect: str, source: str) -> None:
+    policy = consent(sandbox(), redirect_uri=redirect).header("content-security-policy") or ""
+    assert policy.endswith(source)
+
+
+def test_what_comes_from_outside_is_escaped() -> None:
+    fake = sandbox(EVIL)
+    fake.add_user(f"{EVIL}@example.com")
+    pages = [
+        fake.handle(Incoming("GET", "/")),
+        consent(fake, state=EVIL),
+        fake.handle(Incoming("GET", "/oauth/authorize/native?" + urlencode({"code": EVIL}))),
+    ]
+    for page in pages:
+        assert "<script" not in page.body.decode()
+        assert "&lt;script&gt;" in page.body.decode()
+        assert not Page(page).all("script")
+
+
+def test_the_start_page_leads_to_a_consent_page() -> None:
+    fake = sandbox()
+    fake.seed(3)
+    start = fake.handle(Incoming("GET", "/"))
+    assert b"3 made-up stacks" in start.body
+    links = [str(link["href"]) for link in Page(start).all("a")]
+    assert [fake.handle(Incoming("GET", link)).status for link in links] == [200, 200]
+
+
+def test_the_start_page_without_applications() -> None:
+    assert b"None." in FakeCloud66().handle(Incoming("GET", "/")).body

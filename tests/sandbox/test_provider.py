@@ -1,0 +1,489 @@
+"""The OAuth provider, answer by answer, in both of its ready profiles."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Mapping
+from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
+
+import pytest
+
+from cloud66_async.errors import LoginError
+from cloud66_async.sandbox import STRICT, TOLERANT, FakeCloud66, Incoming, Profile, Reply
+
+CALLBACK = "https://app.example/callback"
+OUT_OF_BAND = "urn:ietf:wg:oauth:2.0:oob"
+BOTH = pytest.mark.parametrize("profile", [TOLERANT, STRICT], ids=["tolerant", "strict"])
+
+
+def sandbox(profile: Profile = TOLERANT) -> FakeCloud66:
+    fake = FakeCloud66(profile=profile)
+    fake.add_application(
+        redirect_urls=[CALLBACK, "http://127.0.0.1/callback", "http://[::1]/callback", "http://localhost:8000/cb"]
+    )
+    fake.add_application("Other", client_id="other", client_secret="other-secret", redirect_urls=[CALLBACK])
+    return fake
+
+
+def asking(**changes: str | None) -> str:
+    fields = {
+        "client_id": "sandbox-client",
+        "redirect_uri": CALLBACK,
+        "response_type": "code",
+        "scope": "public",
+        "state": "s",
+        **changes,
+    }
+    return "https://sandbox.example/oauth/authorize?" + urlencode(
+        {name: value for name, value in fields.items() if value is not None}
+    )
+
+
+def get(fake: FakeCloud66, url: str, headers: Mapping[str, str] | None = None) -> Reply:
+    return fake.handle(Incoming("GET", url.removeprefix("https://sandbox.example"), headers or {}))
+
+
+def post(fake: FakeCloud66, path: str, headers: Mapping[str, str] | None = None, **fields: str | None) -> Reply:
+    body = urlencode({name: value for name, value in fields.items() if value is not None})
+    kind = {"content-type": "application/x-www-form-urlencoded"}
+    return fake.handle(Incoming("POST", path, {**kind, **(headers or {})}, body.encode()))
+
+
+async def code(fake: FakeCloud66, **changes: str | None) -> str:
+    return parse_qs(urlsplit(await fake.consent(asking(**changes))).query)["code"][0]
+
+
+def exchange(
+    fake: FakeCloud66, code: str | None, headers: Mapping[str, str] | None = None, **changes: str | None
+) -> Reply:
+    fields: dict[str, str | None] = {
+        "client_id": "sandbox-client",
+        "client_secret": "sandbox-secret",
+        "redirect_uri": CALLBACK,
+        "grant_type": "authorization_code",
+        "code": code,
+        **changes,
+    }
+    return post(fake, "/oauth/token", headers, **fields)
+
+
+def fields(reply: Reply) -> dict[str, str]:
+    kind = reply.header("content-type") or ""
+    if "json" in kind:
+        return {name: str(value) for name, value in json.loads(reply.body).items()}
+    assert kind.startswith("application/x-www-form-urlencoded")
+    return dict(parse_qsl(reply.body.decode(), strict_parsing=True))
+
+
+# --- the authorization request -------------------------------------------------------------------
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("changes", "tolerant", "strict"),
+    [
+        ({}, 200, 200),
+        ({"redirect_uri": None, "redirect_url": CALLBACK}, 200, 400),
+        ({"redirect_url": CALLBACK}, 200, 200),
+        ({"redirect_url": "https://other.example/"}, 400, 200),
+        ({"redirect_uri": None}, 400, 400),
+        ({"redirect_uri": "https://app.example/other"}, 400, 400),
+        ({"redirect_uri": CALLBACK + "#x"}, 400, 400),
+        ({"redirect_uri": CALLBACK + "?kept=1"}, 200, 200),
+        ({"redirect_uri": "https://app.example@evil.example/callback"}, 400, 400),
+        ({"redirect_uri": "https://user@app.example/callback"}, 400, 400),
+        ({"redirect_uri": "http://127.0.0.1:5/callback"}, 200, 200),
+        ({"redirect_uri": "http://127.0.0.1:65000/callback"}, 200, 200),
+        ({"redirect_uri": "http://[::1]:65000/callback"}, 200, 200),
+        ({"redirect_uri": "http://127.0.0.2:65000/callback"}, 400, 400),
+        ({"redirect_uri": "http://127.0.0.1:65000/other"}, 400, 400),
+        ({"redirect_uri": "https://127.0.0.1:65000/callback"}, 400, 400),
+        ({"redirect_uri": "http://127.0.0.1:x/callback"}, 400, 400),
+        ({"redirect_uri": "http://localhost:8000/cb"}, 200, 200),
+        ({"redirect_uri": "http://localhost:8001/cb"}, 400, 400),
+        ({"redirect_uri": "https://app.example:444/callback"}, 400, 400),
+        ({"redirect_uri": OUT_OF_BAND}, 200, 200),
+        ({"response_type": None}, 400, 400),
+        ({"response_type": "token"}, 400, 400),
+        ({"client_id": "nobody"}, 400, 400),
+        ({"scope": "public redeploy"}, 200, 200),
+        ({"scope": "public,redeploy"}, 200, 400),
+        ({"scope": "public, redeploy"}, 200, 400),
+        ({"scope": "nonsense"}, 400, 400),
+        ({"scope": ""}, 200, 200),
+        ({"scope": None}, 200, 200),
+        ({"state": None}, 200, 200),
+        ({"code_challenge": "c" * 43, "code_challenge_method": "S256"}, 200, 200),
+        ({"code_challenge": "c" * 43, "code_challenge_method": "plain"}, 400, 400),
+        ({"code_challenge": "c" * 43}, 400, 400),
+    ],
+    ids=str,
+)
+def test_authorization_request(profile: Profile, changes: dict[str, str | None], tolerant: int, strict: int) -> None:
+    reply = get(sandbox(profile), asking(**changes))
+    assert reply.status == (strict if profile is STRICT else tolerant)
+    # What is wrong is shown, never sent to an address that was not checked.
+    assert reply.header("location") is None
+
+
+@BOTH
+@pytest.mark.parametrize("name", ["state", "redirect_uri", "client_id", "scope"])
+def test_a_repeated_parameter_is_refused(profile: Profile, name: str) -> None:
+    url = asking()
+    value = parse_qs(urlsplit(url).query)[name][0]
+    assert get(sandbox(profile), f"{url}&{urlencode({name: value})}").status == 400
+
+
+@BOTH
+@pytest.mark.parametrize("state", ["s", "a&b=c", '<">', "é", "+ %2B", "\r\n", "x" * 500])
+async def test_the_state_comes_back_as_it_was(profile: Profile, state: str) -> None:
+    redirect = await sandbox(profile).consent(asking(state=state))
+    assert redirect.startswith(CALLBACK + "?code=")
+    assert parse_qs(urlsplit(redirect).query)["state"] == [state]
+    assert redirect.isprintable()
+
+
+@BOTH
+@pytest.mark.parametrize("state", ["", None])
+async def test_without_a_state_none_comes_back(profile: Profile, state: str | None) -> None:
+    assert "state" not in await sandbox(profile).consent(asking(state=state))
+
+
+@BOTH
+async def test_denied(profile: Profile) -> None:
+    fake = sandbox(profile)
+    redirect = await fake.consent(asking(state="a b"), decision="deny")
+    query = parse_qs(urlsplit(redirect).query)
+    assert redirect.startswith(CALLBACK)
+    assert query["error"] == ["access_denied"]
+    assert query["state"] == ["a b"]
+    assert "code" not in query
+    assert not fake.tokens
+
+
+async def test_a_redirect_with_a_query_keeps_it() -> None:
+    redirect = await sandbox().consent(asking(redirect_uri=CALLBACK + "?kept=1"))
+    assert redirect.startswith(CALLBACK + "?kept=1&code=")
+
+
+async def test_out_of_band_shows_the_code_on_a_page() -> None:
+    fake = sandbox()
+    where = await fake.consent(asking(redirect_uri=OUT_OF_BAND))
+    assert where.startswith("https://sandbox.example/oauth/authorize/native?code=")
+    page = get(fake, where)
+    shown = parse_qs(urlsplit(where).query)["code"][0]
+    assert shown in page.body.decode()
+    assert exchange(fake, shown, redirect_uri=OUT_OF_BAND).status == 200
+
+
+async def test_out_of_band_denied_is_an_error_with_no_redirect() -> None:
+    with pytest.raises(LoginError, match="400"):
+        await sandbox().consent(asking(redirect_uri=OUT_OF_BAND), decision="deny")
+
+
+# --- the consent form ----------------------------------------------------------------------------
+
+
+def form(page: Reply) -> dict[str, str]:
+    from cloud66_async.sandbox.browser import _Form
+
+    return _Form(page.body.decode()).fields
+
+
+def cookie(page: Reply) -> dict[str, str]:
+    return {"cookie": (page.header("set-cookie") or "").partition(";")[0]}
+
+
+def test_the_consent_form_works_with_its_cookie() -> None:
+    fake = sandbox()
+    page = get(fake, asking())
+    reply = post(fake, "/oauth/authorize", cookie(page), **form(page), decision="authorize")
+    assert reply.status == 302
+
+
+@pytest.mark.parametrize("user", ["", "nobody@example.com"])
+def test_an_unknown_user_is_refused(user: str) -> None:
+    fake = sandbox()
+    page = get(fake, asking())
+    reply = post(fake, "/oauth/authorize", cookie(page), **{**form(page), "user": user}, decision="authorize")
+    assert reply.status == 400
+
+
+@pytest.mark.parametrize("decision", ["", None, "maybe"])
+def test_no_decision_is_no_consent(decision: str | None) -> None:
+    fake = sandbox()
+    page = get(fake, asking())
+    assert post(fake, "/oauth/authorize", cookie(page), **form(page), decision=decision).status == 400
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"authenticity_token": ""},
+        {"authenticity_token": None},
+        {"authenticity_token": "é"},
+        {"scope": "admin"},
+        {"redirect_uri": "http://127.0.0.1:1/callback"},
+        {"state": "other"},
+        {"client_id": "other"},
+    ],
+    ids=str,
+)
+def test_a_form_of_another_page_is_refused(change: dict[str, str | None]) -> None:
+    fake = sandbox()
+    page = get(fake, asking())
+    sent: dict[str, str | None] = {**form(page), "decision": "authorize", **change}
+    assert post(fake, "/oauth/authorize", cookie(page), **sent).status == 403
+
+
+@pytest.mark.parametrize("kept", [{}, {"cookie": "cloud66_sandbox=other"}, {"cookie": "=;;\x00"}], ids=str)
+def test_a_form_of_another_browser_is_refused(kept: dict[str, str]) -> None:
+    fake = sandbox()
+    page = get(fake, asking())
+    assert post(fake, "/oauth/authorize", kept, **form(page), decision="authorize").status == 403
+
+
+def test_the_cookie_lasts_from_page_to_page() -> None:
+    fake = sandbox()
+    first = get(fake, asking())
+    second = get(fake, asking(), cookie(first))
+    assert cookie(second) == cookie(first)
+    assert "HttpOnly" in (first.header("set-cookie") or "")
+
+
+# --- the token request ---------------------------------------------------------------------------
+
+
+@BOTH
+async def test_a_code_becomes_a_token_of_the_user(profile: Profile) -> None:
+    fake = sandbox(profile)
+    redirect = await fake.consent(asking(scope="public redeploy"), user="grace@example.com")
+    reply = exchange(fake, parse_qs(urlsplit(redirect).query)["code"][0], headers={"accept": "application/json"})
+    found = fields(reply)
+    (grant,) = fake.tokens
+    assert reply.status == 200
+    assert ("json" in (reply.header("content-type") or "")) is (profile is STRICT)
+    assert reply.header("cache-control") == "no-store"
+    assert found["access_token"] == grant.token.reveal()
+    assert len(found["access_token"]) == 43
+    assert found["token_type"] == "Bearer"
+    assert found["scope"] == "public redeploy"
+    assert "expires_in" not in found
+    assert "refresh_token" not in found
+    assert grant.user is not None
+    assert grant.user.email == "grace@example.com"
+    assert grant.scopes == ("public", "redeploy")
+
+
+@pytest.mark.parametrize(("accept", "kind"), [("application/json", "json"), ("*/*", "form"), (None, "form")])
+async def test_a_provider_may_go_by_the_accept_header(accept: str | None, kind: str) -> None:
+    fake = sandbox(Profile(answer="accept"))
+    headers = {} if accept is None else {"accept": accept}
+    for reply in (exchange(fake, await code(fake), headers), exchange(fake, "no", headers)):
+        assert kind in (reply.header("content-type") or "")
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("changes", "tolerant", "strict"),
+    [
+        ({"redirect_uri": None, "redirect_url": CALLBACK}, None, "invalid_request"),
+        ({"redirect_uri": None}, None, "invalid_request"),
+        ({"redirect_url": CALLBACK}, None, None),
+        ({"redirect_uri": "http://127.0.0.1/callback"}, "invalid_grant", "invalid_grant"),
+        ({"grant_type": None}, "invalid_request", "invalid_request"),
+        ({"grant_type": "password"}, "unsupported_grant_type", "unsupported_grant_type"),
+        ({"grant_type": "client_credentials"}, "unsupported_grant_type", None),
+        ({"code": None}, "invalid_request", "invalid_request"),
+        ({"code": "wrong"}, "invalid_grant", "invalid_grant"),
+        ({"client_secret": "wrong"}, "invalid_client", "invalid_client"),
+        ({"client_secret": None}, "invalid_client", "invalid_client"),
+        ({"client_id": "nobody"}, "invalid_client", "invalid_client"),
+        ({"client_id": "other", "client_secret": "other-secret"}, "invalid_grant", "invalid_grant"),
+        ({"code_verifier": "never-challenged"}, "invalid_grant", "invalid_grant"),
+    ],
+    ids=str,
+)
+async def test_token_request(
+    profile: Profile, changes: dict[str, str | None], tolerant: str | None, strict: str | None
+) -> None:
+    fake = sandbox(profile)
+    sent: dict[str, str | None] = {"code": await code(fake), **changes}
+    reply = exchange(fake, **sent)
+    wanted = strict if profile is STRICT else tolerant
+    assert fields(reply).get("error") == wanted
+    assert reply.status == (200 if wanted is None else 401 if wanted == "invalid_client" else 400)
+    assert ("access_token" in fields(reply)) is (wanted is None)
+    assert (reply.header("www-authenticate") is not None) is (wanted == "invalid_client")
+
+
+async def test_a_mistake_does_not_use_up_the_code() -> None:
+    fake = sandbox()
+    given = await code(fake)
+    assert exchange(fake, given, client_secret="wrong").status == 401
+    assert exchange(fake, given).status == 200
+
+
+async def test_a_code_works_once() -> None:
+    fake = sandbox()
+    given = await code(fake)
+    first, second = exchange(fake, given), exchange(fake, given)
+    assert (first.status, second.status) == (200, 400)
+    assert fields(second)["error"] == "invalid_grant"
+    assert not fake.tokens[0].revoked
+
+
+async def test_a_code_used_twice_may_cost_the_token() -> None:
+    fake = sandbox(Profile(revoke_on_reuse=True))
+    given = await code(fake)
+    exchange(fake, given)
+    exchange(fake, given)
+    assert fake.tokens[0].revoked
+
+
+async def test_a_code_lasts_ten_minutes() -> None:
+    fake = sandbox()
+    in_time, too_late = await code(fake), await code(fake)
+    fake.clock.advance(599)
+    assert exchange(fake, in_time).status == 200
+    fake.clock.advance(1)
+    assert fields(exchange(fake, too_late))["error"] == "invalid_grant"
+
+
+@BOTH
+async def test_credentials_in_the_header(profile: Profile) -> None:
+    fake = sandbox(profile)
+    basic = "Basic " + base64.b64encode(b"sandbox-client:sandbox-secret").decode()
+    given = await code(fake)
+    wrong = "Basic " + base64.b64encode(b"sandbox-client:wrong").decode()
+    for header in (wrong, "Basic !", "Basic " + base64.b64encode(b"\xff:").decode()):
+        reply = exchange(fake, given, {"authorization": header}, client_id=None, client_secret=None)
+        assert reply.status == 401
+    reply = exchange(fake, given, {"authorization": basic}, client_id=None, client_secret=None)
+    assert reply.status == 200
+
+
+async def test_a_body_that_is_no_form_is_refused() -> None:
+    fake = sandbox()
+    reply = exchange(fake, await code(fake), {"content-type": "application/json"})
+    assert fields(reply)["error"] == "invalid_request"
+
+
+async def test_a_repeated_field_is_refused() -> None:
+    fake = sandbox()
+    body = urlencode([("code", await code(fake)), ("code", "other"), ("grant_type", "authorization_code")]).encode()
+    kind = {"content-type": "application/x-www-form-urlencoded"}
+    assert fake.handle(Incoming("POST", "/oauth/token", kind, body)).status == 400
+
+
+async def test_an_applications_own_token_is_no_users() -> None:
+    fake = sandbox(STRICT)
+    token = fields(exchange(fake, None, grant_type="client_credentials"))["access_token"]
+    info = get(fake, "/oauth/token/info", {"authorization": f"Bearer {token}"})
+    assert json.loads(info.body)["resource_owner_id"] is None
+    assert get(fake, "/api/3/stacks.json", {"authorization": f"Bearer {token}"}).status == 403
+
+
+# --- PKCE ----------------------------------------------------------------------------------------
+
+VERIFIER = "v" * 64
+CHALLENGE = base64.urlsafe_b64encode(hashlib.sha256(VERIFIER.encode()).digest()).rstrip(b"=").decode()
+
+
+@pytest.mark.parametrize(
+    ("pkce", "challenged", "verifier", "error"),
+    [
+        ("known", True, VERIFIER, None),
+        ("known", True, "w" * 64, "invalid_grant"),
+        ("known", True, None, "invalid_request"),
+        ("known", False, VERIFIER, "invalid_grant"),
+        ("known", False, None, None),
+        ("ignored", True, VERIFIER, None),
+        ("ignored", True, "w" * 64, None),
+        ("ignored", True, None, None),
+        ("ignored", False, VERIFIER, None),
+        ("required", True, VERIFIER, None),
+        ("required", True, "w" * 64, "invalid_grant"),
+        ("required", True, None, "invalid_request"),
+    ],
+)
+async def test_proof_of_possession(pkce: str, challenged: bool, verifier: str | None, error: str | None) -> None:
+    fake = sandbox(Profile(pkce=pkce))  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    challenge = {"code_challenge": CHALLENGE, "code_challenge_method": "S256"} if challenged else {}
+    reply = exchange(fake, await code(fake, **challenge), code_verifier=verifier)
+    assert fields(reply).get("error") == error
+
+
+def test_a_provider_that_wants_a_challenge_says_so_to_the_application() -> None:
+    reply = get(sandbox(Profile(pkce="required")), asking())
+    query = parse_qs(urlsplit(reply.header("location") or "").query)
+    assert (reply.status, query["error"], query["state"]) == (302, ["invalid_request"], ["s"])
+
+
+# --- what a token is worth -----------------------------------------------------------------------
+
+
+def test_token_info() -> None:
+    fake = sandbox()
+    token = fake.add_token("grace@example.com", ["public"])
+    reply = get(fake, "/oauth/token/info", {"authorization": f"Bearer {token.reveal()}"})
+    assert json.loads(reply.body) == {
+        "resource_owner_id": 2,
+        "scope": ["public"],
+        "expires_in": None,
+        "application": {"uid": None},
+        "created_at": int(fake.clock.now().timestamp()),
+    }
+    refused = get(fake, "/oauth/token/info", {"authorization": "Bearer wrong"})
+    assert refused.status == 401
+    assert json.loads(refused.body)["error"] == "invalid_token"
+
+
+async def test_revocation() -> None:
+    fake = sandbox()
+    token = fields(exchange(fake, await code(fake)))["access_token"]
+    mine = {"client_id": "sandbox-client", "client_secret": "sandbox-secret"}
+    other = {"client_id": "other", "client_secret": "other-secret"}
+    assert post(fake, "/oauth/revoke", token=token).status == 403
+    assert (
+        json.loads(post(fake, "/oauth/revoke", client_id="other", token=token).body)["error"] == "unauthorized_client"
+    )
+    assert post(fake, "/oauth/revoke", None, **other, token=token).status == 200
+    assert not fake.tokens[0].revoked
+    for known in (token, token, "unknown"):
+        reply = post(fake, "/oauth/revoke", None, **mine, token=known)
+        assert (reply.status, reply.body) == (200, b"{}")
+    assert fake.tokens[0].revoked
+    refused = get(fake, "/api/3/stacks.json", {"authorization": f"Bearer {token}"})
+    assert "The access token was revoked" in (refused.header("www-authenticate") or "")
+
+
+async def test_tokens_that_expire() -> None:
+    fake = sandbox(Profile(expires_in=7200))
+    found = fields(exchange(fake, await code(fake)))
+    assert found["expires_in"] == "7200"
+    header = {"authorization": f"Bearer {found['access_token']}"}
+    fake.clock.advance(7199)
+    assert get(fake, "/api/3/stacks.json", header).status == 200
+    assert json.loads(get(fake, "/oauth/token/info", header).body)["expires_in"] == 1
+    fake.clock.advance(1)
+    assert "The access token expired" in (get(fake, "/api/3/stacks.json", header).header("www-authenticate") or "")
+
+
+@pytest.mark.parametrize(
+    ("method", "path"), [("GET", "/oauth/token"), ("POST", "/oauth/nothing"), ("PUT", "/oauth/authorize")]
+)
+def test_nothing_else_is_there(method: str, path: str) -> None:
+    assert sandbox().handle(Incoming(method, path)).status == 404
+
+
+async def test_no_repr_shows_a_secret() -> None:
+    fake = sandbox()
+    given = await code(fake)
+    exchange(fake, given)
+    shown = f"{fake!r} {fake.provider!r} {fake.provider.applications!r} {fake.tokens!r} {fake.seen!r}"
+    shown += repr(fake.provider._authorization.codes.get(given))
+    for secret in (given, fake.tokens[0].token.reveal(), "sandbox-secret", "other-secret"):
+        assert secret not in shown
