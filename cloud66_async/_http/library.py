@@ -13,7 +13,7 @@ __all__ = ["NAME", "AsyncOAuth2Client", "AuthlibBaseError", "OAuth2Auth", "OAuth
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from contextlib import AbstractAsyncContextManager
+    from contextlib import _AsyncGeneratorContextManager
 
     import httpx
 
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
         ) -> httpx.Response: ...
         def stream(
             self, method: str, url: Any, withhold_token: bool = ..., auth: Any = ..., **options: Any
-        ) -> AbstractAsyncContextManager[httpx.Response]: ...
+        ) -> _AsyncGeneratorContextManager[httpx.Response]: ...
 
 else:
     with warnings.catch_warnings():

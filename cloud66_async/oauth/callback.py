@@ -94,8 +94,11 @@ def _values(mapping: Mapping[str, Any], name: str) -> Sequence[str]:
         method = getattr(mapping, every, None)
         if method is not None:
             return cast("Sequence[str]", method(name) if name in mapping else ())
-    value = mapping.get(name, ())
-    values = (value,) if isinstance(value, str) else tuple(value)
+    value = mapping.get(name)
+    if value is None:
+        return ()
+    several = isinstance(value, list | tuple)
+    values = cast("Sequence[Any]", value) if several else (value,)
     if not all(isinstance(item, str) for item in values):
         raise LoginError(f"the redirect's {name!r} is no text")
     return values

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TypeAlias, cast
 
@@ -16,7 +17,7 @@ from ..token import Token
 from ._private import read_private, write_private
 from .store import DEFAULT, from_fields, to_fields
 
-__all__ = ["FileStore", "default_path"]
+__all__ = ["FileStore", "default_path", "is_available"]
 
 _PATIENCE = 10.0
 _VERSION = 1
@@ -108,6 +109,11 @@ class FileStore:
 
     def _unreadable(self) -> ConfigError:
         return ConfigError(f"{self.path} cannot be understood: delete it and log in again")
+
+
+def is_available() -> bool:
+    """Whether logins can be kept in the default place: whether the extra `cli` is there."""
+    return find_spec("platformdirs") is not None and find_spec("filelock") is not None
 
 
 def default_path() -> Path:
