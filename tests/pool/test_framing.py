@@ -1,0 +1,98 @@
+"""Every framing over real sockets, plain and TLS: split at every byte, and ended at every byte."""
+
+from __future__ import annotations
+
+import ssl
+
+import pytest
+
+from cloud66_async.errors import TransportError
+from cloud66_async.pool import Pool
+from cloud66_async.pool.connection import Connection
+
+from .servers import Peer, answer, get, serve, until
+from .test_parser import BODIES, ENDED_BY_CLOSE, FRAMINGS
+
+
+def only(pool: Pool) -> Connection:
+    (connection,) = pool._live
+    return connection
+
+
+@pytest.mark.parametrize("secure", [False, True], ids=["plain", "tls"])
+@pytest.mark.parametrize("name", FRAMINGS)
+async def test_split_at_every_byte(
+    name: str, secure: bool, server_tls: ssl.SSLContext, client_tls: ssl.SSLContext
+) -> None:
+    data = FRAMINGS[name]
+    pool = Pool(1, tls=client_tls)
+
+    async def split(peer: Peer) -> None:
+        while (received := await peer.request()) is not None:
+            at = int(received.target[1:])
+            await peer.send(data[:at])
+            await until(lambda: not only(pool).parser.complete and only(pool).parser._received == at)
+            await peer.send(data[at:])
+
+    async with serve(split, tls=server_tls if secure else None) as server:
+        for at in range(1, len(data)):
+            result = await get(pool, server, f"/{at}")
+            assert (result.body, result.status) == (BODIES[name], int(data[data.rindex(b"HTTP/") + 9 :][:3]))
+        assert pool.opened == 1
+        await pool.aclose()
+
+
+@pytest.mark.parametrize("secure", [False, True], ids=["plain", "tls"])
+@pytest.mark.parametrize("name", [*FRAMINGS, *ENDED_BY_CLOSE])
+async def test_ended_at_every_byte(
+    name: str, secure: bool, server_tls: ssl.SSLContext, client_tls: ssl.SSLContext
+) -> None:
+    data = {**FRAMINGS, **ENDED_BY_CLOSE}[name]
+    body = data.index(b"\r\n\r\n") + 4
+    pool = Pool(1, tls=client_tls)
+
+    async def end(peer: Peer) -> None:
+        received = await peer.request()
+        assert received is not None
+        await peer.send(data[: int(received.target[1:])])
+
+    async with serve(end, tls=server_tls if secure else None) as server:
+        for at in range(len(data)):
+            if name in ENDED_BY_CLOSE and at >= body:
+                assert (await get(pool, server, f"/{at}")).body == data[body:at]
+            else:
+                with pytest.raises(TransportError) as caught:
+                    await get(pool, server, f"/{at}")
+                assert caught.value.sent
+            assert pool._places.free == 1
+        assert (await get(pool, server, f"/{len(data)}")).body == BODIES.get(name, b"hello")
+        assert len(server.received) == len(data) + 1  # a broken answer is no reason to ask again
+        await pool.aclose()
+
+
+async def test_a_reset_in_the_middle_of_the_body(pool: Pool) -> None:
+    async def reset(peer: Peer) -> None:
+        await peer.request()
+        await peer.send(answer(b"x" * 100)[:-50])
+        await until(lambda: only(pool).parser.size == 50)
+        peer.abort()
+
+    async with serve(reset) as server:
+        with pytest.raises(TransportError):
+            await get(pool, server)
+
+
+async def test_headers_can_be_read_in_three_ways(pool: Pool) -> None:
+    async def handler(peer: Peer) -> None:
+        while await peer.request() is not None:
+            await peer.send(answer(b"hi", headers=b"X-One: 1 \t\r\nX-Two: a\r\nx-two: b\r\nX-Odd: \xe9\r\n"))
+
+    async with serve(handler) as server:
+        result = await get(pool, server)
+        assert result.header(b"x-one") == b"1"
+        assert result.header(b"x-two") == b"a"
+        assert result.header(b"x-none") is None
+        assert dict(result.headers) == {"content-length": "2", "x-one": "1", "x-two": "a, b", "x-odd": "é"}
+        assert (b"x-two", b"b") in result.raw_headers
+        assert result.reason == b"Reason"
+        assert result.headers is result.headers
