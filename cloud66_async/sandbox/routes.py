@@ -13,7 +13,7 @@ from urllib.parse import unquote
 import attrs
 
 from .. import resources
-from ..operation import Operation, get
+from ..operation import Operation, get, post
 
 __all__ = ["Route", "find", "key", "routes"]
 
@@ -21,6 +21,9 @@ __all__ = ["Route", "find", "key", "routes"]
 _WITHOUT_RESOURCE: tuple[tuple[str, Operation[Any]], ...] = (
     ("ping.ping", get("/ping.json")),
     ("ping.auth", get("/ping/auth.json")),
+    ("actions.run", post("/stacks/{stack}/actions.json", scope="redeploy")),
+    ("stacks.reboot_servers", post("/stacks/{stack}/reboot_servers.json")),
+    ("servers.reboot", post("/stacks/{stack}/servers/{server}/reboot_server.json")),
 )
 _PLACEHOLDER = re.compile(r"\{\w+\}")
 
@@ -61,7 +64,8 @@ def routes() -> tuple[Route, ...]:
             entry = found.setdefault(key(operation.method, operation.path), (operation, []))
             entry[1].append(f"{module.name}.{name.lower()}")
     return tuple(
-        Route(operation, tuple(names), where, _pattern(operation.path)) for where, (operation, names) in found.items()
+        Route(operation, tuple(dict.fromkeys(names)), where, _pattern(operation.path))
+        for where, (operation, names) in found.items()
     )
 
 

@@ -21,6 +21,9 @@ __all__ = ["FakeStack", "World"]
 
 _HISTORY = 8  # numbers of past deployments that each stack has to itself
 _FIRST_NEW = 100_000_001
+# States of a stack, as the API numbers them.
+_DEPLOYED, _FAILED, _QUEUED, _DEPLOYING = 1, 2, 5, 6
+_HEALTHY = 3
 
 
 class FakeStack:
@@ -81,9 +84,9 @@ class FakeStack:
 
     def add(self, action: FakeAction, deployment: FakeDeployment | None = None) -> None:
         """Let `action` go on from now."""
+        self.actions.insert(0, action)  # before the deployments, from which the past actions are made
         if deployment is not None:
             self.deployments.insert(0, deployment)
-        self.actions.insert(0, action)
         self._going_on.append(action)
 
     def free_at(self, now: datetime) -> datetime:
@@ -112,7 +115,7 @@ class FakeStack:
         unfinished = [action for action in deploying if not action.finished(now)]
         if unfinished:
             running = any(action.runs(now) for action in unfinished)
-            self.data["status"] = 6 if running else 5
+            self.data["status"] = _DEPLOYING if running else _QUEUED
 
     def _end(self, action: FakeAction, *, deployed: bool) -> None:
         when = action.ends_at
@@ -123,13 +126,17 @@ class FakeStack:
             updated_at_iso=iso(when),
         )
         if deployed:
-            self.data["status"] = 1 if action.success else 2
+            self.data["status"] = _DEPLOYED if action.success else _FAILED
         if deployed and action.success:
-            self.data.update(health=3, cloud_status="deployed", revision=str(int(self.data["revision"]) + 1))
+            self.data.update(health=_HEALTHY, cloud_status="deployed", revision=str(int(self.data["revision"]) + 1))
 
     @property
     def _revisions(self) -> int:
-        return int(identity("history", self.uid)[0], 16) % 5 if self.data["status"] in (1, 2, 5, 6) else 0
+        return (
+            int(identity("history", self.uid)[0], 16) % 5
+            if self.data["status"] in (_DEPLOYED, _FAILED, _QUEUED, _DEPLOYING)
+            else 0
+        )
 
     def _past(self, age: int) -> FakeDeployment:
         chance = Random(f"deployment:{self.uid}:{age}")  # noqa: S311  variety, no secret
@@ -144,7 +151,7 @@ class FakeStack:
             accepted_at=start,
             starts_at=start,
             ends_at=start + timedelta(seconds=chance.randrange(45, 900)),
-            success=chance.random() < 0.9 if age else self.data["status"] != 2,
+            success=chance.random() < 0.9 if age else self.data["status"] != _FAILED,
         )
         commit = git_hash(self.uid, age)
         branch = self.data["git_branch"]
@@ -193,8 +200,9 @@ class World:
             stack = FakeStack(number, data, now)
             self._keep(stack)
             added.append(stack)
-            if data["status"] in (5, 6):
-                self.deploy(stack, user="ada@example.com", via="hook", seconds=300 + number % 7 * 60)
+            if data["status"] in (_QUEUED, _DEPLOYING):
+                delay = 120 if data["status"] == _QUEUED else 0
+                self.deploy(stack, user="ada@example.com", via="hook", delay=delay, seconds=300 + number % 7 * 60)
         return added
 
     def visible(self, accounts: Collection[int]) -> Sequence[FakeStack]:
@@ -227,12 +235,12 @@ class World:
         via: str = "api",
         git_ref: str | None = None,
         metadata: dict[str, Any] | None = None,
+        delay: float = 0.0,
         seconds: float | None = None,
         kind: str = "redeploy",
     ) -> FakeDeployment:
-        """A new deployment; it waits until those before it are over."""
-        now = self.clock.now()
-        starts_at = stack.free_at(now)
+        """A new deployment; it waits `delay` seconds, and until those before it are over."""
+        starts_at = stack.free_at(self.clock.now() + timedelta(seconds=delay))
         name = "stack_create" if kind == "first_build" else "application_deployment"
         action = self._action(stack, name, user=user, via=via, starts_at=starts_at, metadata=metadata, seconds=seconds)
         number = next(self._numbers)
