@@ -8,6 +8,7 @@ is missing makes an error, and that error holds the rest.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import logging
 import types
@@ -19,14 +20,17 @@ import attrs
 import msgspec
 
 from .errors import AnswerError
-from .model import Moment, Secret, moment
+from .model import IsoMoment, Moment, Secret, moment
 from .operation import Many, Page
 
 __all__ = ["read"]
 
 logger = logging.getLogger("cloud66_async")
 
-_reported: set[tuple[str, str]] = set()
+# What msgspec raises for a value that does not fit, for no JSON, for broken text and for endless nesting.
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
+_reported: set[str] = set()
 
 
 class _Pagination(msgspec.Struct):
@@ -46,12 +50,25 @@ class _Envelope(msgspec.Struct):
     pagination: msgspec.Raw = _ABSENT
 
 
+class _Place(NamedTuple):
+    """Where in an answer a value stands, and which field of which model it fills."""
+
+    path: str
+    owner: str = ""
+
+    def field(self, model: type, name: str) -> _Place:
+        return _Place(f"{self.path}.{name}", f"{model.__name__}.{name}")
+
+    def item(self, key: object) -> _Place:
+        return _Place(f"{self.path}[{key}]", self.owner)
+
+
 class _Misfit(Exception):
     """A value that cannot be read as what it should be."""
 
-    def __init__(self, path: str, wanted: str) -> None:
-        super().__init__(path, wanted)
-        self.path = path
+    def __init__(self, place: _Place, wanted: str) -> None:
+        super().__init__(place, wanted)
+        self.path = place.path
         self.wanted = wanted
 
 
@@ -67,11 +84,12 @@ def read(body: bytes, shape: Any) -> Any:
         answer = decoders.whole(body)
         if answer.response is not msgspec.UNSET:
             return _page(answer.response, answer.pagination) if decoders.many else answer.response
-    except msgspec.ValidationError:
+    except _UNREADABLE:
         pass
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    try:
+        return _read_slowly(body, shape, decoders)
+    except _UNREADABLE as error:
         raise _no_json(body, error) from None
-    return _read_slowly(body, shape, decoders)
 
 
 class _Decoders(NamedTuple):
@@ -125,28 +143,31 @@ def _reason(error: Exception) -> str:
 
 
 def _read_slowly(body: bytes, shape: Any, decoders: _Decoders) -> Any:
-    raw, pagination, path = _unwrap(body)
+    raw, pagination, place = _unwrap(body)
     try:
         if not decoders.many:
-            return _item(raw, shape, path, decoders.one)
-        return _page(_items(raw, shape.item, path, decoders.one), pagination)
+            return _item(raw, shape, place, decoders.one)
+        return _page(_items(raw, shape.item, place, decoders.one), pagination)
     except _Misfit as misfit:
         raise AnswerError(f"expected {misfit.wanted} at {misfit.path}", path=misfit.path) from None
 
 
-def _unwrap(body: bytes) -> tuple[bytes, _Pagination | None, str]:
+def _unwrap(body: bytes) -> tuple[bytes, _Pagination | None, _Place]:
     """The part with the data, the paging, and where in the answer that part is."""
     try:
         envelope = msgspec.json.decode(body, type=_Envelope)
     except msgspec.ValidationError:
-        return body, None, "$"  # no object: a bare list or value
+        return body, None, _Place("$")  # no object: a bare list or value
     if envelope.response is _ABSENT:
-        return body, None, "$"
-    return bytes(envelope.response), _paging(envelope.pagination), "$.response"
+        return body, None, _Place("$")
+    return bytes(envelope.response), _paging(envelope.pagination), _Place("$.response")
 
 
 def _paging(raw: msgspec.Raw) -> _Pagination | None:
-    fields: Any = None if raw is _ABSENT else msgspec.json.decode(raw)
+    try:
+        fields: Any = None if raw is _ABSENT else _plain(bytes(raw), _Place("$.pagination"))
+    except _Misfit:
+        return None
     if not isinstance(fields, dict):
         return None
     numbers = {name: _number(value) for name, value in typing.cast("dict[str, Any]", fields).items()}
@@ -160,18 +181,18 @@ def _number(value: Any) -> int | None:
         return None
 
 
-def _items(raw: bytes, kind: Any, path: str, one: Callable[[bytes], Any]) -> list[Any]:
+def _items(raw: bytes, kind: Any, place: _Place, one: Callable[[bytes], Any]) -> list[Any]:
     if raw.strip() == b"null":
         return []  # Go's empty list
     try:
         parts = msgspec.json.decode(raw, type=list[msgspec.Raw])
     except msgspec.ValidationError:
-        raise _Misfit(path, "a list") from None
+        raise _Misfit(place, "a list") from None
     found: list[Any] = []
     first: _Misfit | None = None
     for number, part in enumerate(parts):
         try:
-            found.append(_item(part, kind, f"{path}[{number}]", one))
+            found.append(_item(bytes(part), kind, place.item(number), one))
         except _Misfit as misfit:
             first = first or misfit
     if first is not None:
@@ -179,14 +200,28 @@ def _items(raw: bytes, kind: Any, path: str, one: Callable[[bytes], Any]) -> lis
     return found
 
 
-def _item(raw: bytes, kind: Any, path: str, one: Callable[[bytes], Any]) -> Any:
+def _item(raw: bytes, kind: Any, place: _Place, one: Callable[[bytes], Any]) -> Any:
     try:
         return one(raw)
+    except _UNREADABLE:
+        return _value(_plain(raw, place), kind, place)
+
+
+def _plain(raw: bytes, place: _Place) -> Any:
+    """Plain values out of JSON; raises _Misfit."""
+    try:
+        return msgspec.json.decode(raw)
     except msgspec.ValidationError:
-        return _value(msgspec.json.decode(raw), kind, path)
+        import json  # it takes a number beyond every range, such as 1e999: that spoils its own field alone
+
+        with contextlib.suppress(ValueError, RecursionError):
+            return json.loads(raw)
+    except _UNREADABLE:
+        pass
+    raise _Misfit(place, "JSON")
 
 
-def _value(value: Any, hint: Any, path: str) -> Any:
+def _value(value: Any, hint: Any, place: _Place) -> Any:
     """`value` as `hint` says, whatever it takes; raises _Misfit."""
     try:
         return msgspec.convert(value, hint, strict=False, dec_hook=_hook)
@@ -194,78 +229,80 @@ def _value(value: Any, hint: Any, path: str) -> Any:
         pass
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin in (typing.Union, types.UnionType):
-        return _either(value, arguments, path)
+        return _either(value, arguments, place)
     if attrs.has(hint) and isinstance(value, dict):
-        return _model(typing.cast("dict[str, Any]", value), hint, path)
+        return _model(typing.cast("dict[str, Any]", value), hint, place)
     if origin in (list, tuple) and isinstance(value, list):
-        items = [item for _, item in _good(enumerate(value), arguments[0], path)]  # pyright: ignore[reportUnknownArgumentType]
+        items = [item for _, item in _good(enumerate(value), arguments[0], place)]  # pyright: ignore[reportUnknownArgumentType]
         return items if origin is list else tuple(items)
     if isinstance(origin, type) and issubclass(origin, Mapping) and isinstance(value, dict):
-        return dict(_good(typing.cast("dict[str, Any]", value).items(), arguments[1], path))
-    return _scalar(value, hint, path)
+        return dict(_good(typing.cast("dict[str, Any]", value).items(), arguments[1], place))
+    return _scalar(value, hint, place)
 
 
-def _either(value: Any, kinds: tuple[Any, ...], path: str) -> Any:
-    misfit = _Misfit(path, "another value")
+def _either(value: Any, kinds: tuple[Any, ...], place: _Place) -> Any:
+    misfit = _Misfit(place, "another value")
     for kind in kinds:
         if kind is types.NoneType:
             continue
         try:
-            return _value(value, kind, path)
+            return _value(value, kind, place)
         except _Misfit as error:
             misfit = error
     raise misfit
 
 
-def _good(pairs: Any, kind: Any, path: str) -> list[tuple[Any, Any]]:
+def _good(pairs: Any, kind: Any, place: _Place) -> list[tuple[Any, Any]]:
     """The pairs whose second part can be read; the others are reported."""
     good: list[tuple[Any, Any]] = []
     for key, item in pairs:
         try:
-            good.append((key, _value(item, kind, f"{path}[{key}]")))
+            good.append((key, _value(item, kind, place.item(key))))
         except _Misfit:
-            _report(getattr(kind, "__name__", str(kind)), "an item of a list")
+            _report(place.owner)
     return good
 
 
-def _model(data: dict[str, Any], kind: Any, path: str) -> Any:
+def _model(data: dict[str, Any], kind: Any, place: _Place) -> Any:
     values: dict[str, Any] = {}
     hints = _hints(kind)
     for field in attrs.fields(kind):
         name = field.name
+        inner = place.field(kind, name)
         try:
             if name in data:
-                values[name] = _value(data[name], hints[name], f"{path}.{name}")
+                values[name] = _value(data[name], hints[name], inner)
             elif field.default is attrs.NOTHING:
-                raise _Misfit(f"{path}.{name}", f"{kind.__name__}.{name}")
+                raise _Misfit(inner, inner.owner)
         except _Misfit:
             if field.default is attrs.NOTHING:
                 raise
-            _report(kind.__name__, name)
+            _report(inner.owner)
     return kind(**values)
 
 
-def _scalar(value: Any, hint: Any, path: str) -> Any:
-    """A number where text is expected, and a whole number that came as 3.0."""
+def _scalar(value: Any, hint: Any, place: _Place) -> Any:
+    """A number where text is expected, a whole number that came as 3.0, a moment that is not ISO 8601."""
     wanted = getattr(hint, "__name__", str(hint))
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
+    if hint == IsoMoment:
+        hint, wanted = Moment, "datetime"
     elif isinstance(value, bool) or not isinstance(value, int | float):
-        raise _Misfit(path, wanted)
-    for spelling in (value, str(value)):
+        raise _Misfit(place, wanted)
+    whole = int(value) if isinstance(value, float) and value.is_integer() else value
+    for spelling in (whole, str(value)):
         try:
             return msgspec.convert(spelling, hint, strict=False, dec_hook=_hook)
         except msgspec.ValidationError:
             continue
-    raise _Misfit(path, wanted)
+    raise _Misfit(place, wanted)
 
 
-def _report(model: str, field: str) -> None:
-    if (model, field) not in _reported:
-        _reported.add((model, field))
-        logger.warning("%s.%s: a value of an unexpected type was left out", model, field)
+def _report(owner: str) -> None:
+    if owner not in _reported:
+        _reported.add(owner)
+        logger.warning("%s: a value of an unexpected type was left out", owner)
 
 
 @functools.cache
 def _hints(kind: type) -> dict[str, Any]:
-    return typing.get_type_hints(kind)
+    return typing.get_type_hints(kind, include_extras=True)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime
 from typing import Any
 
 import attrs
 
 from ..errors import AmbiguousName, NotFound
-from ..model import Model, Moment, OpenInt, OpenText, Secret, fill, free_form
+from ..model import IsoMoment, Model, Moment, OpenInt, OpenText, Secret, fill, free_form
 from ..operation import get, many, post
 from ..pager import Pager
 from ._base import Resource
@@ -88,13 +87,13 @@ class Stack(Model):
     status: StackStatus | None = None
     health: Health | None = None
     last_activity: Moment | None = None
-    last_activity_iso: datetime | None = None
+    last_activity_iso: IsoMoment | None = None
     maintenance_mode: bool | None = None
     has_loadbalancer: bool | None = None
     created_at: Moment | None = None
     updated_at: Moment | None = None
-    created_at_iso: datetime | None = None
-    updated_at_iso: datetime | None = None
+    created_at_iso: IsoMoment | None = None
+    updated_at_iso: IsoMoment | None = None
     deploy_directory: str | None = None
     cloud_status: str | None = None
     redeploy_hook: Secret | None = None
