@@ -14,7 +14,7 @@ from ._clock import Clock, SystemClock
 from ._lane import Head, Lane, Timeouts
 from ._sender import Line, Sender
 from ._shared import Shared
-from .config import NO_USER_YET, NOBODY, USER_AGENT, Address, Application, Config, environment_token, read_timeouts
+from .config import NO_USER_YET, NOBODY, URL, USER_AGENT, Address, Application, Config, environment_token, read_timeouts
 from .errors import ConfigError
 from .model import Secret
 from .quota import Allowance, Quota
@@ -78,7 +78,8 @@ class Cloud66:
     """A client of the Cloud 66 API: one connection pool, and the resources that it serves.
 
     The token comes from `token`, else from the environment (CLOUD66_ACCESS_TOKEN), else from a stored login
-    (`cloud66-async login`). Give `client_id` instead, with `client_secret` and `redirect_url`, where users log
+    (`cloud66-async login`, or that of the official toolbelt); `profile` names a stored login, and then the
+    environment is not asked. Give `client_id` instead, with `client_secret` and `redirect_url`, where users log
     in: then neither the environment nor a stored login is ever used, and each user's token is
     given with `using`.
 
@@ -148,23 +149,20 @@ class Cloud66:
             options=_library_options(proxy, http2=http2, uds=uds),
         )
         self._owner = True
-        self._profile = profile
         self._config = shared_config
         self._shared = Shared(shared_config, clock or SystemClock())
-        self._set_up(self._find_token(token), account, read_timeouts(timeout), retry)
+        self._set_up(self._find_token(token, profile), account, read_timeouts(timeout), retry)
 
-    def _find_token(self, token: str | Token | None) -> Token | None:
+    def _find_token(self, token: str | Token | None, profile: str | None) -> Token | None:
         if token is not None:
             return _read_token(token)
         if self._config.application is not None:
             return None
-        found = environment_token() or self._stored_token()
+        found = environment_token() if profile is None else None
+        found = found or _stored_token(self._config.address.site, profile)
         if found is None:
-            raise ConfigError(NOBODY)
+            raise ConfigError(NOBODY if profile is None else f"no login is stored for the profile {profile!r}")
         return found
-
-    def _stored_token(self) -> Token | None:
-        return None
 
     def _set_up(self, token: Token | None, account: int | None, timeouts: Timeouts, retry: Retry) -> None:
         self._token = token
@@ -205,7 +203,6 @@ class Cloud66:
             raise ConfigError("using(token=None): there is no token to use; send the user to log in")
         view = object.__new__(type(self))
         view._owner = False
-        view._profile = self._profile
         view._config = self._config
         view._shared = self._shared
         view._set_up(
@@ -326,6 +323,16 @@ class Cloud66:
 
 def _read_token(token: str | Token) -> Token:
     return token if isinstance(token, Token) else Token(token)
+
+
+def _stored_token(site: str, profile: str | None) -> Token | None:
+    """The token of an earlier login at this site: ours, else for Cloud 66 itself the official toolbelt's."""
+    from .oauth.file_store import FileStore, is_available
+    from .oauth.store import DEFAULT, ToolbeltStore
+
+    name = profile or DEFAULT
+    found = FileStore(site=site).read(name) if is_available() else None
+    return ToolbeltStore().read(name) if found is None and site == URL else found
 
 
 def _library_options(proxy: str | None, *, http2: bool, uds: str | None) -> dict[str, Any]:

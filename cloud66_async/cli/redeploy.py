@@ -14,10 +14,10 @@ __all__ = ["follow", "redeploy"]
 
 
 async def redeploy(
-    stack: str, *, environment: str | None, git_ref: str | None, within: float | None, account: int | None
+    c66: Cloud66, stack: str, *, environment: str | None, git_ref: str | None, within: float | None
 ) -> None:
     """Start a deployment; wait `within` so many seconds for its end, or not at all where that is None."""
-    async with Cloud66(account=account) as c66:
+    async with c66:
         found = await the_stack(c66, stack, environment)
         started = await c66.stacks.redeploy(found.uid, git_ref=git_ref)
         out.print(f"{escape(found.name or found.uid)} ({escape(found.environment or '')}): {_said(started)}")

@@ -17,7 +17,8 @@ from .console import out
 
 __all__ = ["health_text", "list_servers", "list_stacks", "the_stack"]
 
-_UID = re.compile(r"[0-9a-f]{32}")
+_UID_LENGTH = 32
+_UID = re.compile(rf"[0-9a-f]{{{_UID_LENGTH}}}")
 _COLOURS = {
     Health.HEALTHY: "green",
     Health.IMPAIRED: "yellow",
@@ -26,15 +27,15 @@ _COLOURS = {
 }
 
 
-async def list_stacks(*, name: str | None, environment: str | None, account: int | None, json: bool) -> None:
+async def list_stacks(c66: Cloud66, *, name: str | None, environment: str | None, json: bool) -> None:
     """Print the stacks, each as soon as its page is there where they are JSON lines."""
-    async with Cloud66(account=account) as c66, c66.stacks.list(name=name, environment=environment).ahead() as stacks:
+    async with c66, c66.stacks.list(name=name, environment=environment).ahead() as stacks:
         if json:
             async for stack in stacks:
                 _print_line(stack)
             return
         found = [stack async for stack in stacks]
-    table = Table("name", "environment", "status", "health", "cloud", "last activity", "uid", box=None)
+    table = _table("name", "environment", "status", "health", "cloud", "last activity")
     for stack in sorted(found, key=lambda stack: ((stack.name or "").casefold(), stack.environment or "")):
         table.add_row(
             escape(stack.name or ""),
@@ -48,15 +49,15 @@ async def list_stacks(*, name: str | None, environment: str | None, account: int
     _print_table(table, found, "stack")
 
 
-async def list_servers(stack: str, *, environment: str | None, account: int | None, json: bool) -> None:
+async def list_servers(c66: Cloud66, stack: str, *, environment: str | None, json: bool) -> None:
     """Print the servers of one stack."""
-    async with Cloud66(account=account) as c66:
+    async with c66:
         found = await c66.servers.list((await the_stack(c66, stack, environment)).uid)
     if json:
         for server in found:
             _print_line(server)
         return
-    table = Table("name", "roles", "health", "address", "region", "uid", box=None)
+    table = _table("name", "roles", "health", "address", "region")
     for server in found:
         table.add_row(
             escape(server.name or ""),
@@ -84,6 +85,13 @@ def health_text(health: Health | None) -> str:
     return str(health) if colour is None else f"[{colour}]{health}[/]"
 
 
+def _table(*columns: str) -> Table:
+    """A table with these columns and the uid, which is never cut: it is there to be copied."""
+    table = Table(*columns, box=None, pad_edge=False)
+    table.add_column("uid", no_wrap=True, min_width=_UID_LENGTH)
+    return table
+
+
 def _moment(moment: datetime | None) -> str:
     return "" if moment is None else f"{moment:%Y-%m-%d %H:%M}"
 
@@ -96,6 +104,5 @@ def _print_line(model: Model) -> None:
 def _print_table(table: Table, found: Iterable[object], kind: str) -> None:
     number = len(list(found))
     if number:
-        # Narrow pipes must not cut a uid in two.
-        out.print(table, soft_wrap=not out.is_terminal, no_wrap=not out.is_terminal)
+        out.print(table)
     out.print(f"{number} {kind}{'' if number == 1 else 's'}", style="dim")
