@@ -16,12 +16,15 @@ from .operation import Call, Response
 
 if TYPE_CHECKING:
     from ._clock import Clock
+    from ._lane import Answer
     from .quota import Allowance
     from .retry import Retry
 
-__all__ = ["Line", "Sender"]
+__all__ = ["CLOSED", "Line", "Sender"]
 
 T = TypeVar("T")
+
+CLOSED = "this client is closed"
 
 logger = logging.getLogger("cloud66_async")
 
@@ -34,13 +37,28 @@ _number = count(int.from_bytes(os.urandom(4)))
 class Line:
     """What all views of one client share of the way to the wire: the lane, and how many may use it at once."""
 
-    __slots__ = ("closed", "gate", "lane", "prefix")
+    __slots__ = ("gate", "lane", "loop", "prefix")
 
     def __init__(self, lane: Lane, *, prefix: str, limit: int) -> None:
-        self.closed = False
         self.lane = lane
+        self.loop = asyncio.get_running_loop()
         self.prefix = prefix
         self.gate = asyncio.Semaphore(limit)
+
+    async def aclose(self) -> None:
+        """Close the lane. Who still waits at the gate, and who comes later, gets ConfigError."""
+        lane, self.lane = self.lane, _Closed()
+        await lane.aclose()
+
+
+class _Closed:
+    """The lane of a client that was closed."""
+
+    async def exchange(self, request: Request) -> Answer:  # noqa: ARG002  the protocol's name
+        raise ConfigError(CLOSED)
+
+    async def aclose(self) -> None:
+        pass
 
 
 class Sender:
@@ -63,9 +81,12 @@ class Sender:
     async def send(self, call: Call[T]) -> Response[T]:
         """The answer to `call`, after as many tries as `retry` allows.
 
-        Raises APIError, TransportError, AnswerError or QuotaError; ConfigError where there is no token.
+        Raises APIError, TransportError, AnswerError or QuotaError; ConfigError where there is no token,
+        or the client is closed or belongs to another event loop.
         """
         line, head, allowance = self._ready or await self._open()
+        if line.loop is not asyncio.get_running_loop():
+            raise ConfigError("this client belongs to another event loop: open one client per event loop")
         operation = call.operation
         target, body = _wire.target(line.prefix, call), _wire.payload(call)
         attempt = 1
@@ -73,14 +94,12 @@ class Sender:
             request_id = f"{_PROCESS}{next(_number):012x}"
             request = Request(operation.method, target, head, request_id, body, operation.repeatable, self.timeouts)
             allowance.check()
-            if line.closed:
-                raise ConfigError("this client is closed")
             try:
                 async with line.gate:
                     answer = await line.lane.exchange(request)
                 quota = allowance.learn(answer)
                 if 200 <= answer.status < 300:
-                    return Response(_wire.value(call, answer), answer, request_id=request_id, quota=quota)
+                    return Response(_wire.value(call, answer, request_id), answer, request_id=request_id, quota=quota)
                 problem: APIError | TransportError = _wire.error(call, answer, request_id, self.clock.now())
             except TransportError as error:
                 problem = error

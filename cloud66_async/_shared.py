@@ -8,7 +8,7 @@ import warnings
 from collections import OrderedDict
 from typing import TYPE_CHECKING, TypeGuard, cast
 
-from ._sender import Line
+from ._sender import CLOSED, Line
 from .errors import ConfigError
 from .quota import Allowance
 
@@ -45,7 +45,7 @@ class Shared:
     def line(self) -> Line:
         """The way to the API. Raises ConfigError once it is closed."""
         if self._closed:
-            raise ConfigError("this client is closed")
+            raise ConfigError(CLOSED)
         if self._line is None:
             self._line = Line(self._lane(), prefix=self.config.address.api, limit=self.config.limit)
         return self._line
@@ -65,6 +65,8 @@ class Shared:
 
     def transport(self) -> httpx.AsyncBaseTransport:
         """The pool behind the interface of the HTTP library, for clients that may close what they borrow."""
+        if self._closed:
+            raise ConfigError(CLOSED)
         from ._http.lane import BorrowedTransport
 
         return BorrowedTransport(self._own_transport())
@@ -78,8 +80,7 @@ class Shared:
         """Close every connection; what is in flight ends with TransportError."""
         self._closed = True
         if self._line is not None:
-            self._line.closed = True
-            await self._line.lane.aclose()
+            await self._line.aclose()
         if self._transport is not None:
             await self._transport.aclose()
         if self._pool is not None:
