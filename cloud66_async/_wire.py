@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 import msgspec
 
 from . import _codec, errors
+from .model import Hidden
 from .operation import Response
 from .quota import Quota, next_hour
 
@@ -57,7 +58,7 @@ def payload(call: Call[Any]) -> bytes | None:
     if call.body is None:
         return None
     wrapper = call.operation.wrapper
-    return msgspec.json.encode(call.body if wrapper is None else {wrapper: call.body}, enc_hook=_encode)
+    return Hidden(msgspec.json.encode(call.body if wrapper is None else {wrapper: call.body}, enc_hook=_encode))
 
 
 def _encode(value: object) -> object:
@@ -66,14 +67,15 @@ def _encode(value: object) -> object:
     raise TypeError(f"a {type(value).__name__} cannot be sent")
 
 
-def value(call: Call[T], answer: Answer) -> T:
+def value(call: Call[T], answer: Answer, request_id: str) -> T:
     """The models that `answer` holds. Raises AnswerError."""
     try:
         return cast("T", _codec.read(answer.body, call.operation.shape))
     except errors.AnswerError as problem:
-        problem.args = (f"{call.operation}: {problem}",)
-        problem.response = _kept(answer, "")
-        raise
+        problem.args = (f"{call.operation}: {problem} [request {request_id}]",)
+        problem.response = _kept(answer, request_id)
+        # The frames that read the body hold it, secrets and all: not for a traceback that shows locals.
+        raise problem.with_traceback(None)  # noqa: B904  the same error
 
 
 def error(call: Call[Any], answer: Answer, request_id: str, now: datetime) -> errors.APIError:

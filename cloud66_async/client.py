@@ -174,15 +174,7 @@ class Cloud66:
         token = self._token
         if token is None:
             raise ConfigError(NO_USER_YET)
-        headers = [
-            ("Accept", "application/json"),
-            ("Accept-Encoding", "gzip, deflate"),
-            ("User-Agent", USER_AGENT),
-            ("Authorization", f"Bearer {token.reveal()}"),
-        ]
-        if self._account is not None:
-            headers.append(("X-Account", str(self._account)))
-        return self._shared.line(), Head(headers), self._shared.allowance(token)
+        return self._shared.line(), _head(token, self._account), self._shared.allowance(token)
 
     # --- views -----------------------------------------------------------------------------------
 
@@ -233,13 +225,13 @@ class Cloud66:
 
         `limit` is how many run at a time, by default as many as the pool has connections.
         """
-        return bulk.each(function, items, limit=limit or self._config.limit)
+        return bulk.each(function, items, limit=self._config.limit if limit is None else limit)
 
     async def collect(
         self, function: Callable[[K], Awaitable[V]], items: Iterable[K], *, limit: int | None = None
     ) -> list[bulk.Ok[K, V] | bulk.Failed[K]]:
         """The result of `await function(item)` for each item, in the order of the items."""
-        return await bulk.collect(function, items, limit=limit or self._config.limit)
+        return await bulk.collect(function, items, limit=self._config.limit if limit is None else limit)
 
     @property
     def limit(self) -> int:
@@ -319,6 +311,18 @@ class Cloud66:
 
     def __repr__(self) -> str:
         return f"<Cloud66 {self._config.address.site}, {'a token' if self._token else 'no token'}>"
+
+
+def _head(token: Token, account: int | None) -> Head:
+    headers = [
+        ("Accept", "application/json"),
+        ("Accept-Encoding", "gzip, deflate"),
+        ("User-Agent", USER_AGENT),
+        ("Authorization", f"Bearer {token.reveal()}"),
+    ]
+    if account is not None:
+        headers.append(("X-Account", str(account)))
+    return Head(headers)
 
 
 def _read_token(token: str | Token) -> Token:

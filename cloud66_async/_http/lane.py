@@ -5,7 +5,7 @@ and a lane as a transport of the HTTP library.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from .._lane import Head, Lane, Request, Timeouts
@@ -29,35 +29,22 @@ class HttpxLane:
 
     def __init__(self, url: str, transport: httpx.AsyncBaseTransport) -> None:
         self._client = httpx.AsyncClient(base_url=url, transport=transport, follow_redirects=False, trust_env=False)
-        self._loop: asyncio.AbstractEventLoop | None = None
 
     async def exchange(self, request: Request) -> Answer:
         """The answer to `request`, its body collected. Raises TransportError."""
-        self._bind()
-        timeouts = request.timeouts
         try:
-            async with asyncio.timeout(timeouts.whole):
+            async with asyncio.timeout(request.timeouts.whole):
                 return await self._send(request)
         except TimeoutError:
             raise RequestTimeout("timed out (whole)", phase="whole") from None
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
             raise translate(error) from None  # the library's errors carry the request, token and all
 
-    def _bind(self) -> None:
-        loop = asyncio.get_running_loop()
-        if self._loop is None:
-            self._loop = loop
-        elif self._loop is not loop:
-            raise ConfigError("this client belongs to another event loop: open one client per event loop")
-
     async def _send(self, request: Request) -> Answer:
-        headers = [*request.head.pairs, ("Request-Id", request.request_id)]
-        if request.body is not None:
-            headers.append(("Content-Type", "application/json"))
         outgoing = self._client.build_request(
             request.method,
             request.target,
-            headers=headers,
+            headers=_headers(request),  # no variable of this frame: a traceback may show those
             content=request.body,
             timeout=_library_timeout(request.timeouts),
         )
@@ -70,7 +57,7 @@ class HttpxLane:
                 size += len(part)
                 if size > _MAX_BODY:
                     raise TransportError(f"the answer has more than {_MAX_BODY} bytes")
-            return KeptAnswer(incoming.status_code, b"".join(parts), dict(incoming.headers))
+            return KeptAnswer(incoming.status_code, b"".join(parts), _joined(incoming.headers.raw))
         finally:
             await incoming.aclose()
 
@@ -124,6 +111,20 @@ class LaneTransport(httpx.AsyncBaseTransport):
         except TransportError as error:
             raise httpx.NetworkError(str(error)) from None
         return httpx.Response(answer.status, headers=dict(answer.headers), content=answer.body)
+
+
+def _headers(request: Request) -> list[tuple[str, str]]:
+    kind = [] if request.body is None else [("Content-Type", "application/json")]
+    return [*request.head.pairs, ("Request-Id", request.request_id), *kind]
+
+
+def _joined(headers: Sequence[tuple[bytes, bytes]]) -> dict[str, str]:
+    """Headers as every lane gives them: the library would guess an encoding."""
+    found: dict[str, str] = {}
+    for raw_name, raw_value in headers:
+        name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
+        found[name] = f"{found[name]}, {value}" if name in found else value
+    return found
 
 
 def _library_timeout(timeouts: Timeouts) -> httpx.Timeout:
