@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 import hmac
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any, Self, cast
 
@@ -15,6 +15,8 @@ __all__ = ["Hidden", "IsoMoment", "Model", "Moment", "OpenInt", "OpenText", "Sec
 
 MASK = "********"
 _NEVER = "0001-01-01"
+_MOMENT_SCHEMA = {"type": "string", "format": "date-time"}
+_SECRET_SCHEMA = {"type": "string", "const": MASK}
 
 
 @attrs.frozen(kw_only=True)
@@ -24,6 +26,24 @@ class Model:
     def to_dict(self) -> dict[str, Any]:
         """The fields as JSON-ready values: moments as ISO 8601 text, secrets masked."""
         return {name: _plain(getattr(self, name)) for name in attrs.fields_dict(type(self))}
+
+    def __iter__(self) -> Iterator[tuple[str, Any]]:
+        """The items of `to_dict`: `dict(model)`, which is also how FastAPI reads what a route returns."""
+        return iter(self.to_dict().items())
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:
+        """For pydantic: instances are taken as they are, and written through `to_dict`."""
+        from ._pydantic import core_schema  # pydantic asks, so it is there
+
+        return core_schema(cls)
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: Any, handler: Any) -> dict[str, Any]:
+        """For pydantic: what `to_dict` gives, as a JSON schema."""
+        from ._pydantic import json_schema
+
+        return json_schema(cls, {datetime: _MOMENT_SCHEMA, Moment: _MOMENT_SCHEMA, Secret: _SECRET_SCHEMA})
 
 
 def free_form() -> Any:
