@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 __all__ = ["Allowance", "Quota", "next_hour"]
 
 
+_MOST_DIGITS = 9  # Python refuses to read thousands of them
+
+
 class Quota(NamedTuple):
     """Requests per user and hour: how many there are and how many are left, None until an answer said so.
 
@@ -59,7 +62,7 @@ class Allowance:
     def learn(self, answer: Answer) -> Quota:
         """The quota as this answer's headers tell it."""
         value = answer.header(b"x-ratelimit-remaining")
-        if value is None or not value.isdigit():
+        if value is None or not value.isdigit() or len(value) > _MOST_DIGITS:
             return self.quota
         left = int(value)
         known = self.quota.remaining
@@ -67,7 +70,8 @@ class Allowance:
         # higher is an older one. A count that is much higher is the next hour's.
         if known is None or left < known or left > known + self._disorder:
             limit = answer.header(b"x-ratelimit-limit")
-            self.quota = Quota(int(limit) if limit is not None and limit.isdigit() else self.quota.limit, left)
+            readable = limit is not None and limit.isdigit() and len(limit) <= _MOST_DIGITS
+            self.quota = Quota(int(limit) if limit is not None and readable else self.quota.limit, left)
             if self._reserve is not None:
                 self._ends = next_hour(self._clock.now())
         return self.quota

@@ -39,7 +39,7 @@ class Retry:
         if asked is not None:
             seconds = max(0.0, (asked - now).total_seconds())
             return seconds if seconds <= self.longest else None
-        return random.uniform(0.0, min(self.longest, self.base * 2 ** (attempt - 1)))  # noqa: S311  no secret
+        return random.uniform(0.0, min(self.longest, self.base * 2.0 ** min(attempt - 1, 60)))  # noqa: S311  no secret
 
     @staticmethod
     def _worthwhile(repeatable: bool, error: Cloud66Error) -> bool:
