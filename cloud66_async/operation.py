@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import enum
 import re
 from collections.abc import Mapping
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast, overload
 from urllib.parse import quote
 
@@ -113,8 +115,12 @@ def _segment(name: str, value: object) -> str:
 def _text(value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
+    if isinstance(value, enum.Enum):
+        return str(value.value)  # the text of a numbered state is its name, in words
+    if isinstance(value, datetime):
+        return value.isoformat()
     if isinstance(value, list | tuple):
-        return ",".join(map(str, cast("list[object]", value)))
+        return ",".join(map(_text, cast("list[object]", value)))
     return str(value)
 
 
