@@ -127,6 +127,8 @@ class Cloud66:
         transport: httpx.AsyncBaseTransport | Lane | None = None,
         clock: Clock | None = None,
     ) -> None:
+        if pool not in ("own", "httpx"):
+            raise ConfigError(f"pool is 'own' or 'httpx', not {pool!r}")
         if client_id is None and (client_secret is not None or redirect_url is not None):
             raise ConfigError("client_secret and redirect_url belong to a client_id: give that too")
         application = None

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ipaddress
+import math
 import os
+import re
 import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -34,6 +36,7 @@ __all__ = [
 
 URL = "https://app.cloud66.com"
 _API = "/api/3"
+_NAME = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\.?")
 USER_AGENT = (
     f"cloud66-async/{__version__} ({sys.platform}; {os.uname().machine if hasattr(os, 'uname') else 'unknown'})"
 )
@@ -65,7 +68,7 @@ class Address:
         given = url or (os.environ if environment is None else environment).get("CLOUD66_URL") or URL
         parts, port = _split(given)
         host = parts.hostname or ""
-        if parts.scheme not in ("https", "http") or not host:
+        if parts.scheme not in ("https", "http") or not _is_host(host):
             raise ConfigError(f"the address must look like {URL}")
         if parts.scheme == "http" and not _is_loopback(host):
             raise ConfigError(
@@ -98,18 +101,28 @@ def _split(url: str) -> tuple[SplitResult, int | None]:
         )
     try:
         parts = urlsplit(url)
-        return parts, parts.port
+        port = parts.port
     except ValueError:
         raise ConfigError(f"the address must look like {URL}") from None
+    if port == 0:
+        raise ConfigError("port 0 is nobody's address")
+    return parts, port
+
+
+def _is_host(text: str) -> bool:
+    return _NAME.fullmatch(text) is not None or _ip(text) is not None
 
 
 def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
+    address = _ip(host)
+    return host == "localhost" if address is None else address.is_loopback
+
+
+def _ip(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     try:
-        return ipaddress.ip_address(host).is_loopback
+        return ipaddress.ip_address(text)
     except ValueError:
-        return False
+        return None
 
 
 @attrs.frozen(kw_only=True)
@@ -149,8 +162,8 @@ def read_timeouts(timeout: float | Timeouts | None) -> Timeouts:
         return timeout
     if timeout is None:
         return Timeouts(connect=None, read=None, write=None)
-    if timeout <= 0:
-        raise ConfigError("timeout must be more than 0 seconds")
+    if not 0 < timeout < math.inf:  # not a number is neither
+        raise ConfigError("timeout must be more than 0 seconds, or None for no limit")
     return Timeouts(whole=float(timeout))
 
 
