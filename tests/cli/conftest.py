@@ -1,0 +1,55 @@
+"""The command line as a process of its own, in a home of its own, against a sandbox on a port."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from cloud66_async._clock import SystemClock
+from cloud66_async.sandbox import FakeCloud66, SandboxServer
+
+SECONDS = 60
+
+
+class Terminal:
+    """Runs `cloud66-async` with arguments; its output is a pipe."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.environment = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(home),
+            "XDG_CONFIG_HOME": str(home / "config"),
+            "COLUMNS": "100",
+            "PYTHONWARNINGS": "error",
+        }
+
+    def run(
+        self, *arguments: str, stdin: str = "", environment: Mapping[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-c", "from cloud66_async.cli import main; main()", *arguments],
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=SECONDS,
+            check=False,
+            env={**self.environment, **(environment or {})},
+            cwd=self.home,
+        )
+
+
+@pytest.fixture
+def terminal(tmp_path: Path) -> Terminal:
+    return Terminal(tmp_path)
+
+
+@pytest.fixture
+def server() -> Iterator[SandboxServer]:
+    with SandboxServer(FakeCloud66(clock=SystemClock(), action_seconds=1.5)) as running:
+        yield running

@@ -1,0 +1,161 @@
+"""Logging in and out from a terminal: a real listener, a "browser" that consents, a file that only we can read."""
+
+from __future__ import annotations
+
+import stat
+import sys
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from cloud66_async.sandbox import SandboxServer
+from cloud66_async.token import Token
+
+from .conftest import Terminal
+
+# What a browser and its user do: open the page, press a button, follow the redirect.
+_BROWSER = """
+import asyncio, sys, urllib.error, urllib.request
+from cloud66_async.sandbox.browser import consent
+target = asyncio.run(consent(sys.argv[1], decision={decision!r}))
+try:
+    urllib.request.urlopen(target, timeout=10).read()
+except urllib.error.HTTPError:
+    pass
+"""
+
+
+@pytest.fixture
+def application(server: SandboxServer) -> dict[str, str]:
+    made = server.fake.add_application()
+    return {
+        "CLOUD66_URL": server.url,
+        "CLOUD66_CLIENT_ID": made.client_id,
+        "CLOUD66_CLIENT_SECRET": made.client_secret,
+    }
+
+
+def browser(terminal: Terminal, decision: str) -> dict[str, str]:
+    script = terminal.home / "browser.py"
+    script.write_text(_BROWSER.format(decision=decision))
+    return {"BROWSER": f"{sys.executable} {script} %s"}
+
+
+def stored(terminal: Terminal) -> Path:
+    return terminal.home / "config" / "cloud66-async" / "logins.json"
+
+
+def given(server: SandboxServer) -> Token:
+    return server.fake.tokens[-1].token
+
+
+def test_login_through_a_browser_then_stacks_then_logout(
+    terminal: Terminal, server: SandboxServer, application: dict[str, str]
+) -> None:
+    server.fake.add_stack("web")
+    done = terminal.run("login", environment={**application, **browser(terminal, "authorize")})
+    assert done.returncode == 0, done.stderr
+    token = given(server).reveal()
+    assert stat.S_IMODE(stored(terminal).stat().st_mode) == 0o600
+    assert stat.S_IMODE(stored(terminal).parent.stat().st_mode) == 0o700
+    assert token in stored(terminal).read_text()
+    for secret in (token, application["CLOUD66_CLIENT_SECRET"]):
+        assert secret not in done.stdout + done.stderr
+
+    listed = terminal.run("stacks", environment={"CLOUD66_URL": server.url})
+    assert listed.returncode == 0, listed.stderr
+    assert "web" in listed.stdout
+
+    left = terminal.run("logout", environment=application)
+    assert left.returncode == 0, left.stderr
+    assert "was revoked" in left.stdout
+    assert server.fake.tokens[-1].revoked
+    assert token not in stored(terminal).read_text()
+    assert terminal.run("stacks", environment={"CLOUD66_URL": server.url}).returncode == 1
+
+
+def test_a_login_is_for_its_own_server_only(
+    terminal: Terminal, server: SandboxServer, application: dict[str, str]
+) -> None:
+    terminal.run("login", environment={**application, **browser(terminal, "authorize")})
+    elsewhere = terminal.run("stacks", environment={"CLOUD66_URL": "http://127.0.0.1:9"})
+    assert elsewhere.returncode == 1
+    assert "no token" in elsewhere.stderr
+
+
+def test_a_denied_login_is_an_error_and_asks_for_no_token(
+    terminal: Terminal, server: SandboxServer, application: dict[str, str]
+) -> None:
+    done = terminal.run("login", environment={**application, **browser(terminal, "deny")})
+    assert done.returncode == 1
+    assert server.fake.calls("oauth.token") == 0
+    assert not stored(terminal).exists()
+
+
+def test_login_with_a_pasted_code(terminal: Terminal, server: SandboxServer, application: dict[str, str]) -> None:
+    script = terminal.home / "paste.py"
+    script.write_text(
+        "import asyncio, os, re, subprocess, sys\n"
+        "from cloud66_async.sandbox.browser import consent\n"
+        "from urllib.parse import parse_qs, urlsplit\n"
+        "process = subprocess.Popen([sys.executable, '-c', 'from cloud66_async.cli import main; main()', 'login',"
+        " '--no-browser'], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)\n"
+        "for line in process.stdout:\n"
+        "    if line.startswith('http'):\n"
+        "        break\n"
+        "target = asyncio.run(consent(line.strip()))\n"
+        "code = parse_qs(urlsplit(target).query)['code'][0]\n"
+        "process.communicate(code + '\\n', timeout=30)\n"
+        "sys.exit(process.returncode)\n"
+    )
+    import subprocess
+
+    done = subprocess.run(
+        [sys.executable, str(script)],
+        env={**terminal.environment, **application},
+        cwd=terminal.home,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert given(server).reveal() in stored(terminal).read_text()
+
+
+def test_a_personal_token_is_stored_under_a_profile(terminal: Terminal, server: SandboxServer) -> None:
+    server.fake.add_stack("web")
+    token = server.fake.add_token().reveal()
+    site = {"CLOUD66_URL": server.url}
+    done = terminal.run("login", "--token", "--profile", "work", stdin=f"{token}\n", environment=site)
+    assert done.returncode == 0, done.stderr
+    assert token not in done.stdout + done.stderr
+    assert terminal.run("stacks", environment=site).returncode == 1
+    assert terminal.run("stacks", "--profile", "work", environment=site).returncode == 0
+    # A profile that is named is meant: the environment does not take its place.
+    other = terminal.run("stacks", "--profile", "none", environment={**site, "CLOUD66_ACCESS_TOKEN": token})
+    assert other.returncode == 1
+    assert "'none'" in other.stderr
+
+
+def test_login_without_an_application_says_what_to_do(terminal: Terminal) -> None:
+    done = terminal.run("login")
+    assert done.returncode == 1
+    assert "CLOUD66_CLIENT_ID" in done.stderr
+    assert "--token" in done.stderr
+
+
+def test_logout_when_nobody_is_logged_in(terminal: Terminal) -> None:
+    done = terminal.run("logout")
+    assert done.returncode == 1
+    assert "no login is stored" in done.stderr
+
+
+def test_the_address_that_is_printed_is_the_sandbox_s(
+    terminal: Terminal, server: SandboxServer, application: dict[str, str]
+) -> None:
+    done = terminal.run("login", environment={**application, **browser(terminal, "authorize")})
+    address = next(line for line in done.stdout.splitlines() if line.startswith("http"))
+    assert urlsplit(address).netloc == urlsplit(server.url).netloc
+    assert urlsplit(address).path == "/oauth/authorize"
