@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ._lane import Answer
     from .operation import Call
 
-__all__ = ["error", "payload", "target", "value"]
+__all__ = ["clean", "error", "payload", "target", "value"]
 
 T = TypeVar("T")
 
@@ -140,7 +140,7 @@ def _fields(body: bytes) -> dict[str, str]:
         return {}
     names = ("error", "error_description", "details")
     texts = cast("dict[str, Any]", data)
-    return {name: _clean(str(texts[name])) for name in names if isinstance(texts.get(name), str | int)}
+    return {name: clean(str(texts[name])) for name in names if isinstance(texts.get(name), str | int)}
 
 
 def _challenge(answer: Answer) -> dict[str, str]:
@@ -148,10 +148,10 @@ def _challenge(answer: Answer) -> dict[str, str]:
     header = answer.header(b"www-authenticate")
     if header is None:
         return {}
-    return {name.lower(): _clean(text) for name, text in _AUTHENTICATE.findall(header.decode("latin-1"))}
+    return {name.lower(): clean(text) for name, text in _AUTHENTICATE.findall(header.decode("latin-1"))}
 
 
-def _clean(text: str) -> str:
+def clean(text: str) -> str:
     """Text of the server on one line and not endless: it must not forge lines in a log."""
     return _UNPRINTABLE.sub(" ", text)[:_MOST_TEXT].strip()
 

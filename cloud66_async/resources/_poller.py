@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import attrs
 
 from .._clock import Clock
-from ..errors import ActionUnfinished
+from .._wire import clean
+from ..errors import ActionUnfinished, AnswerError
 from ..operation import Page
 
 if TYPE_CHECKING:
@@ -48,6 +49,9 @@ class Poller:
         self._newest = newest
         self._waiters: list[_Waiter] = []
         self._task: asyncio.Task[None] | None = None
+        self._pause = _FIRST
+        self._asleep = False
+        self._due: datetime | None = None
 
     @property
     def idle(self) -> bool:
@@ -59,7 +63,11 @@ class Poller:
         until = None if within is None else self._clock.now() + timedelta(seconds=within)
         waiter = _Waiter(action, asyncio.get_running_loop().create_future(), until, progress)
         self._waiters.append(waiter)
+        self._pause = _FIRST  # a newcomer's action may be a short one, and the others at their longest pause
         if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._run())
+        elif self._asleep:
+            self._task.cancel()
             self._task = asyncio.create_task(self._run())
         try:
             return await waiter.result
@@ -69,50 +77,63 @@ class Poller:
                 waiter.result.exception()  # seen, also by one who was cancelled in the same moment
             if not self._waiters:
                 self._task.cancel()
+                self._task = self._due = None
 
     async def _run(self) -> None:
-        pause = _FIRST
-        known = len(self._waiters)
-        try:
-            while self._waiters:
-                await self._clock.sleep(self._until_next(pause))
-                pause = min(pause * _GROWTH, _LONGEST)
-                if len(self._waiters) > known:
-                    pause = _FIRST  # a newcomer's action may be a short one
-                known = len(self._waiters)
-                self._tell(await self._ask())
-        except Exception as error:  # noqa: BLE001  whatever it is, those who wait must learn of it
-            for waiter in self._waiters:
-                if not waiter.result.done():
-                    waiter.result.set_exception(error)
+        while self._waiters:
+            await self._sleep()
+            self._pause = min(self._pause * _GROWTH, _LONGEST)
+            await self._ask()
 
-    def _until_next(self, pause: float) -> float:
-        ends = [waiter.until for waiter in self._waiters if waiter.until is not None]
-        if not ends:
-            return pause
-        return max(0.0, min(pause, (min(ends) - self._clock.now()).total_seconds()))
-
-    async def _ask(self) -> dict[int, Action]:
-        """The state of every action that is waited for: of one by its id, of several from the list."""
-        wanted = {waiter.action for waiter in self._waiters if not waiter.result.done()}
-        found: dict[int, Action] = {}
-        if len(wanted) > 1:
-            found = {action.id: action for action in (await self._newest()).items}
-        for number in wanted - found.keys():
-            found[number] = await self._read(number)
-        return found
-
-    def _tell(self, found: dict[int, Action]) -> None:
+    async def _sleep(self) -> None:
+        """Return when it is time for the next request: after the pause, or sooner where somebody has to know."""
         now = self._clock.now()
+        ends = [waiter.until for waiter in self._waiters if waiter.until is not None]
+        planned = [] if self._due is None else [self._due]
+        self._due = due = min(now + timedelta(seconds=self._pause), *ends, *planned)
+        self._asleep = True
+        await self._clock.sleep(max(0.0, (due - now).total_seconds()))
+        self._asleep, self._due = False, None
+
+    async def _ask(self) -> None:
+        """Tell everybody of their action: of one by its id, of several from the list of the newest."""
+        wanted = {waiter.action for waiter in self._waiters}
+        found: dict[int, Action] = {}
+        try:
+            if len(wanted) > 1:
+                found = {action.id: action for action in (await self._newest()).items}
+        except AnswerError:
+            pass  # one odd action in the list: each is read by itself
+        except Exception as error:  # noqa: BLE001  whatever it is, those who wait must learn of it
+            self._fail(wanted, error)
+            return
+        for number in wanted - found.keys():
+            try:
+                found[number] = await self._read(number)
+            except Exception as error:  # noqa: BLE001  and those who wait for another action need not
+                self._fail({number}, error)
         for waiter in self._waiters:
-            action = found.get(waiter.action)
-            if action is None or waiter.result.done():
-                continue
-            if waiter.progress is not None:
+            if waiter.action in found and not waiter.result.done():
+                self._tell(waiter, found[waiter.action])
+
+    def _fail(self, actions: set[int], error: Exception) -> None:
+        for waiter in self._waiters:
+            if waiter.action in actions and not waiter.result.done():
+                waiter.result.set_exception(error)
+
+    def _tell(self, waiter: _Waiter, action: Action) -> None:
+        if waiter.progress is not None:
+            try:
                 waiter.progress(action)
-            if action.finished:
-                waiter.result.set_result(action)
-            elif waiter.until is not None and now >= waiter.until:
-                waiter.result.set_exception(
-                    ActionUnfinished(f"action {action.id} ({action.action}) has not ended in time", action=action)
+            except Exception as error:  # noqa: BLE001  it is the affair of the one who gave it
+                waiter.result.set_exception(error)
+            if waiter.result.done():  # it may have cancelled itself
+                return
+        if action.finished:
+            waiter.result.set_result(action)
+        elif waiter.until is not None and self._clock.now() >= waiter.until:
+            waiter.result.set_exception(
+                ActionUnfinished(
+                    f"action {action.id} ({clean(str(action.action))}) has not ended in time", action=action
                 )
+            )

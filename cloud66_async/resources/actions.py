@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import attrs
 
 from .._sender import Sender
+from .._wire import clean
 from ..errors import ActionFailed, ConfigError
 from ..model import Model, Moment, free_form
 from ..operation import get, many
@@ -126,6 +127,8 @@ class Actions(Resource):
             if poller.idle:
                 self._pollers.pop(uid, None)
         if not action.succeeded:
-            said = action.finished_message or "no reason was given"
-            raise ActionFailed(f"action {number} ({action.action}) of stack {uid} failed: {said}", action=action)
+            said = clean(action.finished_message or "no reason was given")
+            raise ActionFailed(
+                f"action {number} ({clean(str(action.action))}) of stack {uid} failed: {said}", action=action
+            )
         return action

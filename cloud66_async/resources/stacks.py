@@ -7,6 +7,7 @@ from typing import Any
 
 import attrs
 
+from .._wire import clean
 from ..errors import AmbiguousName, NotFound
 from ..model import IsoMoment, Model, Moment, OpenInt, OpenText, Secret, fill, free_form
 from ..operation import get, many, post
@@ -225,7 +226,7 @@ class Stacks(Resource):
         place = "" if environment is None else f" in {environment!r}"
         if not found:
             raise NotFound(f"no stack is called {name!r}{place}", status=404, operation=str(LIST))
-        kinds = ", ".join(sorted(f"{stack.environment} ({stack.uid})" for stack in found))
+        kinds = clean(", ".join(sorted(f"{stack.environment} ({stack.uid})" for stack in found)))
         raise AmbiguousName(
             f"{len(found)} stacks are called {name!r}{place}: {kinds}; name the environment or take the uid",
             matches=tuple(found),
