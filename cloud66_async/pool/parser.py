@@ -33,7 +33,6 @@ class AnswerParser:
         "_overhead",
         "_parser",
         "_received",
-        "_trailer_size",
         "by_name",
         "codings",
         "complete",
@@ -73,7 +72,7 @@ class AnswerParser:
             self._parser = HttpResponseParser(self)
         self._is_head = is_head
         self._limit = limit
-        self._received = self._overhead = self._interim = self._trailer_size = self.status = self.size = self.taken = 0
+        self._received = self._overhead = self._interim = self.status = self.size = self.taken = 0
         self.head_done = self.complete = self.surplus = self.started = False
         self.keep = True
 
@@ -128,12 +127,8 @@ class AnswerParser:
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """A header, or a trailer."""
-        if not self.head_done:
+        if not self.head_done:  # else a trailer, which must not pass for a header
             self.headers.append((name, value))
-        elif not self.complete:  # a trailer, which must not pass for a header
-            self._trailer_size += len(name) + len(value)
-            if self._trailer_size > MAX_HEAD:
-                self.error = BadAnswer("the answer's headers are too long")
 
     def on_headers_complete(self) -> None:
         """The head is there, an interim answer's or the answer's own."""

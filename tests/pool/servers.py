@@ -58,7 +58,7 @@ class Peer:
     async def _chunks(self) -> bytes:
         pieces: list[bytes] = []
         while True:
-            size = int(await self.reader.readline(), 16)
+            size = int(await self.reader.readuntil(b"\r\n"), 16)
             pieces.append((await self.reader.readexactly(size + 2))[:-2])
             if size == 0:
                 return b"".join(pieces)
@@ -102,8 +102,8 @@ class Server:
     async def _handle(self, peer: Peer) -> None:
         try:
             await self.handler(peer)
-        except ConnectionError:
-            pass
+        except (ConnectionError, EOFError):
+            pass  # the client has gone
         except Exception as error:
             self.errors.append(error)
         finally:

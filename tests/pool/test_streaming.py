@@ -1,0 +1,263 @@
+"""Bodies that go, and come, piece by piece."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from cloud66_async._lane import Timeouts
+from cloud66_async.errors import TransportError
+from cloud66_async.pool import Pool, connection as connecting
+from cloud66_async.pool.failures import BadAnswer, Broken
+
+from .servers import PATIENT, Peer, answer, echo, get, head, pieces, post, serve, stream, turns, until
+
+BIG = bytes(range(256)) * 8192  # 2 MiB
+
+
+async def big(peer: Peer) -> None:
+    while (received := await peer.request()) is not None:
+        await peer.send(answer(BIG if received.target == "/big" else received.target.encode()))
+
+
+@pytest.mark.parametrize("size", [0, 1, connecting.SLICE, connecting.SLICE + 1, 1_000_000])
+async def test_bodies_of_every_size_arrive_whole(pool: Pool, size: int) -> None:
+    body = (BIG * 2)[:size]
+    async with serve(echo) as server:
+        for _ in range(3):
+            assert (await post(pool, server, body)).body == b"/|" + body
+            assert (await post(pool, server, pieces(body, b"", body))).body == b"/|" + body + body
+        assert pool.opened == 1
+
+
+async def test_a_piece_over_the_slice_is_several_chunks(pool: Pool) -> None:
+    async with serve(echo) as server:
+        assert (await post(pool, server, pieces(BIG))).body == b"/|" + BIG
+
+
+async def test_a_body_of_known_length_can_be_streamed(pool: Pool) -> None:
+    async with serve(echo) as server:
+        result = await pool.request(server.origin, "PUT", head("PUT", length=6), pieces(b"abc", b"def"))
+        assert result.body == b"/|abcdef"
+        assert pool.live == 1
+
+
+async def test_a_streamed_answer(pool: Pool) -> None:
+    async with serve(big) as server:
+        async with stream(pool, server, "/big") as streamed:
+            assert streamed.status == 200
+            assert streamed.header(b"content-length") == b"%d" % len(BIG)
+            assert b"".join([part async for part in streamed]) == BIG
+            assert pool._places.free == pool.limit  # read to its end, it holds nothing any more
+        assert pool.live == 1
+        async with stream(pool, server, "/small") as streamed:
+            assert b"".join([part async for part in streamed]) == b"/small"
+        assert pool.opened == 1
+
+
+async def test_a_streamed_answer_left_early_takes_its_connection_with_it(pool: Pool) -> None:
+    async with serve(big) as server:
+        async with stream(pool, server, "/big") as streamed:
+            async for _ in streamed:
+                break
+        assert pool.live == 0
+        assert pool._places.free == pool.limit
+        streamed.close()
+        assert pool._places.free == pool.limit
+        assert [part async for part in streamed] == []
+
+
+async def test_an_error_in_the_readers_block_leaves_as_itself(pool: Pool) -> None:
+    async with serve(big) as server:
+        with pytest.raises(ZeroDivisionError):
+            async with stream(pool, server, "/big"):
+                raise ZeroDivisionError
+        assert pool._places.free == pool.limit
+
+
+async def test_a_slow_reader_slows_the_server(pool: Pool) -> None:
+    sent = 0
+
+    async def endless(peer: Peer) -> None:
+        nonlocal sent
+        await peer.request()
+        await peer.send(b"HTTP/1.1 200 OK\r\n\r\n")
+        while True:
+            await peer.send(b"x" * 65536)
+            sent += 65536
+
+    async with serve(endless) as server, stream(pool, server) as streamed:
+        parts = aiter(streamed)
+        await anext(parts)
+        (connection,) = pool._live
+        await until(lambda: connection._reading_paused)
+        assert connection.parser.size - connection.parser.taken < connecting.HIGH_WATER * 3
+        before = connection.parser.size
+        await turns(200)
+        assert connection.parser.size == before
+        while connection.parser.size < before + 4 * connecting.HIGH_WATER:
+            await anext(parts)
+        assert sent > before
+
+
+async def test_a_streamed_body_that_breaks_off(pool: Pool) -> None:
+    async def breaking(peer: Peer) -> None:
+        await peer.request()
+        await peer.send(answer(b"x" * 10)[:-5])
+
+    async with serve(breaking) as server, stream(pool, server) as streamed:
+        got: list[bytes] = []
+        with pytest.raises(Broken):
+            async for part in streamed:
+                got.append(part)  # noqa: PERF401
+        assert b"".join(got) == b"x" * 5
+        assert pool._places.free == pool.limit
+
+
+async def test_a_streamed_body_has_a_bound_only_if_asked(pool: Pool) -> None:
+    async with serve(big) as server:
+        with pytest.raises(BadAnswer):
+            async with pool.stream(server.origin, "GET", head("GET", "/big"), limit=1000) as streamed:
+                pytest.fail(f"{streamed} is over the bound")
+
+
+async def test_a_collected_body_has_a_bound(pool: Pool) -> None:
+    small = Pool(1, max_body=1000)
+    async with serve(big) as server:
+        with pytest.raises(BadAnswer, match="over 1000 bytes"):
+            await get(small, server, "/big")
+        assert len((await get(small, server, "/big", limit=len(BIG))).body) == len(BIG)
+        await small.aclose()
+
+
+async def test_several_readers_do_not_disturb_each_other(pool: Pool) -> None:
+    async def read(target: str) -> bytes:
+        async with stream(pool, server, target) as streamed:
+            return b"".join([part async for part in streamed])
+
+    async with serve(big) as server:
+        results = await asyncio.gather(*(read("/big" if number % 2 else f"/{number}") for number in range(20)))
+        assert results == [BIG if number % 2 else b"/%d" % number for number in range(20)]
+
+
+async def refuse(peer: Peer) -> None:
+    """Answers 413 to the head alone, and reads no body."""
+    if await peer.head() is not None:
+        await peer.send(answer(b"too large", status=413))
+        await asyncio.get_running_loop().create_future()
+
+
+async def test_an_early_refusal_stops_the_upload(pool: Pool) -> None:
+    async with serve(refuse) as server:
+        for body in (b"x" * 20_000_000, pieces(*[b"x" * 100_000] * 200)):
+            result = await post(pool, server, body)
+            assert (result.status, result.body) == (413, b"too large")
+            assert pool.live == 0
+
+
+async def test_an_early_refusal_ends_a_body_that_sleeps(pool: Pool) -> None:
+    ended: list[str] = []
+
+    async def sleeping() -> AsyncIterator[bytes]:
+        try:
+            yield b"x"
+            await asyncio.get_running_loop().create_future()
+        finally:
+            ended.append("here")
+
+    async with serve(refuse) as server:
+        result = await post(pool, server, sleeping())
+        assert result.status == 413
+        assert ended == ["here"]
+        current = asyncio.current_task()
+        assert current is not None
+        assert current.cancelling() == 0
+
+
+async def test_a_refusal_in_two_parts_stops_the_upload_at_its_head(pool: Pool) -> None:
+    async def refuse_slowly(peer: Peer) -> None:
+        await peer.head()
+        data = answer(b"too large", status=413)
+        await peer.send(data[:-5])
+        await turns(30)
+        await peer.send(data[-5:])
+        await asyncio.get_running_loop().create_future()
+
+    async def endless() -> AsyncIterator[bytes]:
+        while True:
+            await asyncio.sleep(0)
+            yield b"x"
+
+    async with serve(refuse_slowly) as server:
+        assert (await post(pool, server, endless())).body == b"too large"
+        assert pool.live == 0
+
+
+async def test_a_server_that_goes_ends_a_body_that_sleeps(pool: Pool) -> None:
+    async def sleeping() -> AsyncIterator[bytes]:
+        yield b"x"
+        await asyncio.get_running_loop().create_future()
+
+    async def go(peer: Peer) -> None:
+        await peer.head()
+
+    async with serve(go) as server:
+        with pytest.raises(TransportError):
+            await post(pool, server, sleeping())
+
+
+async def test_an_error_of_the_body_leaves_as_itself(pool: Pool) -> None:
+    async def failing() -> AsyncIterator[bytes]:
+        yield b"x"
+        raise TimeoutError("mine")
+
+    async with serve(echo) as server:
+        with pytest.raises(TimeoutError, match="mine"):
+            await post(pool, server, failing())
+        assert pool.live == 0
+        assert pool._places.free == pool.limit
+
+
+async def test_an_early_answer_that_is_no_refusal_lets_the_upload_go_on(pool: Pool) -> None:
+    async def mirror(peer: Peer) -> None:
+        await peer.head()
+        await peer.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+        body = await peer._chunks()
+        await peer.send(b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body))
+        await peer.head()
+
+    async with serve(mirror) as server:
+        assert (await post(pool, server, pieces(b"a", b"b", b"c"))).body == b"abc"
+        assert pool.live == 1
+
+
+async def test_a_slow_server_slows_the_body(pool: Pool) -> None:
+    yielded = 0
+    go_on = asyncio.Event()
+
+    async def counting() -> AsyncIterator[bytes]:
+        nonlocal yielded
+        for _ in range(400):
+            yielded += 1
+            yield b"x" * 65536
+
+    async def slow(peer: Peer) -> None:
+        while await peer.head() is not None:
+            await go_on.wait()
+            await peer.send(answer(b"%d" % len(await peer._chunks())))
+
+    async with serve(slow) as server:
+        task = asyncio.ensure_future(post(pool, server, counting(), timeouts=PATIENT))
+        await until(lambda: pool.live == 1 and next(iter(pool._live))._writing_paused)
+        await turns(100)
+        assert yielded < 300
+        go_on.set()
+        assert (await task).body == b"%d" % (400 * 65536)
+
+
+async def test_timeouts_do_not_strike_a_healthy_upload(pool: Pool) -> None:
+    async with serve(echo) as server:
+        result = await post(pool, server, pieces(*[b"x" * 10_000] * 50), timeouts=Timeouts())
+        assert len(result.body) == 500_002

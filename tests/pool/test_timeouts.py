@@ -1,0 +1,268 @@
+"""The five timeouts, on a clock that is moved by hand."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from cloud66_async._lane import Timeouts
+from cloud66_async.errors import RequestTimeout
+from cloud66_async.pool import Origin, Pool
+
+from .servers import PATIENT, Clock, Peer, answer, echo, get, post, serve, stream, turns, until
+
+pytestmark = pytest.mark.asyncio(loop_factories=["asyncio"])
+
+
+async def silent(peer: Peer) -> None:
+    """Reads a request and never answers."""
+    await peer.request()
+    await peer.head()
+
+
+async def deaf(peer: Peer) -> None:
+    """Reads the head of a request and nothing more."""
+    await peer.head()
+    await asyncio.get_running_loop().create_future()
+
+
+async def timed_out(task: asyncio.Task[object] | asyncio.Future[object]) -> tuple[str, bool]:
+    with pytest.raises(RequestTimeout) as caught:
+        await task
+    assert f"{caught.value.phase} timeout" in str(caught.value)
+    return caught.value.phase, caught.value.sent
+
+
+@pytest.fixture
+def nobody_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def never(self: object, origin: Origin) -> object:
+        return await asyncio.get_running_loop().create_future()
+
+    monkeypatch.setattr("cloud66_async.pool.opening.Opener._look_up", never)
+
+
+@pytest.mark.usefixtures("nobody_answers")
+async def test_connect(pool: Pool, clock: Clock) -> None:
+    task = asyncio.ensure_future(get(pool, Origin("name", 80), timeouts=PATIENT._replace(connect=5.0)))
+    await turns(5)
+    await clock.forward(4.9)
+    assert not task.done()
+    await clock.forward(0.2)
+    assert await timed_out(task) == ("connect", False)
+    assert (pool._opening, pool._places.free) == (0, pool.limit)
+
+
+@pytest.mark.usefixtures("nobody_answers")
+async def test_the_whole_time_counts_while_connecting(pool: Pool, clock: Clock) -> None:
+    task = asyncio.ensure_future(get(pool, Origin("name", 80), timeouts=Timeouts(5.0, 5.0, 5.0, 5.0, 3.0)))
+    await turns(5)
+    await clock.forward(3.1)
+    assert await timed_out(task) == ("whole", False)
+
+
+@pytest.mark.parametrize(("timeouts", "phase"), [(Timeouts(pool=2.0), "pool"), (Timeouts(whole=2.0), "whole")])
+async def test_waiting_for_a_place(timeouts: Timeouts, phase: str, clock: Clock) -> None:
+    pool = Pool(1)
+    async with serve(silent) as server:
+        holder = asyncio.ensure_future(get(pool, server))
+        await until(lambda: len(server.received) == 1)
+        task = asyncio.ensure_future(get(pool, server, timeouts=timeouts))
+        await turns(5)
+        await clock.forward(1.9)
+        assert not task.done()
+        await clock.forward(0.2)
+        assert await timed_out(task) == (phase, False)
+        holder.cancel()
+        await asyncio.gather(holder, return_exceptions=True)
+        assert pool._places.free == 1
+        await pool.aclose()
+
+
+async def test_by_default_nobody_is_sent_away_from_the_queue(clock: Clock) -> None:
+    pool = Pool(1)
+    async with serve(echo) as server:
+        tasks = [asyncio.ensure_future(get(pool, server, timeouts=Timeouts())) for _ in range(200)]
+        await clock.forward(20)
+        assert {result.status for result in await asyncio.gather(*tasks)} == {200}
+        await pool.aclose()
+
+
+async def test_read(pool: Pool, clock: Clock) -> None:
+    async with serve(silent) as server:
+        task = asyncio.ensure_future(get(pool, server, timeouts=Timeouts(read=30.0)))
+        await until(lambda: len(server.received) == 1)
+        await clock.forward(29.5)
+        assert not task.done()
+        await clock.forward(1)
+        assert await timed_out(task) == ("read", True)
+        assert pool.live == 0
+
+
+async def test_read_counts_silence_not_length(pool: Pool, clock: Clock) -> None:
+    steps = asyncio.Queue[bytes]()
+
+    async def slow(peer: Peer) -> None:
+        await peer.request()
+        while part := await steps.get():
+            await peer.send(part)
+
+    async with serve(slow) as server:
+        task = asyncio.ensure_future(get(pool, server, timeouts=Timeouts(read=10.0)))
+        await until(lambda: len(server.received) == 1)
+        for byte in answer(b"slow body"):
+            await clock.forward(9)
+            assert not task.done()
+            steps.put_nowait(bytes([byte]))
+            await turns(8)
+        assert (await task).body == b"slow body"
+        steps.put_nowait(b"")
+
+
+async def test_whole(pool: Pool, clock: Clock) -> None:
+    steps = asyncio.Queue[bytes]()
+
+    async def slow(peer: Peer) -> None:
+        await peer.request()
+        while part := await steps.get():
+            await peer.send(part)
+
+    async with serve(slow) as server:
+        task = asyncio.ensure_future(get(pool, server, timeouts=Timeouts(read=10.0, whole=25.0)))
+        await until(lambda: len(server.received) == 1)
+        for _ in range(3):
+            steps.put_nowait(b"HTTP/1.1 103 Early Hints\r\n\r\n")
+            await turns(8)
+            await clock.forward(8)
+        assert not task.done()
+        steps.put_nowait(b"HTTP/1.1 103 Early Hints\r\n\r\n")
+        await turns(8)
+        await clock.forward(2)
+        assert await timed_out(task) == ("whole", True)
+        steps.put_nowait(b"")
+
+
+async def test_write(pool: Pool, clock: Clock) -> None:
+    async with serve(deaf) as server:
+        task = asyncio.ensure_future(post(pool, server, b"x" * 50_000_000, timeouts=Timeouts(write=7.0, read=1.0)))
+        await until(lambda: pool.live == 1 and next(iter(pool._live))._writing_paused)
+        await turns(50)
+        await clock.forward(6.5)
+        assert not task.done()
+        await clock.forward(1)
+        assert await timed_out(task) == ("write", True)
+
+
+async def test_the_senders_own_pauses_are_not_the_servers(pool: Pool, clock: Clock) -> None:
+    go_on = asyncio.Event()
+
+    async def slow_body() -> AsyncIterator[bytes]:
+        yield b"a"
+        await go_on.wait()
+        yield b"b"
+
+    async with serve(echo) as server:
+        task = asyncio.ensure_future(post(pool, server, slow_body(), timeouts=Timeouts(write=1.0, read=1.0)))
+        await until(lambda: pool.live == 1)
+        await turns(8)
+        await clock.forward(100)
+        assert not task.done()
+        go_on.set()
+        assert (await task).body == b"/|ab"
+
+
+async def test_the_whole_time_counts_while_the_sender_pauses(pool: Pool, clock: Clock) -> None:
+    ended: list[BaseException] = []
+
+    async def stuck() -> AsyncIterator[bytes]:
+        yield b"a"
+        try:
+            await asyncio.get_running_loop().create_future()
+        except BaseException as error:
+            ended.append(error)
+            raise
+
+    async with serve(echo) as server:
+        task = asyncio.ensure_future(post(pool, server, stuck(), timeouts=Timeouts(whole=10.0)))
+        await until(lambda: pool.live == 1)
+        await turns(8)
+        await clock.forward(11)
+        assert await timed_out(task) == ("whole", True)
+        assert isinstance(ended[0], asyncio.CancelledError)
+        assert not task.cancelled()
+
+
+async def test_the_readers_own_pauses_are_not_the_servers(pool: Pool, clock: Clock) -> None:
+    more = asyncio.Event()
+
+    async def two_parts(peer: Peer) -> None:
+        await peer.request()
+        data = answer(b"one" + b"two")
+        await peer.send(data[:-3])
+        await more.wait()
+        await peer.send(data[-3:])
+        await peer.head()
+
+    async with serve(two_parts) as server, stream(pool, server, timeouts=Timeouts(read=5.0)) as streamed:
+        parts = aiter(streamed)
+        assert await anext(parts) == b"one"
+        await clock.forward(60)
+        task = asyncio.ensure_future(anext(parts))
+        await turns(4)
+        await clock.forward(4)
+        assert not task.done()
+        more.set()
+        assert await task == b"two"
+
+
+async def test_a_reader_who_waits_is_told_of_silence(pool: Pool, clock: Clock) -> None:
+    async def half(peer: Peer) -> None:
+        await peer.request()
+        await peer.send(answer(b"one" + b"two")[:-3])
+        await peer.head()
+
+    async with serve(half) as server, stream(pool, server, timeouts=Timeouts(read=5.0)) as streamed:
+        parts = aiter(streamed)
+        assert await anext(parts) == b"one"
+        task = asyncio.ensure_future(anext(parts))
+        await turns(4)
+        await clock.forward(6)
+        assert await timed_out(task) == ("read", True)
+
+
+async def test_the_whole_time_counts_while_the_reader_pauses(pool: Pool, clock: Clock) -> None:
+    async def half(peer: Peer) -> None:
+        await peer.request()
+        await peer.send(answer(b"one" + b"two")[:-3])
+        await peer.head()
+
+    async with serve(half) as server, stream(pool, server, timeouts=Timeouts(whole=10.0)) as streamed:
+        parts = aiter(streamed)
+        assert await anext(parts) == b"one"
+        await clock.forward(11)
+        assert pool.live == 0
+        with pytest.raises(RequestTimeout) as caught:
+            await anext(parts)
+        assert caught.value.phase == "whole"
+
+
+async def test_a_timer_of_an_earlier_request_does_not_end_a_later_one(pool: Pool, clock: Clock) -> None:
+    async with serve(echo) as server:
+        await get(pool, server, timeouts=Timeouts(read=5.0))
+        await clock.forward(4)
+        assert (await get(pool, server, timeouts=Timeouts(read=None))).status == 200
+        await clock.forward(4)
+        assert pool.live == 1
+
+
+async def test_requests_set_no_timer_of_their_own(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with serve(echo) as server:
+        await get(pool, server, timeouts=Timeouts())
+        loop = asyncio.get_running_loop()
+        set_timers: list[float] = []
+        real = loop.call_at
+        monkeypatch.setattr(loop, "call_at", lambda when, *rest: (set_timers.append(when), real(when, *rest))[1])
+        for _ in range(20):
+            await get(pool, server, timeouts=Timeouts())
+        assert set_timers == []
