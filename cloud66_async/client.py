@@ -14,7 +14,18 @@ from ._clock import Clock, SystemClock
 from ._lane import Head, Lane, Timeouts
 from ._sender import Line, Sender
 from ._shared import Shared
-from .config import NO_USER_YET, NOBODY, URL, USER_AGENT, Address, Application, Config, environment_token, read_timeouts
+from .config import (
+    NO_USER_YET,
+    NOBODY,
+    URL,
+    USER_AGENT,
+    Address,
+    Application,
+    Config,
+    environment_token,
+    read_pool,
+    read_timeouts,
+)
 from .errors import ConfigError
 from .model import Secret
 from .quota import Allowance, Quota
@@ -89,7 +100,7 @@ class Cloud66:
     `url` is the address of Cloud 66, or CLOUD66_URL from the environment, `account` the id of the account to act for.
     `limit` is the size of the pool and the number of requests in flight, `timeout` the seconds for a whole
     request, or `Timeouts` for each phase. `reserve` is the number of requests that are left for others each
-    hour: below it QuotaError is raised here. `pool="httpx"` sends through the HTTP library's own pool;
+    hour: below it QuotaError is raised here. `pool="httpx"` (or CLOUD66_POOL) sends through the HTTP library's own pool;
     so do `proxy`, `http2`, `uds` and `transport` (a transport of that library, or the sandbox's).
     Raises ConfigError for what cannot work.
     """
@@ -119,7 +130,7 @@ class Cloud66:
         timeout: float | Timeouts | None = _DEFAULT_TIMEOUTS,
         retry: Retry = _DEFAULT_RETRY,
         reserve: int | None = None,
-        pool: Literal["own", "httpx"] = "own",
+        pool: Literal["own", "httpx"] | None = None,
         proxy: str | None = None,
         http2: bool = False,
         uds: str | None = None,
@@ -127,8 +138,6 @@ class Cloud66:
         transport: httpx.AsyncBaseTransport | Lane | None = None,
         clock: Clock | None = None,
     ) -> None:
-        if pool not in ("own", "httpx"):
-            raise ConfigError(f"pool is 'own' or 'httpx', not {pool!r}")
         if client_id is None and (client_secret is not None or redirect_url is not None):
             raise ConfigError("client_secret and redirect_url belong to a client_id: give that too")
         application = None
@@ -145,7 +154,7 @@ class Cloud66:
             application=application,
             limit=limit,
             reserve=reserve,
-            own_pool=pool == "own",
+            own_pool=read_pool(pool) == "own",
             tls=tls,
             transport=transport,
             options=_library_options(proxy, http2=http2, uds=uds),

@@ -31,6 +31,7 @@ __all__ = [
     "Application",
     "Config",
     "environment_token",
+    "read_pool",
     "read_timeouts",
 ]
 
@@ -165,6 +166,14 @@ def read_timeouts(timeout: float | Timeouts | None) -> Timeouts:
     if not 0 < timeout < math.inf:  # not a number is neither
         raise ConfigError("timeout must be more than 0 seconds, or None for no limit")
     return Timeouts(whole=float(timeout))
+
+
+def read_pool(pool: str | None) -> str:
+    """Whose connection pool is used: from `pool`, else from CLOUD66_POOL, else our own. Raises ConfigError."""
+    given = pool or os.environ.get("CLOUD66_POOL") or "own"
+    if given not in ("own", "httpx"):
+        raise ConfigError(f"pool is 'own' or 'httpx', not {given!r}")
+    return given
 
 
 def environment_token(environment: Mapping[str, str] | None = None) -> Token | None:

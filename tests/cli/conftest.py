@@ -27,6 +27,7 @@ class Terminal:
             "XDG_CONFIG_HOME": str(home / "config"),
             "COLUMNS": "100",
             "PYTHONWARNINGS": "error",
+            "CLOUD66_POOL": os.environ.get("CLOUD66_POOL", ""),
         }
 
     def run(
