@@ -100,9 +100,9 @@ class Cloud66:
     `url` is the address of Cloud 66, or CLOUD66_URL from the environment, `account` the id of the account to act for.
     `limit` is the size of the pool and the number of requests in flight, `timeout` the seconds for a whole
     request, or `Timeouts` for each phase. `reserve` is the number of requests that are left for others each
-    hour: below it QuotaError is raised here. `pool="httpx"` (or CLOUD66_POOL) sends through the HTTP library's own pool;
-    so do `proxy`, `http2`, `uds` and `transport` (a transport of that library, or the sandbox's).
-    Raises ConfigError for what cannot work.
+    hour: below it QuotaError is raised here. `pool="httpx"`, or CLOUD66_POOL, sends through the HTTP
+    library's own pool; so do `proxy`, `http2`, `uds` and `transport` (a transport of that library, or the
+    sandbox's). Raises ConfigError for what cannot work.
     """
 
     actions: Actions = lazy("actions")

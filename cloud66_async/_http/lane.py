@@ -135,8 +135,18 @@ def translate(error: Exception) -> TransportError:
     """The library's error as one of ours."""
     name = type(error).__name__
     text = str(error) or name
+    if isinstance(error, httpx.ConnectError):
+        text = f"cannot connect{_place(error)}: {text}"
     sent = name not in _UNSENT
     if isinstance(error, httpx.TimeoutException):
         phase = _PHASES.get(name, "read")
         return RequestTimeout(f"timed out ({phase})", phase=phase, sent=sent)
     return TransportError(text, sent=sent)
+
+
+def _place(error: httpx.RequestError) -> str:
+    try:
+        url = error.request.url
+    except RuntimeError:  # the library's own: no request is known
+        return ""
+    return f" to {url.netloc.decode('ascii')}"
