@@ -52,9 +52,7 @@ class PoolLane:
             return await self._pool.request(self._origin, method, wire, repeatable=repeatable, timeouts=timeouts)
         end = b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body)
         wire = Hidden(start.encode("ascii") + head.wire + end)
-        return await self._pool.request(
-            self._origin, method, wire, Hidden(body), repeatable=repeatable, timeouts=timeouts
-        )
+        return await self._pool.request(self._origin, method, wire, body, repeatable=repeatable, timeouts=timeouts)
 
     async def aclose(self) -> None:
         """Close the pool, if it is this lane's own."""

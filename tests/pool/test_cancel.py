@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import random
 import ssl
 from collections.abc import Awaitable, Callable
@@ -152,9 +153,7 @@ async def test_a_late_answer_has_nobody_to_go_to(pool: Pool) -> None:
 
 
 @pytest.mark.parametrize("secure", [False, True], ids=["plain", "tls"])
-async def test_a_storm_of_cancellations(
-    secure: bool, server_tls: ssl.SSLContext, client_tls: ssl.SSLContext
-) -> None:
+async def test_a_storm_of_cancellations(secure: bool, server_tls: ssl.SSLContext, client_tls: ssl.SSLContext) -> None:
     dice = random.Random(66)
     pool = Pool(10, tls=client_tls)
 
@@ -176,9 +175,7 @@ async def test_a_storm_of_cancellations(
         assert asyncio.all_tasks() == {asyncio.current_task(), *server.tasks}
 
 
-async def test_closing_the_pool_at_every_moment(
-    server_tls: ssl.SSLContext, client_tls: ssl.SSLContext
-) -> None:
+async def test_closing_the_pool_at_every_moment(server_tls: ssl.SSLContext, client_tls: ssl.SSLContext) -> None:
     async with serve(handler, tls=server_tls) as server:
         for count in range(MOST):
             pool = Pool(1, tls=client_tls)
@@ -196,8 +193,6 @@ async def test_closing_the_pool_at_every_moment(
 
 
 async def test_success_leaves_no_cyclic_garbage(pool: Pool) -> None:
-    import gc  # noqa: PLC0415
-
     async with serve(handler) as server:
         await get(pool, server, "/x")
         gc.collect()

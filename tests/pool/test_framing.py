@@ -31,7 +31,7 @@ async def test_split_at_every_byte(
         while (received := await peer.request()) is not None:
             at = int(received.target[1:])
             await peer.send(data[:at])
-            await until(lambda: not only(pool).parser.complete and only(pool).parser._received == at)
+            await until(lambda at=at: not only(pool).parser.complete and only(pool).parser._received == at)
             await peer.send(data[at:])
 
     async with serve(split, tls=server_tls if secure else None) as server:

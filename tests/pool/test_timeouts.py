@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import pytest
 
@@ -262,7 +262,12 @@ async def test_requests_set_no_timer_of_their_own(pool: Pool, monkeypatch: pytes
         loop = asyncio.get_running_loop()
         set_timers: list[float] = []
         real = loop.call_at
-        monkeypatch.setattr(loop, "call_at", lambda when, *rest: (set_timers.append(when), real(when, *rest))[1])
+
+        def call_at(when: float, callback: Callable[[], None]) -> asyncio.TimerHandle:
+            set_timers.append(when)
+            return real(when, callback)
+
+        monkeypatch.setattr(loop, "call_at", call_at)
         for _ in range(20):
             await get(pool, server, timeouts=Timeouts())
         assert set_timers == []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import datetime
+import datetime as dt
 import ssl
 import threading
 
@@ -20,7 +20,7 @@ from .servers import PATIENT, Peer, echo, get, head, serve, turns, until
 
 def certificate(authority: trustme.CA, *names: str, expired: bool = False) -> ssl.SSLContext:
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    past = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC) if expired else None
+    past = dt.datetime(2020, 1, 1, tzinfo=dt.UTC) if expired else None
     authority.issue_cert(*names, not_after=past).configure_cert(context)  # pyright: ignore[reportUnknownMemberType]
     return context
 
@@ -87,7 +87,7 @@ async def test_a_server_without_tls(client_tls: ssl.SSLContext) -> None:
 
     pool = Pool(2, tls=client_tls)
     async with serve(plain) as server:
-        with pytest.raises(ConnectFailed, match="WRONG_VERSION_NUMBER|wrong version number"):
+        with pytest.raises(ConnectFailed, match=r"(?i)wrong.version.number"):
             await pool.request(server.origin._replace(tls=True), "GET", head())
         await pool.aclose()
 
@@ -112,9 +112,7 @@ async def test_a_handshake_counts_as_connecting(client_tls: ssl.SSLContext) -> N
     pool = Pool(2, tls=client_tls)
     async with serve(silent) as server:
         with pytest.raises(RequestTimeout) as caught:
-            await pool.request(
-                server.origin._replace(tls=True), "GET", head(), timeouts=Timeouts(connect=0.02)
-            )
+            await pool.request(server.origin._replace(tls=True), "GET", head(), timeouts=Timeouts(connect=0.02))
         assert (caught.value.phase, caught.value.sent) == ("connect", False)
         await pool.aclose()
 
@@ -169,7 +167,7 @@ def test_certifi_helps_where_the_system_has_no_roots(monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("SSL_CERT_FILE", "/nowhere")
     monkeypatch.setenv("SSL_CERT_DIR", "/nowhere")
     assert sockets._make_context().cert_store_stats()["x509_ca"] > 50
-    monkeypatch.setattr(sockets, "_has_roots", lambda _: True)
+    monkeypatch.setattr(sockets, "_has_roots", bool)
     assert sockets._make_context().cert_store_stats()["x509_ca"] == 0
 
 

@@ -1,0 +1,122 @@
+"""Packed bodies: every coding, damage, and the bound at every step."""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given, strategies
+
+from cloud66_async.pool import Pool
+from cloud66_async.pool.failures import BadAnswer
+from cloud66_async.pool.unpack import unpack
+
+from .servers import Peer, answer, get, serve
+
+TEXT = b"what the server says, " * 50
+
+
+def raw_deflate(data: bytes) -> bytes:
+    packer = zlib.compressobj(wbits=-15)
+    return packer.compress(data) + packer.flush()
+
+
+PACKERS: dict[bytes, Callable[[bytes], bytes]] = {
+    b"gzip": gzip.compress,
+    b"x-gzip": gzip.compress,
+    b"deflate": zlib.compress,
+    b"identity": bytes,
+}
+
+
+@given(strategies.binary(max_size=2000), strategies.lists(strategies.sampled_from(sorted(PACKERS)), max_size=4))
+def test_any_codings_in_any_order(body: bytes, codings: list[bytes]) -> None:
+    packed = body
+    for coding in codings:
+        packed = PACKERS[coding](packed)
+    assert unpack(packed, b" , ".join(codings).upper(), 100_000) == body
+
+
+@given(strategies.binary(max_size=2000))
+def test_deflate_without_a_zlib_header(body: bytes) -> None:
+    assert unpack(raw_deflate(body), b"deflate", 100_000) == body
+
+
+def test_several_members_are_one_body() -> None:
+    assert unpack(gzip.compress(b"a") + gzip.compress(b"") + gzip.compress(b"b"), b"gzip", 10) == b"ab"
+
+
+@pytest.mark.parametrize("padding", [b"\0" * 10, b"padding", b"\x1f"])
+def test_padding_behind_the_last_member_is_dropped(padding: bytes) -> None:
+    assert unpack(gzip.compress(b"a") + padding, b"gzip", 10) == b"a"
+
+
+@pytest.mark.parametrize("coding", [b"gzip", b"deflate"])
+def test_nothing_is_nothing(coding: bytes) -> None:
+    assert unpack(b"", coding, 10) == b""
+
+
+@pytest.mark.parametrize("coding", [b"br", b"zstd", b"gzip, br", b"compress", b"gzip;q=1"])
+def test_an_unknown_coding(coding: bytes) -> None:
+    with pytest.raises(BadAnswer, match="not asked for"):
+        unpack(gzip.compress(b"a"), coding, 10)
+
+
+@pytest.mark.parametrize("coding", [b"gzip", b"deflate"])
+def test_what_is_cut_anywhere(coding: bytes) -> None:
+    packed = PACKERS[coding](TEXT)
+    for end in range(1, len(packed)):
+        with pytest.raises(BadAnswer, match=r"cut short|damaged"):
+            unpack(packed[:end], coding, 10_000)
+
+
+def test_what_is_cut_between_members_headers() -> None:
+    with pytest.raises(BadAnswer):
+        unpack(gzip.compress(b"a") + gzip.compress(b"b")[:5], b"gzip", 10)
+
+
+@pytest.mark.parametrize("coding", [b"gzip", b"deflate"])
+def test_damage_is_noticed(coding: bytes) -> None:
+    packed = bytearray(PACKERS[coding](TEXT))
+    packed[-2] ^= 1
+    with pytest.raises(BadAnswer, match="damaged"):
+        unpack(bytes(packed), coding, 10_000)
+    with pytest.raises(BadAnswer, match="damaged"):
+        unpack(b"not packed at all", b"gzip", 10_000)
+
+
+@pytest.mark.parametrize("coding", [b"gzip", b"deflate"])
+def test_the_bound_is_exact(coding: bytes) -> None:
+    packed = PACKERS[coding](TEXT)
+    assert unpack(packed, coding, len(TEXT)) == TEXT
+    with pytest.raises(BadAnswer, match=f"over {len(TEXT) - 1} bytes"):
+        unpack(packed, coding, len(TEXT) - 1)
+
+
+def test_the_bound_counts_all_members() -> None:
+    with pytest.raises(BadAnswer, match="over 10 bytes"):
+        unpack(gzip.compress(b"123456") * 2, b"gzip", 10)
+
+
+def test_a_bomb_inside_a_bomb_goes_off_nowhere() -> None:
+    bomb = gzip.compress(gzip.compress(b"\0" * 50_000_000))
+    with pytest.raises(BadAnswer, match="over"):
+        unpack(bomb, b"gzip, gzip", 100_000)
+
+
+async def test_answers_are_unpacked(pool: Pool) -> None:
+    async def packing(peer: Peer) -> None:
+        while (received := await peer.request()) is not None:
+            coding = received.target[1:]
+            packed = PACKERS[coding.encode()](TEXT)
+            await peer.send(answer(packed, headers=f"Content-Encoding: {coding}\r\n".encode()))
+
+    async with serve(packing) as server:
+        for coding in PACKERS:
+            assert (await get(pool, server, f"/{coding.decode()}")).body == TEXT
+        with pytest.raises(BadAnswer, match="when unpacked"):
+            await get(pool, server, "/gzip", limit=len(TEXT) - 1)
+        assert (await get(pool, server, "/gzip")).body == TEXT
+        assert pool.opened == 1
