@@ -240,8 +240,7 @@ class Cloud66OAuth2Client(Session):
         return answer
 
     def _held(self, name: str) -> str | None:
-        token: Mapping[str, Any] = self.token or {}
-        return token.get(name)
+        return None if self.token is None else self.token.get(name)
 
     def _application(self) -> str:
         if not self.client_id:

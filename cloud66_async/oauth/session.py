@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from http.cookiejar import CookieJar, DefaultCookiePolicy
@@ -64,7 +64,7 @@ class Session(AsyncOAuth2Client):
 
     async def ensure_active_token(self, token: Any = None) -> None:
         """Nothing for a token that is good. Raises LoginError for one that has expired."""
-        held = self.token if token is None else token
+        held: Mapping[str, Any] = token or self.token or {}
         expires_at = held.get("expires_at")
         if expires_at is not None and datetime.fromtimestamp(expires_at, UTC) <= self._clock.now():
             raise LoginError("the token has expired: log in again")
@@ -83,10 +83,15 @@ class Session(AsyncOAuth2Client):
         token or where it would go to another origin, and TransportError where no answer comes.
         """
         authorized = self._is_authorized(withhold_token, auth)
-        response = await super().request(method, url, withhold_token=withhold_token, auth=auth, **options)
-        if authorized and response.status_code in _REFUSED:
-            raise problem(response, self._clock.now())
-        return response
+        try:
+            response = await super().request(method, url, withhold_token=withhold_token, auth=auth, **options)
+        except _FAULTS as error:  # an address that is none; for everything else see _send_once
+            fault = translate(error)
+        else:
+            if authorized and response.status_code in _REFUSED:
+                raise problem(response, self._clock.now())
+            return response
+        raise fault
 
     @asynccontextmanager
     async def stream(

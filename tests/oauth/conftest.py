@@ -1,0 +1,53 @@
+"""A server, a clock and a client of both."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import pytest
+
+from cloud66_async.oauth.client import Cloud66OAuth2Client
+
+from .clocks import HandClock
+from .server import Server, serving
+
+REDIRECT = "https://app.example/callback"
+
+
+def held(client: Cloud66OAuth2Client) -> dict[str, Any]:
+    """The token that the client holds, as Authlib has it."""
+    assert client.token is not None
+    return client.token
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[Server]:
+    async with serving() as running:
+        yield running
+
+
+@pytest.fixture
+def clock() -> HandClock:
+    return HandClock()
+
+
+@pytest.fixture
+async def make(server: Server, clock: HandClock) -> AsyncIterator[Callable[..., Cloud66OAuth2Client]]:
+    """Makes clients of the server, and closes them."""
+    made: list[Cloud66OAuth2Client] = []
+
+    def client(**options: Any) -> Cloud66OAuth2Client:
+        defaults: dict[str, Any] = {"client_id": "ID", "client_secret": "CLIENT-SECRET", "redirect_url": REDIRECT}
+        defaults |= {"url": server.url, "clock": clock}
+        made.append(Cloud66OAuth2Client(**defaults | options))
+        return made[-1]
+
+    yield client
+    for each in made:
+        await each.aclose()
+
+
+@pytest.fixture
+def client(make: Callable[..., Cloud66OAuth2Client]) -> Cloud66OAuth2Client:
+    return make()
