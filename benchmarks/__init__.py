@@ -1,0 +1,1 @@
+"""What the SDK costs, measured beside its peers: `python -m benchmarks`."""

@@ -1,0 +1,254 @@
+"""The rows: each a way to read stacks, from the method call to what it gives."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from importlib import import_module
+from typing import Any
+from urllib.parse import urlsplit
+
+import attrs
+import msgspec
+
+from cloud66_async import Cloud66, Timeouts
+
+from .samples import PlainStack
+
+__all__ = ["ROWS", "TOKEN", "Job", "Row", "Target"]
+
+TOKEN = "b806f1c3344eb3aa2a024b23254b75b36d677352a6b2eefec6e345ee2b491521"  # noqa: S105  of no use anywhere
+_HEADERS = {"Accept": "application/json", "Authorization": f"Bearer {TOKEN}"}
+_SECONDS = 60.0
+
+
+@attrs.frozen
+class Target:
+    """Where the server is."""
+
+    url: str
+    authority: str | None = None
+    """The file with the certificate to trust."""
+
+    @property
+    def tls(self) -> ssl.SSLContext | None:
+        return None if self.authority is None else ssl.create_default_context(cafile=self.authority)
+
+
+@attrs.frozen
+class Job:
+    """What one process measures: `count` reads of `what` (`stack` or `page`), `flight` at a time."""
+
+    row: str
+    target: Target
+    what: str
+    count: int
+    flight: int
+
+    def path(self, item: Any) -> str:
+        return f"/api/3/stacks.json?page={item}" if self.what == "page" else f"/api/3/stacks/{item}.json"
+
+    def url(self, item: Any) -> str:
+        return self.target.url + self.path(item)
+
+    def decoder(self) -> Callable[[bytes], Any]:
+        """msgspec into plain attrs classes: the fastest that a peer can do."""
+        kind: Any = list[PlainStack] if self.what == "page" else PlainStack
+        envelope: Any = msgspec.defstruct("Envelope", [("response", kind)])
+        return msgspec.json.Decoder(envelope, strict=False).decode
+
+
+Fetch = Callable[[Any], Awaitable[object]]
+Items = Iterable[Any]
+
+
+# --- how many at a time -----------------------------------------------------------------------------
+
+
+async def _gather(fetch: Fetch, items: Items, flight: int) -> None:  # noqa: ARG001  the library's pool is the limit
+    await asyncio.gather(*map(fetch, items))
+
+
+async def _semaphore(fetch: Fetch, items: Items, flight: int) -> None:
+    places = asyncio.Semaphore(flight)
+
+    async def one(item: Any) -> None:
+        async with places:
+            await fetch(item)
+
+    await asyncio.gather(*map(one, items))
+
+
+async def _workers(fetch: Fetch, items: Items, flight: int) -> None:
+    remaining = iter(items)
+
+    async def work() -> None:
+        for item in remaining:
+            await fetch(item)
+
+    await asyncio.gather(*(work() for _ in range(flight)))
+
+
+async def _each(fetch: Fetch, items: Items, flight: int) -> None:
+    from cloud66_async import Failed, each
+
+    async with each(fetch, items, limit=flight) as results:
+        async for result in results:
+            if isinstance(result, Failed):
+                raise result.error
+
+
+# --- who reads ---------------------------------------------------------------------------------------
+
+
+@asynccontextmanager
+async def _cloud66(job: Job) -> AsyncIterator[Fetch]:
+    async with Cloud66(TOKEN, url=job.target.url, limit=job.flight, tls=job.target.tls) as c66:
+        yield c66.stacks.list().page if job.what == "page" else c66.stacks.get
+
+
+@asynccontextmanager
+async def _pool(job: Job) -> AsyncIterator[Fetch]:
+    from cloud66_async.pool import Origin, Pool
+
+    parts = urlsplit(job.target.url)
+    origin = Origin(str(parts.hostname), parts.port or 0, parts.scheme == "https")
+    lines = "".join(f"{name}: {value}\r\n" for name, value in _HEADERS.items())
+    timeouts = Timeouts(5.0, _SECONDS, _SECONDS, None, _SECONDS)
+    pool = Pool(job.flight, tls=job.target.tls)
+
+    async def fetch(item: Any) -> object:
+        head = f"GET {parts.path}{job.path(item)} HTTP/1.1\r\nHost: {parts.netloc}\r\n{lines}\r\n".encode()
+        return await pool.request(origin, "GET", head, timeouts=timeouts)
+
+    yield fetch
+    await pool.aclose()
+
+
+@asynccontextmanager
+async def _raw(job: Job) -> AsyncIterator[Fetch]:
+    from .raw import RawClient
+
+    parts = urlsplit(job.target.url)
+    client = RawClient(str(parts.hostname), parts.port or 0, job.target.tls)
+    yield lambda item: client.get(parts.path + job.path(item))
+    client.close()
+
+
+@asynccontextmanager
+async def _aiohttp(job: Job) -> AsyncIterator[Fetch]:
+    aiohttp: Any = import_module("aiohttp")
+    decode = job.decoder()
+    connector = aiohttp.TCPConnector(limit=job.flight, keepalive_timeout=_SECONDS, ssl=job.target.tls or True)
+    async with aiohttp.ClientSession(connector=connector, headers=_HEADERS) as session:
+
+        async def fetch(item: Any) -> object:
+            async with session.get(job.url(item)) as response:
+                return decode(await response.read())
+
+        yield fetch
+
+
+def _library_options(library: Any, job: Job) -> dict[str, Any]:
+    limits = library.Limits(max_connections=job.flight, max_keepalive_connections=job.flight, keepalive_expiry=_SECONDS)
+    return {"limits": limits, "timeout": library.Timeout(_SECONDS, pool=None), "verify": job.target.tls or True}
+
+
+def _bare(name: str) -> Callable[[Job], AbstractAsyncContextManager[Fetch]]:
+    @asynccontextmanager
+    async def opened(job: Job) -> AsyncIterator[Fetch]:
+        library: Any = import_module(name)
+        async with library.AsyncClient(headers=_HEADERS, **_library_options(library, job)) as client:
+
+            async def fetch(item: Any) -> object:
+                return (await client.get(job.url(item))).json()
+
+            yield fetch
+
+    return opened
+
+
+@asynccontextmanager
+async def _authlib(job: Job) -> AsyncIterator[Fetch]:
+    from cloud66_async._http.library import AsyncOAuth2Client, httpx
+
+    converter: Any = import_module("cattrs.preconf.json").make_converter()
+    kind: Any = list[PlainStack] if job.what == "page" else PlainStack
+    token = {"access_token": TOKEN, "token_type": "Bearer"}
+    async with AsyncOAuth2Client("id", "secret", token=token, **_library_options(httpx, job)) as client:
+
+        async def fetch(item: Any) -> object:
+            response = await client.get(job.url(item))
+            return converter.structure(json.loads(response.content)["response"], kind)
+
+        yield fetch
+
+
+@asynccontextmanager
+async def _through_the_library(job: Job) -> AsyncIterator[Fetch]:
+    from cloud66_async._http.library import httpx
+
+    async with (
+        Cloud66(TOKEN, url=job.target.url, limit=job.flight, tls=job.target.tls) as c66,
+        httpx.AsyncClient(transport=c66.transport) as client,
+    ):
+        headers, extensions = httpx.Headers(_HEADERS), {"timeout": httpx.Timeout(_SECONDS, pool=None).as_dict()}
+
+        async def fetch(item: Any) -> object:
+            request = httpx.Request("GET", job.url(item), headers=headers, extensions=extensions)
+            return (await client.send(request)).content
+
+        yield fetch
+
+
+@asynccontextmanager
+async def _library_alone(job: Job) -> AsyncIterator[Fetch]:
+    from cloud66_async._http.library import httpx
+
+    async with httpx.AsyncClient(headers=_HEADERS, **_library_options(httpx, job)) as client:
+
+        async def fetch(item: Any) -> object:
+            return (await client.get(job.url(item))).content
+
+        yield fetch
+
+
+@attrs.frozen
+class Row:
+    """A way to read: what it opens, how it spreads the reads, and how many of them it can do in a run.
+
+    `share` is that number as a part of what the fast rows do; `httpx_alone` asks for the interpreter
+    in whose environment Authlib finds no httpx2.
+    """
+
+    about: str
+    opened: Callable[[Job], AbstractAsyncContextManager[Fetch]]
+    spread: Callable[[Fetch, Items, int], Awaitable[None]]
+    share: float = 1.0
+    httpx_alone: bool = False
+    most: int = 500
+    """The most in flight that the row is measured at."""
+
+
+ROWS = {
+    "cloud66-async": Row("c66.each(c66.stacks.get, uids), into attrs", _cloud66, _each),
+    "raw": Row("asyncio.BufferedProtocol, workers, nothing read", _raw, _workers),
+    "pool": Row("the SDK's pool alone, workers, nothing decoded", _pool, _workers),
+    "aiohttp": Row("aiohttp, workers, msgspec into attrs", _aiohttp, _workers),
+    "authlib on httpx": Row(
+        "AsyncOAuth2Client.get, gather, json + cattrs", _authlib, _gather, share=0.2, httpx_alone=True, most=100
+    ),
+    "authlib on httpx2": Row("AsyncOAuth2Client.get, gather, json + cattrs", _authlib, _gather, share=0.3, most=100),
+    "httpx": Row("AsyncClient.get, gather, json", _bare("httpx"), _gather, share=0.05, most=100),
+    "httpx, semaphore": Row(
+        "AsyncClient.get, gather, semaphore, json", _bare("httpx"), _semaphore, share=0.05, most=100
+    ),
+    "httpx2": Row("AsyncClient.get, gather, json", _bare("httpx2"), _gather, share=0.3, most=100),
+    "library over our pool": Row("client.send(Request) over c66.transport, workers", _through_the_library, _workers),
+    "library's own pool": Row(
+        "AsyncClient.get, workers, nothing decoded", _library_alone, _workers, share=0.3, most=100
+    ),
+}

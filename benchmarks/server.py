@@ -1,0 +1,82 @@
+"""The server of the measurements: answers made beforehand, on a core of its own.
+
+`python -m benchmarks.server [certificate]` prints its two ports and serves until its standard input ends.
+A target under `/slow/` is answered after 50 ms.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import ssl
+import sys
+from importlib import import_module
+from importlib.util import find_spec
+from itertools import cycle
+
+from . import samples
+
+LATENCY = 0.05
+_BUFFER = memoryview(bytearray(256 * 1024))
+_HEAD = (
+    "HTTP/1.1 200 OK\r\nServer: benchmark\r\nDate: Tue, 24 Nov 2026 12:00:00 GMT\r\n"
+    "Content-Type: application/json; charset=utf-8\r\nContent-Length: {}\r\nCache-Control: max-age=0, private\r\n"
+    "X-Request-Id: 5f3c1e0a-8c0e-4a34-9d1f-6f1f0f6d2b11\r\nX-RateLimit-Limit: 3600\r\nX-RateLimit-Remaining: {}\r\n\r\n"
+)
+
+
+def _answers(body: bytes, count: int) -> cycle[bytes]:
+    """The answer with each number of requests left, over and over."""
+    return cycle([_HEAD.format(len(body), left).encode() + body for left in range(count, 0, -1)])
+
+
+_STACKS = _answers(samples.STACK, 3600)
+_PAGES = _answers(samples.PAGE, 100)
+
+
+class Connection(asyncio.BufferedProtocol):
+    """Answers each GET on one connection."""
+
+    transport: asyncio.Transport
+
+    def __init__(self) -> None:
+        self._rest = b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = transport  # type: ignore[assignment]
+
+    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002
+        return _BUFFER
+
+    def buffer_updated(self, nbytes: int) -> None:
+        *requests, self._rest = (self._rest + _BUFFER[:nbytes]).split(b"\r\n\r\n")
+        for request in requests:
+            target = request[4 : request.index(b" ", 4)]
+            answer = next(_PAGES if b"/stacks.json" in target else _STACKS)
+            if target.startswith(b"/slow/"):
+                asyncio.get_running_loop().call_later(LATENCY, self._answer, answer)
+            else:
+                self.transport.write(answer)
+
+    def _answer(self, answer: bytes) -> None:
+        if not self.transport.is_closing():
+            self.transport.write(answer)
+
+
+async def serve(certificate: str | None) -> None:
+    servers = {"plain": await _listen(None)}
+    if certificate is not None:
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        tls.load_cert_chain(certificate)
+        servers["tls"] = await _listen(tls)
+    print(json.dumps({name: server.sockets[0].getsockname()[1] for name, server in servers.items()}), flush=True)
+    await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
+
+
+async def _listen(tls: ssl.SSLContext | None) -> asyncio.Server:
+    return await asyncio.get_running_loop().create_server(Connection, "127.0.0.1", 0, ssl=tls, backlog=1024)
+
+
+if __name__ == "__main__":
+    runner = import_module("uvloop" if find_spec("uvloop") else "asyncio")
+    runner.run(serve(sys.argv[1] if len(sys.argv) > 1 else None))
