@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from collections.abc import Callable
 
 import pytest
 
@@ -19,6 +20,11 @@ def only(pool: Pool) -> Connection:
     return connection
 
 
+def waiting_behind(pool: Pool, position: int) -> Callable[[], bool]:
+    """Whether the client has read so many bytes of an answer and wants more."""
+    return lambda: not only(pool).parser.complete and only(pool).parser._received == position
+
+
 @pytest.mark.parametrize("secure", [False, True], ids=["plain", "tls"])
 @pytest.mark.parametrize("name", FRAMINGS)
 async def test_split_at_every_byte(
@@ -31,7 +37,7 @@ async def test_split_at_every_byte(
         while (received := await peer.request()) is not None:
             at = int(received.target[1:])
             await peer.send(data[:at])
-            await until(lambda at=at: not only(pool).parser.complete and only(pool).parser._received == at)
+            await until(waiting_behind(pool, at))
             await peer.send(data[at:])
 
     async with serve(split, tls=server_tls if secure else None) as server:
