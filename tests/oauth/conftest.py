@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
+from cloud66_async._http.transport import PoolTransport
 from cloud66_async.oauth.client import Cloud66OAuth2Client
+from cloud66_async.pool import Pool
 
 from .clocks import HandClock
 from .server import Server, serving
@@ -32,14 +34,26 @@ def clock() -> HandClock:
     return HandClock()
 
 
+@pytest.fixture(params=["the library's own transport", "the SDK's pool"])
+async def transport(request: pytest.FixtureRequest) -> AsyncIterator[PoolTransport | None]:
+    if request.param != "the SDK's pool":
+        yield None
+        return
+    pool = Pool()
+    yield PoolTransport(pool)
+    await pool.aclose()
+
+
 @pytest.fixture
-async def make(server: Server, clock: HandClock) -> AsyncIterator[Callable[..., Cloud66OAuth2Client]]:
+async def make(
+    server: Server, clock: HandClock, transport: PoolTransport | None
+) -> AsyncIterator[Callable[..., Cloud66OAuth2Client]]:
     """Makes clients of the server, and closes them."""
     made: list[Cloud66OAuth2Client] = []
 
     def client(**options: Any) -> Cloud66OAuth2Client:
         defaults: dict[str, Any] = {"client_id": "ID", "client_secret": "CLIENT-SECRET", "redirect_url": REDIRECT}
-        defaults |= {"url": server.url, "clock": clock}
+        defaults |= {"url": server.url, "clock": clock, "transport": transport}
         made.append(Cloud66OAuth2Client(**defaults | options))
         return made[-1]
 

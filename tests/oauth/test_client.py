@@ -372,6 +372,7 @@ async def test_an_answer_that_never_comes_is_told(make: Make, server: Server) ->
 
 async def test_an_answer_in_drops_ends_in_time(make: Make) -> None:
     async def drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
         try:
             while True:

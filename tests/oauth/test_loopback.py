@@ -1,0 +1,408 @@
+"""Logins from a terminal, over real sockets, with strangers at the door."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import threading
+import webbrowser
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from cloud66_async.errors import AccessDenied, ConfigError, LoginError, TokenRequestFailed
+from cloud66_async.oauth import Cloud66OAuth2Client, login_with_browser, login_with_code
+from cloud66_async.oauth.listener import Listener
+from cloud66_async.oauth.login import OUT_OF_BAND
+from cloud66_async.token import Token
+
+from .server import Reply, Server, form
+
+Visit = Callable[[int, str, str], Awaitable[None]]
+
+
+async def speak(port: int, text: str | bytes) -> bytes:
+    """What the listener answers to this, until it closes."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        writer.write(text.encode() if isinstance(text, str) else text)
+        await writer.drain()
+        with contextlib.suppress(ConnectionError):
+            return await reader.read()
+        return b""
+    finally:
+        writer.close()
+
+
+async def get(port: int, target: str, *, method: str = "GET", host: str | None = None) -> bytes:
+    return await speak(port, f"{method} {target} HTTP/1.1\r\nHost: {host or f'127.0.0.1:{port}'}\r\n\r\n")
+
+
+def status(answer: bytes) -> int:
+    return int(answer.split(b" ")[1])
+
+
+def is_closed(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) != 0
+
+
+class Browser:
+    """Follows a consent page in the manner of a browser, with what `visit` does besides."""
+
+    def __init__(self, visit: Visit) -> None:
+        self._visit = visit
+        self.port = 0
+        self.url = ""
+
+    async def __call__(self, url: str) -> None:
+        self.url = url
+        query = {name: values[0] for name, values in parse_qs(urlsplit(url).query).items()}
+        redirect = urlsplit(query["redirect_uri"])
+        assert redirect.port is not None
+        self.port = redirect.port
+        await self._visit(self.port, redirect.path, query["state"])
+
+
+async def consent(port: int, path: str, state: str) -> None:
+    assert status(await get(port, f"{path}?code=CODE-1&state={state}")) == 200
+
+
+async def test_a_login_through_the_browser(client: Cloud66OAuth2Client, server: Server) -> None:
+    browser = Browser(consent)
+    token = await login_with_browser(client, scope="public redeploy", open_browser=browser)
+    assert token == Token("TOKEN-1")
+    assert browser.url.startswith(f"{server.url}/oauth/authorize?")
+    assert server.asked[0].form["redirect_uri"] == f"http://127.0.0.1:{browser.port}/callback"
+    assert "code_verifier" in server.asked[0].form
+    assert is_closed(browser.port)
+
+
+async def test_an_ordinary_function_opens_the_browser_in_a_thread(client: Cloud66OAuth2Client) -> None:
+    threads: list[threading.Thread] = []
+    loop = asyncio.get_running_loop()
+
+    def open_browser(url: str) -> bool:
+        threads.append(threading.current_thread())
+        asyncio.run_coroutine_threadsafe(Browser(consent)(url), loop).result(10)
+        return True
+
+    assert await login_with_browser(client, open_browser=open_browser) == Token("TOKEN-1")
+    assert threads[0] is not threading.main_thread()
+    assert threads[0].daemon  # a browser in the foreground does not keep the program alive
+
+
+async def test_the_systems_browser_is_the_default(client: Cloud66OAuth2Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(webbrowser, "_tryorder", [])  # a machine that has none
+    with pytest.raises(LoginError, match="no browser could be opened"):
+        await login_with_browser(client)
+
+
+async def test_an_error_of_the_browser_leaves_as_itself(client: Cloud66OAuth2Client) -> None:
+    def open_browser(url: str) -> None:
+        raise KeyError("mine")
+
+    with pytest.raises(KeyError, match="mine"):
+        await login_with_browser(client, open_browser=open_browser)
+
+
+@pytest.mark.parametrize(("query", "kind"), [("error=access_denied", AccessDenied), ("error=server_error", LoginError)])
+async def test_a_denial_ends_it(
+    client: Cloud66OAuth2Client, server: Server, query: str, kind: type[LoginError]
+) -> None:
+    async def deny(port: int, path: str, state: str) -> None:
+        assert status(await get(port, f"{path}?{query}&state={state}")) == 200
+
+    browser = Browser(deny)
+    with pytest.raises(kind):
+        await login_with_browser(client, open_browser=browser)
+    assert server.asked == []
+    assert is_closed(browser.port)
+
+
+STRANGERS = {
+    "another path": ("GET /favicon.ico HTTP/1.1\r\nHost: {host}\r\n\r\n", 404),
+    "a path below": ("GET {path}/?code=EVIL&state={state} HTTP/1.1\r\nHost: {host}\r\n\r\n", 404),
+    "the root": ("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n", 404),
+    "a whole URL": ("GET http://{host}{path}?code=EVIL&state={state} HTTP/1.1\r\nHost: {host}\r\n\r\n", 404),
+    "no query": ("GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n", 400),
+    "wrong state": ("GET {path}?code=EVIL&state=wrong HTTP/1.1\r\nHost: {host}\r\n\r\n", 400),
+    "no state": ("GET {path}?code=EVIL HTTP/1.1\r\nHost: {host}\r\n\r\n", 400),
+    "denied, wrong state": ("GET {path}?error=access_denied&state=x HTTP/1.1\r\nHost: {host}\r\n\r\n", 400),
+    "two states": ("GET {path}?code=EVIL&state={state}&state={state} HTTP/1.1\r\nHost: {host}\r\n\r\n", 400),
+    "two codes": ("GET {path}?code=EVIL&code=EVIL&state={state} HTTP/1.1\r\nHost: {host}\r\n\r\n", 400),
+    "state only": ("GET {path}?state={state} HTTP/1.1\r\nHost: {host}\r\n\r\n", 400),
+    "script": ("GET {path}?code=<script>alert(1)</script>&state=%22%3E HTTP/1.1\r\nHost: {host}\r\n\r\n", 400),
+    "head": ("HEAD {path}?code=EVIL&state={state} HTTP/1.1\r\nHost: {host}\r\n\r\n", 405),
+    "post": ("POST {path}?code=EVIL&state={state} HTTP/1.1\r\nHost: {host}\r\nContent-Length: 0\r\n\r\n", 405),
+    "options": ("OPTIONS {path} HTTP/1.1\r\nHost: {host}\r\n\r\n", 405),
+    "another host": ("GET {path}?code=EVIL&state={state} HTTP/1.1\r\nHost: evil.example\r\n\r\n", 421),
+    "another port": ("GET {path}?code=EVIL&state={state} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", 421),
+    "localhost": ("GET {path}?code=EVIL&state={state} HTTP/1.1\r\nHost: localhost:{port}\r\n\r\n", 421),
+    "no host": ("GET {path}?code=EVIL&state={state} HTTP/1.1\r\n\r\n", 421),
+    "two hosts": ("GET {path}?code=EVIL&state={state} HTTP/1.1\r\nHost: {host}\r\nHost: {host}\r\n\r\n", 421),
+    "no http": ("hello\r\n\r\n", 400),
+    "http/2": ("PRI * HTTP/2.0\r\n\r\n", 400),
+    "lower case": ("get {path}?code=EVIL&state={state} HTTP/1.1\r\nHost: {host}\r\n\r\n", 400),
+    "nul": ("GET {path}\x00 HTTP/1.1\r\nHost: {host}\r\n\r\n", 400),
+    "long": ("GET {path}?code=" + "x" * 40_000 + " HTTP/1.1\r\nHost: {host}\r\n\r\n", 431),
+    "endless headers": ("GET {path} HTTP/1.1\r\nHost: {host}\r\n" + "X: y\r\n" * 10_000, 431),
+}
+
+
+@pytest.mark.parametrize("name", STRANGERS)
+async def test_a_stranger_is_answered_and_does_not_end_it(
+    client: Cloud66OAuth2Client, server: Server, name: str
+) -> None:
+    text, expected = STRANGERS[name]
+    answers: list[bytes] = []
+
+    async def visit(port: int, path: str, state: str) -> None:
+        fields = {"path": path, "state": state, "host": f"127.0.0.1:{port}", "port": port}
+        answers.append(await speak(port, text.format(**fields)))
+        await consent(port, path, state)
+
+    assert await login_with_browser(client, open_browser=Browser(visit)) == Token("TOKEN-1")
+    assert server.asked[0].form["code"] == "CODE-1"
+    [answer] = answers
+    assert not answer or status(answer) == expected  # a flood may be cut off before it is answered
+    assert answer or len(text) > 16_000
+    assert b"EVIL" not in answer
+    assert b"script" not in answer
+
+
+@pytest.mark.parametrize("noise", [b"", b"GET /", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", b"\r\n" * 9])
+async def test_peers_that_go_away_or_stay_silent_do_not_matter(client: Cloud66OAuth2Client, noise: bytes) -> None:
+    async def visit(port: int, path: str, state: str) -> None:
+        _, gone = await asyncio.open_connection("127.0.0.1", port)
+        gone.write(noise)
+        gone.close()
+        stay = [await asyncio.open_connection("127.0.0.1", port) for _ in range(40)]  # more than it keeps
+        for _, writer in stay:
+            writer.write(noise)
+        await consent(port, path, state)
+        for _, writer in stay:
+            writer.close()
+
+    assert await login_with_browser(client, open_browser=Browser(visit)) == Token("TOKEN-1")
+
+
+async def test_a_slow_peer_is_let_go(client: Cloud66OAuth2Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cloud66_async.oauth.listener._PATIENCE", 0.05)
+
+    async def visit(port: int, path: str, state: str) -> None:
+        assert await speak(port, "GET / HTTP/1.1\r\n") == b""
+        await consent(port, path, state)
+
+    assert await login_with_browser(client, open_browser=Browser(visit)) == Token("TOKEN-1")
+
+
+async def test_the_first_answer_wins(client: Cloud66OAuth2Client, server: Server) -> None:
+    release = asyncio.Event()
+    server.replies["/oauth/token"] = Reply(b"access_token=TOKEN-1", wait=release)
+
+    async def visit(port: int, path: str, state: str) -> None:
+        answers = await asyncio.gather(*(get(port, f"{path}?code=CODE-{n}&state={state}") for n in range(5)))
+        assert sorted(status(answer) for answer in answers) == [200, 410, 410, 410, 410]
+        assert status(await get(port, f"{path}?error=access_denied&state={state}")) == 410
+        release.set()
+
+    assert await login_with_browser(client, open_browser=Browser(visit)) == Token("TOKEN-1")
+    assert len(server.asked) == 1
+
+
+async def test_a_late_answer_is_told_while_the_code_is_exchanged(client: Cloud66OAuth2Client, server: Server) -> None:
+    release = asyncio.Event()
+    server.replies["/oauth/token"] = Reply(b"access_token=TOKEN-1", wait=release)
+    browser = Browser(consent)
+    login = asyncio.create_task(login_with_browser(client, open_browser=browser))
+    while not server.asked:
+        await asyncio.sleep(0)
+    state = parse_qs(urlsplit(browser.url).query)["state"][0]
+    assert status(await get(browser.port, f"/callback?code=CODE-2&state={state}")) == 410
+    release.set()
+    assert await login == Token("TOKEN-1")
+
+
+async def test_the_page_is_static_and_keeps_to_itself(client: Cloud66OAuth2Client) -> None:
+    answers: list[bytes] = []
+
+    async def visit(port: int, path: str, state: str) -> None:
+        answers.append(await get(port, f"{path}?code=one&state=x"))
+        answers.append(await get(port, f"{path}?code=CODE-1&state={state}&note=hello"))
+        answers.append(await get(port, "/x", method="HEAD"))
+
+    await login_with_browser(client, open_browser=Browser(visit))
+    for answer in answers:
+        head, _, body = answer.partition(b"\r\n\r\n")
+        headers = dict(line.split(b": ", 1) for line in head.split(b"\r\n")[1:])
+        assert headers[b"Cache-Control"] == b"no-store"
+        assert headers[b"Referrer-Policy"] == b"no-referrer"
+        assert headers[b"Content-Security-Policy"] == b"default-src 'none'; frame-ancestors 'none'"
+        assert headers[b"X-Content-Type-Options"] == b"nosniff"
+        assert headers[b"Content-Type"] == b"text/html; charset=utf-8"
+        assert headers[b"Connection"] == b"close"
+        assert int(headers[b"Content-Length"]) == len(body) or not body
+        assert b"CODE" not in body
+        assert b"hello" not in body
+        assert b"<script" not in body
+        assert b"href" not in body
+    assert [bool(answer.partition(b"\r\n\r\n")[2]) for answer in answers] == [True, True, False]
+
+
+async def test_it_is_reached_on_the_literal_only(client: Cloud66OAuth2Client) -> None:
+    async def visit(port: int, path: str, state: str) -> None:
+        with socket.socket() as probe:
+            assert probe.connect_ex(("127.0.0.2", port)) != 0
+        await consent(port, path, state)
+
+    await login_with_browser(client, open_browser=Browser(visit))
+
+
+async def test_a_server_that_wants_one_whole_url(client: Cloud66OAuth2Client, server: Server) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+
+    async def visit(port: int, path: str, state: str) -> None:
+        answer = await get(port, f"{path}?code=CODE-1&state={state}", host=f"localhost:{port}")
+        assert status(answer) == 200
+
+    options: dict[str, Any] = {"port": port, "host": "localhost", "path": "/oauth/done"}
+    await login_with_browser(client, open_browser=Browser(visit), **options)
+    assert server.asked[0].form["redirect_uri"] == f"http://localhost:{port}/oauth/done"
+
+
+@pytest.mark.parametrize(
+    "options", [{"host": "0.0.0.0"}, {"host": "app.example"}, {"path": "callback"}, {"path": "/a?b"}]
+)
+async def test_it_listens_nowhere_else(client: Cloud66OAuth2Client, options: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError):
+        await login_with_browser(client, open_browser=Browser(consent), **options)
+
+
+@pytest.mark.parametrize("port", [-1, 70_000])
+async def test_a_port_that_is_none_is_told(client: Cloud66OAuth2Client, port: int) -> None:
+    with pytest.raises(ConfigError, match="cannot be listened on"):
+        await login_with_browser(client, port=port, open_browser=Browser(consent))
+
+
+async def test_a_port_that_is_taken_is_told(client: Cloud66OAuth2Client) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        with pytest.raises(ConfigError, match="cannot be listened on"):
+            await login_with_browser(client, port=taken.getsockname()[1], open_browser=Browser(consent))
+
+
+# --- the port is closed on every way out
+
+
+async def test_nobody_answers(client: Cloud66OAuth2Client, server: Server) -> None:
+    async def nothing(port: int, path: str, state: str) -> None: ...
+
+    browser = Browser(nothing)
+    with pytest.raises(LoginError, match=r"no answer came within 0\.05 seconds"):
+        await login_with_browser(client, timeout=0.05, open_browser=browser)
+    assert is_closed(browser.port)
+    assert server.asked == []
+
+
+async def test_a_deadline_of_the_callers_own_is_the_builtin(client: Cloud66OAuth2Client) -> None:
+    async def nothing(port: int, path: str, state: str) -> None: ...
+
+    browser = Browser(nothing)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.05):
+            await login_with_browser(client, open_browser=browser)
+    assert is_closed(browser.port)
+
+
+async def test_it_is_cancelled(client: Cloud66OAuth2Client) -> None:
+    opened = asyncio.Event()
+    silent: list[asyncio.StreamWriter] = []
+
+    async def nothing(port: int, path: str, state: str) -> None:
+        silent.append((await asyncio.open_connection("127.0.0.1", port))[1])
+        opened.set()
+
+    browser = Browser(nothing)
+    task = asyncio.create_task(login_with_browser(client, open_browser=browser))
+    await opened.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert is_closed(browser.port)
+    silent[0].close()
+
+
+async def test_the_exchange_fails(client: Cloud66OAuth2Client, server: Server) -> None:
+    server.replies["/oauth/token"] = form(400, error="invalid_grant")
+    browser = Browser(consent)
+    with pytest.raises(TokenRequestFailed):
+        await login_with_browser(client, open_browser=browser)
+    assert is_closed(browser.port)
+
+
+async def test_a_listener_that_waits_for_nothing_yet() -> None:
+    async with Listener("127.0.0.1", 0, "/callback") as listener:
+        port = urlsplit(listener.url).port
+        assert port is not None
+        assert status(await get(port, "/callback?code=1&state=2")) == 400
+    assert is_closed(port)
+
+
+# --- with a pasted code
+
+
+async def test_a_pasted_code(client: Cloud66OAuth2Client, server: Server) -> None:
+    asked: list[str] = []
+
+    def ask(url: str) -> str:
+        asked.append(url)
+        return "CODE-1\n"
+
+    async def ask_later(url: str) -> str:
+        return ask(url)
+
+    assert await login_with_code(client, scope=["public"], ask=ask) == Token("TOKEN-1")
+    assert await login_with_code(client, ask=ask_later) == Token("TOKEN-1")
+    assert asked[0].startswith(f"{server.url}/oauth/authorize?")
+    assert server.asked[0].form["redirect_uri"] == OUT_OF_BAND
+    assert server.asked[0].form["code_verifier"]
+
+
+@pytest.mark.parametrize("pasted", ["", "two words"])
+async def test_a_pasted_text_that_is_no_code(client: Cloud66OAuth2Client, server: Server, pasted: str) -> None:
+    with pytest.raises(LoginError):
+        await login_with_code(client, ask=lambda _: pasted)
+    assert server.asked == []
+
+
+async def test_a_question_that_is_cancelled_keeps_nobody_waiting(client: Cloud66OAuth2Client) -> None:
+    asked, answered = threading.Event(), threading.Event()
+
+    def ask(url: str) -> str:
+        asked.set()
+        answered.wait(10)
+        return "CODE-1"
+
+    task = asyncio.create_task(login_with_code(client, ask=ask))
+    await asyncio.to_thread(asked.wait, 10)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    answered.set()
+    await asyncio.sleep(0.01)  # the late answer finds nobody, and that is no error
+
+
+@pytest.fixture(autouse=True)
+async def _no_task_is_left() -> AsyncIterator[None]:
+    yield
+    for _ in range(3):
+        await asyncio.sleep(0)
+    left = [task for task in asyncio.all_tasks() if "Listener" in repr(task.get_coro())]
+    assert left == []
