@@ -84,7 +84,7 @@ class Operation(Generic[T]):
         for an empty path value.
         """
         given = values.keys()
-        if given == self.names:
+        if given == self.names and not self.body:
             return Call(self, self._template % {name: _segment(name, value) for name, value in values.items()})
         if not self.names <= given <= self._known:
             missing, unknown = sorted(self.names - given), sorted(given - self._known)

@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+import os
+from typing import Literal
+
+import pytest
+
+from cloud66_async import _codec
+
+from .support import Recorder
+
+PoolName = Literal["own", "httpx"]
+
+
+@pytest.fixture(autouse=True)
+def _untouched_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No token, address or proxy of the person who runs the tests."""
+    for name in os.environ:
+        if name.startswith("CLOUD66_") or name.lower().endswith("_proxy"):
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def reports(monkeypatch: pytest.MonkeyPatch) -> set[str]:
+    """The fields that the codec has reported; empty at first, since each is reported once a process."""
+    found: set[str] = set()
+    monkeypatch.setattr(_codec, "_reported", found)
+    return found
+
+
+@pytest.fixture
+def recorder() -> Recorder:
+    """A clock on which every sleep ends at once."""
+    return Recorder()
+
+
+@pytest.fixture(params=["own", "httpx"])
+def lane(request: pytest.FixtureRequest) -> PoolName:
+    """Each way to the wire in turn, as `Cloud66(pool=lane)`."""
+    name: PoolName = request.param
+    return name

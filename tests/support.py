@@ -1,0 +1,186 @@
+"""What the tests of the core share: a scripted lane, a swift clock, a small server of bytes."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
+
+import msgspec
+
+from cloud66_async import Cloud66, Retry
+from cloud66_async._lane import Answer, Request
+from cloud66_async.operation import KeptAnswer
+
+TOKEN = "c66-secret-token-of-a-user"
+START = datetime(2026, 3, 2, 9, 12, 30, tzinfo=UTC)
+SECRET = "hush-this-is-secret"
+
+Reply = KeptAnswer | Exception | Callable[[Request], Any]
+
+
+class Recorder:
+    """A clock on which every sleep ends at once, moves the time and is written down."""
+
+    def __init__(self) -> None:
+        self.time = START
+        self.slept: list[float] = []
+
+    def now(self) -> datetime:
+        return self.time
+
+    async def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.time += timedelta(seconds=seconds)
+        await asyncio.sleep(0)
+
+
+class Script:
+    """A lane that answers from a script, the last line of it again and again, and keeps what it was asked."""
+
+    def __init__(self, *replies: Reply) -> None:
+        self.replies = list(replies) or [answer({"response": {"uid": "a"}})]
+        self.requests: list[Request] = []
+        self.closed = 0
+        self.in_flight = 0
+        self.most_in_flight = 0
+
+    @property
+    def targets(self) -> list[str]:
+        return [request.target.removeprefix("/api/3") for request in self.requests]
+
+    async def exchange(self, request: Request) -> Answer:
+        self.requests.append(request)
+        self.in_flight += 1
+        self.most_in_flight = max(self.most_in_flight, self.in_flight)
+        try:
+            reply: Any = self.replies.pop(0) if len(self.replies) > 1 else self.replies[0]
+            if callable(reply):
+                reply = reply(request)
+                if inspect.isawaitable(reply):
+                    reply = await reply
+            if isinstance(reply, Exception):
+                raise reply
+            assert isinstance(reply, KeptAnswer)
+            return reply
+        finally:
+            self.in_flight -= 1
+
+    async def aclose(self) -> None:
+        self.closed += 1
+
+
+def answer(body: object = None, status: int = 200, **headers: str) -> KeptAnswer:
+    """An answer with this body: bytes as they are, anything else as JSON."""
+    raw = body if isinstance(body, bytes) else msgspec.json.encode(body)
+    return KeptAnswer(status, raw, {name.replace("_", "-"): value for name, value in headers.items()})
+
+
+def refusal(status: int, code: str | None = None, **headers: str) -> KeptAnswer:
+    """An error as the API gives it."""
+    return answer({} if code is None else {"error": code}, status, **headers)
+
+
+def client(lane: Script, *, token: str = TOKEN, **options: Any) -> Cloud66:
+    """A client whose requests go to this lane."""
+    options.setdefault("clock", Recorder())
+    return Cloud66(token, transport=lane, **options)
+
+
+ONCE = Retry(attempts=1)
+
+
+def pages(*items: Sequence[Mapping[str, Any]], query: str = "page") -> Callable[[Request], KeptAnswer]:
+    """A list of so many pages."""
+
+    def reply(request: Request) -> KeptAnswer:
+        number = int(request.target.partition(f"{query}=")[2].partition("&")[0])
+        return answer(
+            {
+                "response": items[number - 1],
+                "count": len(items[number - 1]),
+                "pagination": {
+                    "previous": number - 1 or None,
+                    "next": number + 1 if number < len(items) else None,
+                    "current": number,
+                    "per_page": 30,
+                    "count": sum(map(len, items)),
+                    "pages": len(items),
+                },
+            }
+        )
+
+    return reply
+
+
+async def turns(count: int = 20) -> None:
+    """Let every task that is ready run, a few times over."""
+    for _ in range(count):
+        await asyncio.sleep(0)
+
+
+def tasks_left() -> set[asyncio.Task[Any]]:
+    """Every task of the loop but the one that asks."""
+    return asyncio.all_tasks() - {asyncio.current_task()}
+
+
+class Asked(NamedTuple):
+    """A request as it stood on the wire."""
+
+    method: str
+    target: str
+    headers: dict[str, str]
+    body: bytes
+
+
+class Wire:
+    """A small HTTP server that shows the bytes it was sent; `reply` makes its answers."""
+
+    def __init__(self, reply: Callable[[Asked], bytes]) -> None:
+        self.seen: list[Asked] = []
+        self.connections = 0
+        self.port = 0
+        self._reply = reply
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        try:
+            while head := await reader.readuntil(b"\r\n\r\n"):
+                line, *rest = head.decode("latin-1").rstrip().split("\r\n")
+                method, target, _ = line.split(" ")
+                headers = {name.lower(): value.strip() for name, _, value in (part.partition(":") for part in rest)}
+                body = await reader.readexactly(int(headers.get("content-length", "0")))
+                asked = Asked(method, target, headers, body)
+                self.seen.append(asked)
+                writer.write(self._reply(asked))
+                await writer.drain()
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass
+        finally:
+            writer.close()
+
+
+def packet(body: bytes = b'{"response":{"uid":"a"}}', status: str = "200 OK", *headers: str) -> bytes:
+    """An HTTP/1.1 answer."""
+    lines = [f"HTTP/1.1 {status}", f"Content-Length: {len(body)}", *headers, "", ""]
+    return "\r\n".join(lines).encode("latin-1") + body
+
+
+@asynccontextmanager
+async def wire(reply: Callable[[Asked], bytes] | None = None) -> AsyncGenerator[Wire]:
+    """A `Wire` on a free port of this machine."""
+    server = Wire(reply or (lambda _: packet()))
+    running = await asyncio.start_server(server.serve, "127.0.0.1", 0)
+    server.port = running.sockets[0].getsockname()[1]
+    try:
+        yield server
+    finally:
+        running.close()
+        await running.wait_closed()

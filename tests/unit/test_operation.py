@@ -1,0 +1,250 @@
+from __future__ import annotations
+
+import ast
+import importlib
+import inspect
+import pickle
+import pkgutil
+import textwrap
+from collections.abc import Iterator
+from typing import Any
+
+import attrs
+import pytest
+
+from cloud66_async import resources
+from cloud66_async.operation import KeptAnswer, Many, Operation, Page, Response, delete, get, many, patch, post, put
+from cloud66_async.quota import Quota
+from cloud66_async.resources._base import Resource
+from cloud66_async.resources.stacks import Stack
+
+READ = get("/stacks/{stack}/things/{thing}.json", Stack, query=("filter",))
+WRITE = post("/stacks/{stack}/things.json", Stack, body=("name", "size"))
+
+
+# --- at() ------------------------------------------------------------------------------------------
+
+
+def test_at_fills_the_path() -> None:
+    assert READ.at(stack="a", thing=5).path == "/stacks/a/things/5.json"
+
+
+@pytest.mark.parametrize(
+    ("value", "segment"),
+    [
+        ("a/b", "a%2Fb"),
+        ("..", "%2E%2E"),
+        (".", "%2E"),
+        ("...", "%2E%2E%2E"),
+        ("../../etc", "..%2F..%2Fetc"),
+        ("a?b=c", "a%3Fb%3Dc"),
+        ("a#b", "a%23b"),
+        ("a%2Fb", "a%252Fb"),
+        ("a b", "a%20b"),
+        (" ", "%20"),
+        ("ä€😀", "%C3%A4%E2%82%AC%F0%9F%98%80"),
+        ("²", "%C2%B2"),
+        ("a\r\nHost: evil", "a%0D%0AHost%3A%20evil"),
+        ("\x00\x7f", "%00%7F"),
+        ("a\\b", "a%5Cb"),
+        ("a;b,c&d+e", "a%3Bb%2Cc%26d%2Be"),
+        ("{stack}", "%7Bstack%7D"),
+        ("%(stack)s", "%25%28stack%29s"),
+        (7, "7"),
+        (-7, "-7"),
+    ],
+)
+def test_a_path_value_is_one_segment_whatever_is_in_it(value: str | int, segment: str) -> None:
+    path = READ.at(stack=value, thing="x").path
+    assert path == f"/stacks/{segment}/things/x.json"
+    assert path.count("/") == 4
+
+
+@pytest.mark.parametrize("name", ["stack", "thing"])
+def test_an_empty_path_value_is_refused_by_name(name: str) -> None:
+    with pytest.raises(ValueError, match=f"{name} is empty"):
+        READ.at(**{"stack": "a", "thing": "b", name: ""})
+
+
+@pytest.mark.parametrize("value", [None, 1.5, True, b"a", ["a"], object()])
+def test_a_path_value_of_another_kind_is_a_type_error(value: object) -> None:
+    with pytest.raises(TypeError, match="thing must be text or a number"):
+        READ.at(stack="a", thing=value)
+
+
+def test_half_of_a_character_cannot_be_sent() -> None:
+    with pytest.raises(ValueError):
+        READ.at(stack="\ud800", thing=1)
+
+
+@pytest.mark.parametrize(
+    ("values", "text"),
+    [
+        ({"stack": "a"}, r"missing \['thing'\], unknown \[\]"),
+        ({}, r"missing \['stack', 'thing'\]"),
+        ({"stack": "a", "thing": 1, "colour": 2}, r"missing \[\], unknown \['colour'\]"),
+        ({"stack": "a", "filtre": "x"}, r"missing \['thing'\], unknown \['filtre'\]"),
+    ],
+)
+def test_names_that_are_missing_or_unknown_are_a_type_error(values: dict[str, Any], text: str) -> None:
+    with pytest.raises(TypeError, match=text):
+        READ.at(**values)
+
+
+def test_what_is_none_is_left_out() -> None:
+    call = READ.at(stack="a", thing=1, filter=None)
+    assert (call.query, call.body) == ({}, None)
+    assert WRITE.at(stack="a", name=None, size=0).body == {"size": 0}
+
+
+def test_an_operation_with_a_body_sends_one_even_when_it_is_empty() -> None:
+    assert WRITE.at(stack="a").body == {}
+    assert WRITE.at(stack="a", name=None).body == {}
+
+
+def test_parameters_go_where_they_belong() -> None:
+    both = post("/x/{x}.json", query=("q",), body=("b",))
+    call = both.at(x=1, q="query", b="body")
+    assert (call.path, call.query, call.body) == ("/x/1.json", {"q": "query"}, {"b": "body"})
+
+
+def test_a_page_of_a_call_keeps_everything_else() -> None:
+    call = READ.at(stack="a", thing=1, filter="x")
+    assert call.page(3).query == {"filter": "x", "page": "3"}
+    assert call.query == {"filter": "x"}
+    assert (call.page(3).path, call.page(3).operation) == (call.path, READ)
+
+
+def test_a_call_does_not_show_its_body() -> None:
+    assert "hush" not in repr(WRITE.at(stack="a", name="hush"))
+
+
+def test_only_reads_are_repeatable_unless_it_is_said() -> None:
+    verbs = {"GET": get, "POST": post, "PUT": put, "PATCH": patch, "DELETE": delete}
+    assert {name: verb("/x.json").repeatable for name, verb in verbs.items()} == {
+        "GET": True,
+        "POST": False,
+        "PUT": False,
+        "PATCH": False,
+        "DELETE": False,
+    }
+    assert [verb("/x.json").method for verb in verbs.values()] == list(verbs)
+    assert not get("/queues/{queue}/pop.json", repeatable=False).repeatable
+    assert put("/x.json", repeatable=True).repeatable
+
+
+def test_an_operation_prints_as_its_line() -> None:
+    assert str(READ) == "GET /stacks/{stack}/things/{thing}.json"
+    assert READ.names == {"stack", "thing"}
+
+
+# --- Response -------------------------------------------------------------------------------------
+
+
+def test_a_response_has_everything_around_the_data_and_pickles() -> None:
+    kept = KeptAnswer(200, b'{"response":1}', {"x-cloud66-warning": "soon"})
+    response = Response(Page((1, 2)), kept, request_id="r-1", quota=Quota(3600, 7))
+    back: Response[Page[int]] = pickle.loads(pickle.dumps(response))
+    for one in (response, back):
+        assert (one.status, one.raw, one.request_id) == (200, b'{"response":1}', "r-1")
+        assert one.headers["x-cloud66-warning"] == "soon"
+        assert one.quota == Quota(3600, 7)
+        assert one.data.items == (1, 2)
+
+
+def test_a_response_does_not_show_its_body() -> None:
+    response = Response(None, KeptAnswer(200, b"hush"), request_id="r-1", quota=Quota())
+    assert repr(response) == "<Response 200, 4 bytes, request r-1>"
+    assert "hush" not in repr(KeptAnswer(200, b"hush"))
+
+
+def test_a_kept_answer_gives_headers_as_bytes() -> None:
+    kept = KeptAnswer(200, b"", {"retry-after": "7"})
+    assert kept.header(b"retry-after") == b"7"
+    assert kept.header(b"other") is None
+
+
+# --- every operation of the package ------------------------------------------------------------------
+
+MODULES = [
+    importlib.import_module(f"{resources.__name__}.{found.name}")
+    for found in pkgutil.iter_modules(resources.__path__)
+    if not found.name.startswith("_")
+]
+CLASSES = [
+    thing
+    for module in MODULES
+    for thing in vars(module).values()
+    if inspect.isclass(thing) and issubclass(thing, Resource) and thing.__module__ == module.__name__
+]
+
+
+def operations(module: Any) -> Iterator[tuple[str, Operation[Any]]]:
+    names: dict[str, object] = module.__dict__
+    for name, thing in names.items():
+        if isinstance(thing, Operation):
+            yield name, thing
+
+
+def uses(function: Any) -> list[str]:
+    """The operations that a method names, as `LIST.at(...)`."""
+    tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
+    return [
+        node.value.id
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and node.attr == "at" and isinstance(node.value, ast.Name)
+    ]
+
+
+def test_there_are_operations_to_check() -> None:
+    assert sum(1 for module in MODULES for _ in operations(module)) >= 9
+    assert {kind.__name__ for kind in CLASSES} >= {"Stacks", "Servers", "Actions", "Deployments"}
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda module: module.__name__.rpartition(".")[2])
+def test_each_operation_has_exactly_one_method(module: Any) -> None:
+    named: list[str] = []
+    for kind in CLASSES:
+        if kind.__module__ == module.__name__:
+            for function in vars(kind).values():
+                if inspect.isfunction(function):
+                    named += uses(function)
+    assert sorted(named) == sorted(name for name, _ in operations(module))
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda module: module.__name__.rpartition(".")[2])
+def test_each_operation_is_well_formed(module: Any) -> None:
+    for name, operation in operations(module):
+        assert name.isupper()
+        assert operation.path.startswith("/")
+        assert operation.repeatable == (operation.method == "GET")
+        assert not set(operation.query) & set(operation.body)
+        assert not operation.names & {*operation.query, *operation.body}
+        assert operation.method != "GET" or not operation.body
+        item: Any = getattr(operation.shape, "item", operation.shape)
+        assert item is None or attrs.has(item)
+
+
+@pytest.mark.parametrize("kind", CLASSES, ids=lambda kind: kind.__name__)
+def test_each_public_method_and_class_has_a_docstring(kind: type[Resource]) -> None:
+    assert kind.__doc__
+    for name, function in vars(kind).items():
+        if inspect.isfunction(function) and not name.startswith("_"):
+            assert function.__doc__, f"{kind.__name__}.{name}"
+            assert function.__doc__.splitlines()[0].endswith("."), f"{kind.__name__}.{name}"
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda module: module.__name__.rpartition(".")[2])
+def test_each_model_and_property_has_a_docstring(module: Any) -> None:
+    for name in module.__all__:
+        kind: Any = getattr(module, name)
+        members: dict[str, object] = kind.__dict__
+        assert "\n" in (kind.__doc__ or "") or (kind.__doc__ or "").strip().endswith("."), name
+        for inner, thing in members.items():
+            if isinstance(thing, property) and not inner.startswith("_"):
+                assert thing.__doc__, f"{name}.{inner}"
+
+
+def test_many_is_a_shape() -> None:
+    assert many(Stack) == Many(Stack)
+    assert hash(many(Stack)) == hash(Many(Stack))

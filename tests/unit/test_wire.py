@@ -1,0 +1,263 @@
+from __future__ import annotations
+
+import logging
+import traceback
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+import pytest
+
+from cloud66_async import Secret, _wire, errors
+from cloud66_async.operation import KeptAnswer, get, patch, post
+from cloud66_async.resources.stacks import Stack, StackStatus
+
+from ..support import SECRET, START, answer
+
+READ = get("/stacks/{stack}.json", Stack, scope="redeploy", query=("q", "status", "at", "flag", "many"))
+CALL = READ.at(stack="a")
+HTML = b"<html><head><title>502 Bad Gateway</title></head></html>"
+TRAPS: dict[str, bytes] = {
+    "web page": HTML,
+    "empty": b"",
+    "blank": b" \n",
+    "truncated": b'{"error": "not_fo',
+    "list": b'[{"error": "x"}]',
+    "number": b"42",
+    "text": b'"throttled?"',
+    "null": b"null",
+    "deep": b"[" * 50_000 + b"]" * 50_000,
+    "deep object": b'{"error":' * 50_000 + b"1" + b"}" * 50_000,
+    "invalid UTF-8": b'{"error": "\xff\xfe"}',
+    "odd kinds": b'{"error": {"a": 1}, "error_description": ["x"], "details": null}',
+    "long": b'{"error": "' + b"x" * 100_000 + b'"}',
+    "numbers": b'{"error": 1e999}',
+    "surrogate": b'{"error": "\\ud800"}',
+}
+STATUSES: dict[int, type[errors.APIError]] = {
+    400: errors.BadRequest,
+    401: errors.Unauthenticated,
+    402: errors.TrialExpired,
+    403: errors.Forbidden,
+    404: errors.NotFound,
+    408: errors.ServerTimedOut,
+    409: errors.Conflict,
+    422: errors.BadRequest,
+    429: errors.Throttled,
+    500: errors.ServerError,
+    502: errors.ServerError,
+    503: errors.ServerError,
+    504: errors.ServerError,
+    599: errors.ServerError,
+    302: errors.APIError,
+    304: errors.APIError,
+    405: errors.APIError,
+    418: errors.APIError,
+    999: errors.ServerError,
+}
+
+
+def error(found: KeptAnswer, now: datetime = START) -> errors.APIError:
+    return _wire.error(CALL, found, "r-1", now)
+
+
+@pytest.mark.parametrize("status", STATUSES)
+@pytest.mark.parametrize("body", TRAPS.values(), ids=TRAPS)
+def test_every_status_is_its_class_whatever_the_body(status: int, body: bytes) -> None:
+    found = error(answer(body, status))
+    assert type(found) is STATUSES[status]
+    assert found.status == status
+    assert found.response is not None
+    assert found.response.raw == body
+    assert str(found).startswith(f"{status} on GET /stacks/{{stack}}.json")
+    assert len(str(found)) < 500
+
+
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        ({"error": "throttled"}, errors.Throttled),
+        ({"error": "Throttled"}, errors.Throttled),
+        ({"error_description": "You have been throttled"}, errors.Throttled),
+        ({"details": "throttled until the next hour"}, errors.Throttled),
+        ({"error": "not_implemented"}, errors.Unsupported),
+        ({"details": "Not implemented in this version"}, errors.Unsupported),
+        ({"error": "maintenance"}, errors.ServerError),
+        ({}, errors.ServerError),
+        (b"", errors.ServerError),
+        (HTML, errors.ServerError),
+    ],
+)
+def test_a_503_is_what_its_body_says(body: Any, kind: type[errors.APIError]) -> None:
+    assert type(error(answer(body, 503))) is kind
+
+
+def test_a_503_with_no_quota_left_is_throttled_unless_the_body_says_otherwise() -> None:
+    assert type(error(answer(HTML, 503, x_ratelimit_remaining="0"))) is errors.Throttled
+    assert type(error(answer(HTML, 503, x_ratelimit_remaining="7"))) is errors.ServerError
+    assert type(error(answer({"error": "not_implemented"}, 503, x_ratelimit_remaining="0"))) is errors.Unsupported
+
+
+def test_the_parts_of_the_body_are_kept_and_the_best_text_is_shown() -> None:
+    found = error(answer({"error": "bad", "error_description": "Too bad", "details": "Name is taken"}, 400))
+    assert (found.code, found.message, found.details) == ("bad", "Too bad", "Name is taken")
+    assert "Name is taken" in str(found)
+    assert "Too bad" in str(error(answer({"error": "bad", "error_description": "Too bad"}, 400)))
+    assert ": bad" in str(error(answer({"error": "bad"}, 400)))
+    assert "[request r-1]" in str(found)
+    assert found.request_id == "r-1"
+    assert found.operation == "GET /stacks/{stack}.json"
+
+
+@pytest.mark.parametrize("status", [401, 403])
+@pytest.mark.parametrize("body", [b"", HTML])
+def test_a_challenge_alone_tells_as_much(status: int, body: bytes) -> None:
+    challenge = (
+        'Bearer realm="Cloud 66", error="invalid_token", error_description="The token was revoked", scope="admin"'
+    )
+    found = error(answer(body, status, www_authenticate=challenge))
+    assert (found.code, found.message) == ("invalid_token", "The token was revoked")
+    assert "The token was revoked" in str(found)
+
+
+def test_forbidden_names_the_scope_that_was_needed() -> None:
+    said = error(answer(b"", 403, www_authenticate='Bearer error="insufficient_scope", scope="admin"'))
+    known = error(answer({}, 403))
+    assert isinstance(said, errors.Forbidden)
+    assert isinstance(known, errors.Forbidden)
+    assert (said.scope, known.scope) == ("admin", "redeploy")
+    assert "'redeploy'" in str(known)
+
+
+def test_each_refusal_says_what_to_do() -> None:
+    assert "log in again" in str(error(answer({}, 401)))
+    assert "trial is over" in str(error(answer({}, 402)))
+    assert "does not have it" in str(error(answer({"error": "not_implemented"}, 503)))
+
+
+# --- Retry-After ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("header", "expected"),
+    [
+        ("0", START),
+        ("120", START + timedelta(seconds=120)),
+        (" 7 ", START + timedelta(seconds=7)),
+        ("Mon, 02 Mar 2026 10:00:00 GMT", datetime(2026, 3, 2, 10, tzinfo=UTC)),
+        ("Monday, 02-Mar-26 10:00:00 GMT", datetime(2026, 3, 2, 10, tzinfo=UTC)),
+        ("Mon, 02 Mar 2026 10:00:00 -0000", datetime(2026, 3, 2, 10, tzinfo=UTC)),
+    ],
+)
+@pytest.mark.parametrize("status", [429, 503, 500])
+def test_retry_after_is_read_in_seconds_and_as_a_date(header: str, expected: datetime, status: int) -> None:
+    assert error(answer({}, status, retry_after=header)).retry_at == expected
+
+
+@pytest.mark.parametrize(
+    "header", ["", "soon", "-5", "1.5", "9" * 30, "9" * 5000, "²", "Mon, 99 Foo 2026", ",", "\x00"]
+)
+def test_a_retry_after_that_is_none_is_left_alone(header: str) -> None:
+    assert error(answer({}, 500, retry_after=header)).retry_at is None
+    assert error(answer({}, 429, retry_after=header)).retry_at == datetime(2026, 3, 2, 10, tzinfo=UTC)
+
+
+def test_throttled_without_a_word_means_the_next_full_hour() -> None:
+    late = datetime(2026, 12, 31, 23, 59, 59, 999999, tzinfo=UTC)
+    assert error(answer({}, 429), late).retry_at == datetime(2027, 1, 1, tzinfo=UTC)
+    assert error(answer({}, 500), late).retry_at is None
+
+
+# --- what the server says must not forge a log -----------------------------------------------------
+
+
+@pytest.mark.parametrize("line_break", ["\n", "\r\n", "\r", "\x0b", "\x0c", "\x1c", "\x1e", "\x85", "\u2028", "\u2029"])
+def test_text_of_the_server_stays_on_one_line(line_break: str, caplog: pytest.LogCaptureFixture) -> None:
+    forged = f"oops{line_break}2026-03-02 ERROR root: all is lost"
+    found = error(answer({"error": forged, "error_description": forged, "details": forged}, 500))
+    with caplog.at_level(logging.INFO):
+        logging.getLogger("cloud66_async").warning("%s", found)
+    assert len(str(found).splitlines()) == 1
+    assert all(text is not None and len(text.splitlines()) == 1 for text in (found.code, found.message, found.details))
+    assert len(caplog.messages[0].splitlines()) == 1
+
+
+def test_escapes_of_a_terminal_do_not_get_through() -> None:
+    found = error(answer({"error": "\x1b[2J\x1b]0;owned\x07\x9b31m"}, 500, www_authenticate='x="\x1b[2J"'))
+    assert not {"\x1b", "\x07", "\x9b"} & set(str(found))
+
+
+# --- values ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("body", TRAPS.values(), ids=TRAPS)
+def test_an_unreadable_answer_is_an_answer_error_that_keeps_it(body: bytes) -> None:
+    with pytest.raises(errors.AnswerError) as caught:
+        _wire.value(CALL, answer(body), "r-1")
+    assert caught.value.response is not None
+    assert caught.value.response.raw == body
+    assert caught.value.response.request_id == "r-1"
+    assert str(caught.value).startswith("GET /stacks/{stack}.json: ")
+    assert str(caught.value).endswith("[request r-1]")
+
+
+def test_what_an_answer_held_is_in_no_variable_of_its_error() -> None:
+    body = {"response": [{"uid": "a", "redeploy_hook": SECRET, "account_id": "x"}, {"redeploy_hook": SECRET}]}
+    with pytest.raises(errors.AnswerError) as caught:
+        _wire.value(CALL, answer(body), "r-1")
+    shown = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
+    text = "".join(line for line in shown.format() if "test_wire" not in line)
+    assert "_wire.py" in text
+    assert SECRET not in text
+
+
+# --- what is sent ---------------------------------------------------------------------------------
+
+
+def test_the_target_is_prefix_path_and_query() -> None:
+    assert _wire.target("/api/3", CALL) == "/api/3/stacks/a.json"
+    assert _wire.target("/base/api/3", CALL.page(2)) == "/base/api/3/stacks/a.json?page=2"
+
+
+@pytest.mark.parametrize(
+    ("values", "query"),
+    [
+        ({"q": "a b&c=d"}, "q=a+b%26c%3Dd"),
+        ({"q": "ä/?#%"}, "q=%C3%A4%2F%3F%23%25"),
+        ({"q": "x\r\nHost: evil"}, "q=x%0D%0AHost%3A+evil"),
+        ({"flag": True}, "flag=true"),
+        ({"flag": False}, "flag=false"),
+        ({"flag": 0}, "flag=0"),
+        ({"status": StackStatus.DEPLOYED}, "status=1"),
+        ({"many": [StackStatus.DEPLOYED, True, "x"]}, "many=1%2Ctrue%2Cx"),
+        ({"at": START}, "at=2026-03-02T09%3A12%3A30%2B00%3A00"),
+        ({"q": ""}, "q="),
+    ],
+)
+def test_query_values_are_encoded(values: dict[str, Any], query: str) -> None:
+    assert _wire.target("", READ.at(stack="a", **values)) == f"/stacks/a.json?{query}"
+
+
+def test_a_body_is_json_and_absent_where_the_operation_has_none() -> None:
+    make = post("/things.json", body=("name", "key", "at", "status"))
+    assert _wire.payload(CALL) is None
+    assert _wire.payload(make.at()) == b"{}"
+    body = _wire.payload(make.at(name="ä", key=Secret(SECRET), at=START, status=StackStatus(99)))
+    assert body is not None
+    assert msgspec.json.decode(body) == {"name": "ä", "key": SECRET, "at": "2026-03-02T09:12:30Z", "status": 99}
+
+
+def test_a_body_does_not_show() -> None:
+    body = _wire.payload(post("/things.json", body=("key",)).at(key=Secret(SECRET)))
+    assert SECRET not in repr(body)
+
+
+def test_a_wrapper_goes_around_the_body() -> None:
+    change = patch("/records/{record}.json", body=("value",), wrapper="record")
+    assert _wire.payload(change.at(record=1, value="x")) == b'{"record":{"value":"x"}}'
+    assert _wire.payload(change.at(record=1)) == b'{"record":{}}'
+
+
+def test_what_is_no_json_cannot_be_sent() -> None:
+    with pytest.raises(TypeError, match="a object cannot be sent"):
+        _wire.payload(post("/things.json", body=("name",)).at(name=object()))
