@@ -90,7 +90,7 @@ class Poller:
         now = self._clock.now()
         ends = [waiter.until for waiter in self._waiters if waiter.until is not None]
         planned = [] if self._due is None else [self._due]
-        self._due = due = min(now + timedelta(seconds=self._pause), *ends, *planned)
+        self._due = due = min([now + timedelta(seconds=self._pause), *ends, *planned])
         self._asleep = True
         await self._clock.sleep(max(0.0, (due - now).total_seconds()))
         self._asleep, self._due = False, None
