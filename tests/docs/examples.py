@@ -1,0 +1,64 @@
+"""The Python examples of a page: how they are found and how they are run."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+from types import CodeType
+from typing import Any, NamedTuple, cast
+
+ROOT = Path(__file__).parents[2]
+PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
+MARK = "<!-- not run: "
+
+_FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+class Block(NamedTuple):
+    """One fenced block. `line` is that of its first line of text in the file."""
+
+    page: Path
+    line: int
+    language: str
+    text: str
+    runs: bool
+
+
+def blocks(page: Path, language: str) -> list[Block]:
+    """The blocks of this language, in order; one right below a line with MARK is not to be run."""
+    text = page.read_text(encoding="utf-8")
+    found: list[Block] = []
+    for fence in _FENCE.finditer(text):
+        if fence[1] == language:
+            before = text[: fence.start()].rstrip("\n").rpartition("\n")[2]
+            line = text.count("\n", 0, fence.start()) + 2
+            found.append(Block(page, line, language, fence[2], not before.startswith(MARK)))
+    return found
+
+
+async def run(block: Block, names: dict[str, Any], after: Callable[[dict[str, Any]], Awaitable[None]]) -> None:
+    """Run the block statement by statement, then the `main` or the test that it defines; `after` follows each."""
+    before = dict(names)
+    for code in _statements(block):
+        found = eval(code, names)
+        if inspect.iscoroutine(found):
+            await found
+        await after(names)
+    for name, value in list(names.items()):
+        if before.get(name) is not value and inspect.iscoroutinefunction(value):
+            if name == "main":
+                await value()
+            elif name.startswith("test_"):
+                await value(*(names[wanted] for wanted in inspect.signature(value).parameters))
+
+
+def _statements(block: Block) -> Iterator[CodeType]:
+    # Blank lines before, so that a traceback names the line of the page.
+    source = "\n" * (block.line - 1) + block.text
+    for statement in ast.parse(source, str(block.page)).body:
+        module = ast.Module([statement], [])
+        code = compile(module, str(block.page), "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
+        yield cast("CodeType", code)
