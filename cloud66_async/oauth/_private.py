@@ -29,9 +29,12 @@ def read_private(path: Path) -> bytes | None:
         return None
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror}") from None
-    with os.fdopen(descriptor, "rb") as file:
+    try:
         _check(path, os.fstat(descriptor))
-        return file.read(_LONGEST)
+        with open(descriptor, "rb", closefd=False) as file:
+            return file.read(_LONGEST)
+    finally:
+        os.close(descriptor)
 
 
 def write_private(path: Path, body: bytes) -> None:

@@ -1,0 +1,525 @@
+"""Logins that are kept: by real processes, in real files, with real crashes."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import stat
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import keyring
+import keyring.backend
+import keyring.backends.fail
+import keyring.backends.null
+import keyring.errors
+import pytest
+
+from cloud66_async.errors import ConfigError
+from cloud66_async.integrations.keyring import KeyringStore
+from cloud66_async.oauth import FileStore, MemoryStore, TokenStore, ToolbeltStore, file_store
+from cloud66_async.token import Token
+
+TOKEN = Token("TOKEN-1", scopes=("public", "redeploy"), expires_at=datetime(2030, 1, 1, tzinfo=UTC))
+PLAIN = Token("TOKEN-2")
+SANDBOX = "http://127.0.0.1:8066"
+
+posix = pytest.mark.skipif(os.name != "posix", reason="permissions of files are POSIX's")
+
+
+class Drawer(keyring.backend.KeyringBackend):
+    """A keyring in memory."""
+
+    priority = 1
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.entries: dict[tuple[str, str], str] = {}
+
+    def get_password(self, service: str, username: str) -> str | None:
+        return self.entries.get((service, username))
+
+    def set_password(self, service: str, username: str, password: str) -> None:
+        self.entries[service, username] = password
+
+    def delete_password(self, service: str, username: str) -> None:
+        del self.entries[service, username]
+
+
+@pytest.fixture
+def drawer() -> Iterator[Drawer]:
+    before = keyring.get_keyring()
+    keyring.set_keyring(drawer := Drawer())
+    yield drawer
+    keyring.set_keyring(before)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "settings" / "logins.json"
+
+
+@pytest.fixture(params=["memory", "file", "keyring"])
+def store(request: pytest.FixtureRequest, path: Path, drawer: Drawer) -> TokenStore:
+    makers: dict[str, Callable[[], TokenStore]] = {
+        "memory": MemoryStore,
+        "file": lambda: FileStore(path),
+        "keyring": KeyringStore,
+    }
+    return makers[request.param]()
+
+
+# --- every store
+
+
+async def test_one_login_for_each_profile_and_account(store: TokenStore) -> None:
+    assert await store.load() is None
+    assert await store.delete() is False
+    await store.save(TOKEN)
+    await store.save(PLAIN, "work")
+    await store.save(Token("TOKEN-3"), "work", "7")
+    await store.save(Token("TOKEN-4"), 'w"o/r:k', "../a:b")
+    found = await store.load()
+    assert found == TOKEN
+    assert found is not None
+    assert (found.scopes, found.expires_at) == (TOKEN.scopes, TOKEN.expires_at)
+    assert await store.load("work") == PLAIN
+    assert await store.load("work", "7") == Token("TOKEN-3")
+    assert await store.load('w"o/r:k', "../a:b") == Token("TOKEN-4")
+    assert await store.load("default", "7") is None
+    await store.save(PLAIN)
+    assert await store.load() == PLAIN
+    assert await store.delete("work") is True
+    assert await store.delete("work") is False
+    assert await store.load("work") is None
+    assert await store.load("work", "7") == Token("TOKEN-3")
+
+
+async def test_a_store_shows_no_token(store: TokenStore) -> None:
+    await store.save(TOKEN)
+    assert "TOKEN-1" not in repr(store)
+    assert "TOKEN-1" not in repr(vars(store)).replace(repr(Drawer), "")
+
+
+# --- the file
+
+
+async def test_a_token_of_one_server_is_never_given_for_another(path: Path, drawer: Drawer) -> None:
+    for here, there in (
+        (FileStore(path), FileStore(path, site=SANDBOX)),
+        (KeyringStore(), KeyringStore(site=SANDBOX)),
+    ):
+        await here.save(TOKEN)
+        assert await there.load() is None
+        await there.save(PLAIN)
+        assert await there.load() == PLAIN
+        assert await here.load() == TOKEN
+        assert await there.delete()
+        assert await here.load() == TOKEN
+
+
+@posix
+@pytest.mark.parametrize("umask", [0o000, 0o022, 0o077])
+async def test_file_and_directory_are_the_owners_alone(path: Path, umask: int) -> None:
+    before = os.umask(umask)
+    try:
+        await FileStore(path).save(TOKEN)
+        await FileStore(path).save(PLAIN)
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+    for file in path.parent.iterdir():
+        assert stat.S_IMODE(file.stat().st_mode) == 0o600
+
+
+@posix
+async def test_the_file_is_private_before_anything_is_in_it(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[tuple[int, int]] = []
+    original = os.open
+
+    def watched(name: Any, flags: int, mode: int = 0o777, **options: Any) -> int:
+        descriptor = original(name, flags, mode, **options)
+        if str(name).endswith(".new"):
+            found = os.fstat(descriptor)
+            seen.append((stat.S_IMODE(found.st_mode), found.st_size))
+        return descriptor
+
+    monkeypatch.setattr(os, "open", watched)
+    before = os.umask(0)
+    try:
+        await FileStore(path).save(TOKEN)
+    finally:
+        os.umask(before)
+    assert seen == [(0o600, 0)]
+
+
+@posix
+@pytest.mark.parametrize("mode", [0o644, 0o640, 0o604, 0o660, 0o602])
+async def test_a_file_that_others_may_read_is_refused_with_the_cure(path: Path, mode: int) -> None:
+    store = FileStore(path.with_name("my logins.json"))
+    await store.save(TOKEN)
+    store.path.chmod(mode)
+    for attempt in (store.load(), store.save(PLAIN), store.delete()):
+        with pytest.raises(ConfigError) as caught:
+            await attempt
+        command = str(caught.value).partition(": ")[2]
+        assert command == f"chmod 600 '{store.path}'"
+    subprocess.run(command, shell=True, check=True)
+    assert await store.load() == TOKEN
+
+
+@posix
+async def test_a_directory_that_others_may_write_to_is_refused(path: Path) -> None:
+    path.parent.mkdir()
+    path.parent.chmod(0o777)
+    with pytest.raises(ConfigError, match=f"chmod 700 {path.parent}"):
+        await FileStore(path).save(TOKEN)
+    path.parent.chmod(0o1777)  # as /tmp is: there nobody replaces another's file
+    await FileStore(path).save(TOKEN)
+
+
+@posix
+async def test_what_is_no_ordinary_file_is_refused(path: Path) -> None:
+    path.parent.mkdir(mode=0o700)
+    os.mkfifo(path, 0o600)
+    with pytest.raises(ConfigError, match="no ordinary file"):
+        await FileStore(path).load()
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(ConfigError):
+        await FileStore(path).load()
+
+
+@posix
+async def test_a_file_of_another_user_is_refused(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    await FileStore(path).save(TOKEN)
+    monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
+    if os.getuid() == 0:
+        os.chown(path, 12345, -1)
+    with pytest.raises(ConfigError, match="another user"):
+        await FileStore(path).load()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        *("", "{", "[]", "null", '"TOKEN-9"', '{"version":1}', '{"version":2,"logins":{}}', "[" * 100_000),
+        *('{"version":1,"logins":[]}', '{"version":1,"logins":{"https://app.cloud66.com":["TOKEN-9"]}}'),
+        '{"version":1,"logins":{"https://app.cloud66.com":{"default":{"":{"access_token":"TOKEN-9 x"}}}}}',
+        '{"version":1,"logins":{"https://app.cloud66.com":{"default":{"":{"token":"TOKEN-9"}}}}}',
+        '{"version":1,"logins":{"https://app.cloud66.com":{"default":{"":{"access_token":"TOKEN-9","scopes":5}}}}}',
+        '{"version":1,"logins":{"https://app.cloud66.com":{"default":{"":{"access_token":"TOKEN-9","expires_at":"x"}}}}}',
+    ],
+)
+async def test_a_file_that_is_spoilt_is_told_and_not_shown(path: Path, content: str) -> None:
+    path.parent.mkdir(mode=0o700)
+    path.write_text(content)
+    path.chmod(0o600)
+    with pytest.raises(ConfigError, match="delete it and log in again") as caught:
+        await FileStore(path).load()
+    assert "TOKEN-9" not in repr(caught.value)
+    assert caught.value.__context__ is None
+    assert path.read_text() == content
+
+
+async def test_a_place_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ConfigError, match="cannot be locked"):
+        await FileStore(tmp_path / "file" / "logins.json").save(TOKEN)
+
+
+async def test_a_full_disk_leaves_the_earlier_login(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = FileStore(path)
+    await store.save(TOKEN)
+
+    def full(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(ConfigError, match="No space left on device"):
+        await store.save(PLAIN)
+    assert await store.load() == TOKEN
+    assert sorted(file.name for file in path.parent.iterdir()) == [".logins.json.lock", "logins.json"]
+
+
+async def test_a_lock_that_is_held_is_told(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(file_store, "_PATIENCE", 0.05)
+    store = FileStore(path)
+    await store.save(TOKEN)
+    with file_store._locked(path), pytest.raises(ConfigError, match="another process"):
+        await store.save(PLAIN)
+    assert await store.load() == TOKEN
+
+
+async def test_reading_and_forgetting_nothing_makes_no_file(path: Path) -> None:
+    store = FileStore(path)
+    assert await store.load() is None
+    assert await store.delete() is False
+    assert not path.parent.exists()
+
+
+def test_without_an_event_loop(path: Path) -> None:
+    store = FileStore(path)
+    store.write(TOKEN, "work")
+    assert store.read("work") == TOKEN
+    assert store.remove("work") is True
+    assert store.read("work") is None
+
+
+def test_the_usual_place(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert FileStore().path.name == "logins.json"
+    assert FileStore().path.parent.name == "cloud66-async"
+    assert FileStore().path.is_relative_to(tmp_path)
+
+
+@pytest.mark.parametrize("package", ["platformdirs", "filelock"])
+def test_without_the_extra_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch, path: Path, package: str) -> None:
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(ConfigError, match=r"pip install 'cloud66-async\[cli\]'"):
+        FileStore(path if package == "filelock" else None).write(TOKEN)
+
+
+# --- several processes
+
+
+def run(script: str, *arguments: object) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-c", textwrap.dedent(script), *map(str, arguments)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE)
+
+
+WRITER = """
+import sys
+from cloud66_async.oauth import FileStore
+from cloud66_async.token import Token
+path, name = sys.argv[1:]
+store = FileStore(path)
+for number in range(25):
+    store.write(Token(f"{name}-{number}"), name, str(number))
+"""
+
+
+def test_two_processes_at_once_lose_nothing(path: Path) -> None:
+    names = ["one", "two", "three"]
+    for process in [run(WRITER, path, name) for name in names]:
+        process.communicate(timeout=60)
+        assert process.returncode == 0
+    store = FileStore(path)
+    for name in names:
+        for number in range(25):
+            assert store.read(name, str(number)) == Token(f"{name}-{number}")
+
+
+KILLED = """
+import os, sys
+from cloud66_async.oauth import FileStore
+from cloud66_async.token import Token
+path, moment = sys.argv[1:]
+def die(*_):
+    os.kill(os.getpid(), 9)
+if moment == "half":
+    original = os.fdopen
+    def fdopen(descriptor, mode):
+        file = original(descriptor, mode)
+        if "w" in mode:
+            write = lambda body: (os.write(descriptor, body[:20]), die())
+            class Half:
+                def __enter__(self): return self
+                def __exit__(self, *_): file.close()
+            half = Half()
+            half.write = write
+            return half
+        return file
+    os.fdopen = fdopen
+elif moment == "fsync":
+    os.fsync = die
+else:
+    os.rename = os.replace = die
+    import pathlib
+    pathlib.Path.replace = die
+FileStore(path).write(Token("NEW-TOKEN"))
+"""
+
+
+@posix
+@pytest.mark.parametrize("moment", ["half", "fsync", "replace"])
+def test_a_crash_in_the_middle_of_a_write_leaves_the_earlier_login(path: Path, moment: str) -> None:
+    store = FileStore(path)
+    store.write(TOKEN)
+    process = run(KILLED, path, moment)
+    process.communicate(timeout=60)
+    assert process.returncode == -signal.SIGKILL
+    assert store.read() == TOKEN
+    abandoned = list(path.parent.glob("*.new"))
+    assert len(abandoned) == 1
+    assert stat.S_IMODE(abandoned[0].stat().st_mode) == 0o600
+    store.write(PLAIN)  # the lock of the dead is no hindrance, and its leavings are cleared away
+    assert store.read() == PLAIN
+    assert list(path.parent.glob("*.new")) == []
+
+
+ENDLESS = """
+import sys
+from cloud66_async.oauth import FileStore
+from cloud66_async.token import Token
+store = FileStore(sys.argv[1])
+number = 0
+while True:
+    store.write(Token(f"T{number}" + "x" * 5000))
+    print(number, flush=True)
+    number += 1
+"""
+
+
+@posix
+def test_whenever_it_is_killed_the_file_is_whole(path: Path) -> None:
+    store = FileStore(path)
+    for writes in (1, 2, 3, 5):
+        process = run(ENDLESS, path)
+        assert process.stdout is not None
+        for _ in range(writes):
+            process.stdout.readline()
+        process.kill()
+        process.communicate(timeout=60)
+        found = store.read()
+        assert found is not None
+        assert found.reveal().endswith("x" * 5000)
+
+
+def test_a_reader_beside_a_writer_sees_whole_files(path: Path) -> None:
+    process = run(ENDLESS, path)
+    assert process.stdout is not None
+    process.stdout.readline()
+    store = FileStore(path)
+    seen = {store.read() for _ in range(200)}
+    process.kill()
+    process.communicate(timeout=60)
+    assert None not in seen
+
+
+async def test_many_tasks_write_at_once(path: Path) -> None:
+    store = FileStore(path)
+    await asyncio.gather(*(store.save(Token(f"T{number}"), str(number)) for number in range(20)))
+    assert [await store.load(str(number)) for number in range(20)] == [Token(f"T{number}") for number in range(20)]
+
+
+# --- the toolbelt's
+
+
+@pytest.fixture
+def toolbelt(tmp_path: Path) -> Path:
+    for name, text in (("cx.json", "BELT-1"), ("cx_work.json", "BELT-2")):
+        file = tmp_path / name
+        file.write_text(
+            json.dumps({"AccessToken": text, "RefreshToken": "", "Expiry": "0001-01-01T00:00:00Z", "Extra": None})
+        )
+        file.chmod(0o600)
+    return tmp_path
+
+
+async def test_the_toolbelts_login_is_found(toolbelt: Path) -> None:
+    store: TokenStore = ToolbeltStore(toolbelt)
+    assert await store.load() == Token("BELT-1")
+    assert await store.load("Work") == Token("BELT-2")
+    assert await store.load("other") is None
+    assert await store.load("work", "7") is None
+
+
+def test_the_toolbelts_own_place(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert ToolbeltStore().read() is None
+    (tmp_path / ".cloud66").mkdir()
+    file = tmp_path / ".cloud66" / "cx.json"
+    file.write_text('{"AccessToken":"BELT-3"}')
+    file.chmod(0o600)
+    assert ToolbeltStore().read() == Token("BELT-3")
+
+
+async def test_the_toolbelts_login_is_for_reading_only(toolbelt: Path) -> None:
+    store = ToolbeltStore(toolbelt)
+    before = sorted((file.name, file.read_bytes()) for file in toolbelt.iterdir())
+    with pytest.raises(ConfigError, match="reading only"):
+        await store.save(TOKEN)
+    with pytest.raises(ConfigError, match="reading only"):
+        await store.delete()
+    assert sorted((file.name, file.read_bytes()) for file in toolbelt.iterdir()) == before
+
+
+@pytest.mark.parametrize("content", ["", "{}", "[]", '{"AccessToken":null}', '{"AccessToken":"a b"}', '"BELT-9"', "5"])
+async def test_a_spoilt_login_of_the_toolbelt_is_told(toolbelt: Path, content: str) -> None:
+    (toolbelt / "cx.json").write_text(content)
+    with pytest.raises(ConfigError, match="log in with `cx` again") as caught:
+        await ToolbeltStore(toolbelt).load()
+    assert caught.value.__context__ is None
+
+
+@pytest.mark.parametrize("profile", ["../cx", "a/b", "", "a b"])
+async def test_a_profile_is_no_path(toolbelt: Path, profile: str) -> None:
+    with pytest.raises(ConfigError, match="letters, digits"):
+        await ToolbeltStore(toolbelt).load(profile)
+
+
+@posix
+async def test_a_login_of_the_toolbelt_that_others_may_read_is_refused(toolbelt: Path) -> None:
+    (toolbelt / "cx.json").chmod(0o644)
+    with pytest.raises(ConfigError, match="chmod 600"):
+        await ToolbeltStore(toolbelt).load()
+
+
+# --- the keyring
+
+
+async def test_without_a_keyring_it_says_so() -> None:
+    before = keyring.get_keyring()
+    keyring.set_keyring(keyring.backends.fail.Keyring())  # type: ignore[no-untyped-call]
+    try:
+        with pytest.raises(ConfigError, match=r"does not work \(NoKeyringError\): keep logins in a file") as caught:
+            await KeyringStore().load()
+    finally:
+        keyring.set_keyring(before)
+    assert caught.value.__context__ is None
+
+
+async def test_a_keyring_that_keeps_nothing_is_told() -> None:
+    before = keyring.get_keyring()
+    keyring.set_keyring(keyring.backends.null.Keyring())  # type: ignore[no-untyped-call]
+    try:
+        with pytest.raises(ConfigError, match="did not keep it"):
+            await KeyringStore().save(TOKEN)
+    finally:
+        keyring.set_keyring(before)
+
+
+async def test_an_error_of_a_keyring_does_not_show_the_token(drawer: Drawer, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(service: str, username: str, password: str) -> None:
+        raise keyring.errors.PasswordSetError(f"cannot store {password}")
+
+    monkeypatch.setattr(drawer, "set_password", fail)
+    with pytest.raises(ConfigError, match="PasswordSetError") as caught:
+        await KeyringStore().save(TOKEN)
+    assert "TOKEN-1" not in repr(caught.value)
+    assert caught.value.__context__ is None
+
+
+@pytest.mark.parametrize("text", ["", "TOKEN-9", "{}", "[]", '{"access_token":"a b"}'])
+async def test_a_spoilt_entry_of_a_keyring_is_told(drawer: Drawer, text: str) -> None:
+    await KeyringStore().save(TOKEN)
+    [key] = drawer.entries
+    drawer.entries[key] = text
+    with pytest.raises(ConfigError, match="cannot be understood"):
+        await KeyringStore().load()
+
+
+def test_without_the_keyring_package_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "keyring", None)
+    with pytest.raises(ConfigError, match=r"pip install 'cloud66-async\[keyring\]'"):
+        KeyringStore()
