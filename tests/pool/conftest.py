@@ -21,19 +21,25 @@ except ImportError:
 LoopFactory = Callable[[], asyncio.AbstractEventLoop]
 
 
-def debugging() -> asyncio.AbstractEventLoop:
-    loop = asyncio.new_event_loop()
-    loop.set_debug(True)
-    loop.slow_callback_duration = 10.0
-    return loop
+class Debugging(asyncio.SelectorEventLoop):
+    """Stays in debug mode, whatever the runner thinks of it."""
+
+    slow_callback_duration = 60.0
+
+    def set_debug(self, enabled: bool) -> None:
+        super().set_debug(True)
 
 
 def pytest_asyncio_loop_factories() -> Mapping[str, LoopFactory]:
     """Every test runs on asyncio's loop in debug mode, and on uvloop where that is installed."""
-    factories: dict[str, LoopFactory] = {"asyncio": debugging}
+    factories: dict[str, LoopFactory] = {"asyncio": Debugging}
     if uvloop is not None:
         factories["uvloop"] = uvloop.new_event_loop
     return factories
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "slow: takes seconds; `-m 'not slow'` leaves it out")
 
 
 @pytest.fixture(autouse=True)

@@ -152,6 +152,7 @@ async def test_a_late_answer_has_nobody_to_go_to(pool: Pool) -> None:
             assert (await get(pool, server, f"/{number}")).body == b"/%d" % number
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("secure", [False, True], ids=["plain", "tls"])
 async def test_a_storm_of_cancellations(secure: bool, server_tls: ssl.SSLContext, client_tls: ssl.SSLContext) -> None:
     dice = random.Random(66)

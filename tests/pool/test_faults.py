@@ -112,6 +112,7 @@ class Moody:
         return False
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("secure", [False, True], ids=["plain", "tls"])
 async def test_every_answer_is_its_requests_and_no_write_is_doubled(
     secure: bool, server_tls: ssl.SSLContext, client_tls: ssl.SSLContext
