@@ -207,8 +207,8 @@ class FakeCloud66:
             redirect_url = application.redirect_urls[0]
         return Cloud66(
             token,
-            client_id=application and application.client_id,
-            client_secret=application and application.client_secret,
+            client_id=application.client_id if application else None,
+            client_secret=application.client_secret if application else None,
             redirect_url=redirect_url,
             url=_URL,
             transport=self.lane(),

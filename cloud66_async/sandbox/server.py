@@ -72,12 +72,13 @@ class SandboxServer:
             import uvicorn
             from uvicorn.config import LOGGING_CONFIG
 
+            served = application(self.fake, latency=self.latency)
             protocol = _counting(self)
         except ImportError:
             raise ConfigError(MISSING) from None
         listener = self._listen()
         config = uvicorn.Config(
-            application(self.fake, latency=self.latency),
+            served,
             http=protocol,
             ws="none",
             lifespan="off",

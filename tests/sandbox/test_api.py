@@ -41,7 +41,7 @@ class Caller:
         return self.fake.handle(Incoming(method, target, sent, data))
 
     def read(self, path: str, **query: object) -> Any:
-        reply = self("GET", path, **query)
+        reply = self("GET", path, None, None, **query)
         assert reply.status == 200, reply
         return json.loads(reply.body)["response"]
 

@@ -311,7 +311,7 @@ async def test_token_request(
 ) -> None:
     fake = sandbox(profile)
     sent: dict[str, str | None] = {"code": await code(fake), **changes}
-    reply = exchange(fake, **sent)
+    reply = exchange(fake, sent.pop("code"), None, **sent)
     wanted = strict if profile is STRICT else tolerant
     assert fields(reply).get("error") == wanted
     assert reply.status == (200 if wanted is None else 401 if wanted == "invalid_client" else 400)

@@ -1,0 +1,308 @@
+"""FakeCloud66 as users of the SDK see it: clients, faults, logins, all without a socket."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import timedelta
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from cloud66_async import Cloud66, Retry
+from cloud66_async._clock import SystemClock
+from cloud66_async._http.library import httpx
+from cloud66_async.errors import (
+    AccessDenied,
+    ActionFailed,
+    AnswerError,
+    Forbidden,
+    LoginError,
+    NotFound,
+    RequestTimeout,
+    ServerError,
+    Throttled,
+    TokenRequestFailed,
+    TransportError,
+    Unauthenticated,
+)
+from cloud66_async.sandbox import STRICT, TOLERANT, FakeCloud66, Profile
+
+ONCE = Retry(attempts=1)
+
+
+@pytest.fixture
+def fake() -> FakeCloud66:
+    return FakeCloud66()
+
+
+# --- the client ----------------------------------------------------------------------------------
+
+
+async def test_a_throttled_redeployment_waits_for_the_next_hour(fake: FakeCloud66) -> None:
+    stack = fake.add_stack("web", environment="production")
+    start = fake.clock.now()
+    fake.faults.throttle(times=2)
+    async with fake.client() as c66, fake.clock.running():
+        action = await c66.actions.finish(await c66.stacks.redeploy(stack.uid))
+    assert action.succeeded
+    assert fake.calls("stacks.redeploy") == 3
+    assert fake.clock.now() > start + timedelta(hours=1)
+
+
+async def test_all_stacks_come_through_the_client(fake: FakeCloud66) -> None:
+    fake.seed(95)
+    async with fake.client() as c66:
+        listed = await c66.stacks.list()
+        assert len({stack.uid for stack in listed}) == 95
+        assert fake.calls("stacks.list") == 4
+        one = await c66.stacks.get(listed[0].uid)
+        assert one == listed[0]
+        assert c66.quota == (3600, 3595)
+    assert fake.calls() == 5
+    assert fake.calls("stacks.get") == 1
+    assert fake.calls("stacks.create") == 0
+
+
+async def test_what_was_seen_is_kept(fake: FakeCloud66) -> None:
+    async with fake.client() as c66:
+        with pytest.raises(NotFound):
+            await c66.using(account=1).stacks.get("no/such")
+    (seen,) = fake.seen
+    assert (seen.method, seen.target, seen.operations) == ("GET", "/api/3/stacks/no%2Fsuch.json", ("stacks.get",))
+    assert (seen.status, seen.account) == (404, "1")
+    assert seen.request_id
+
+
+async def test_a_failing_action_is_an_error(fake: FakeCloud66) -> None:
+    stack = fake.add_stack("web")
+    fake.faults.action_fails(message="Out of disk")
+    async with fake.client() as c66, fake.clock.running():
+        with pytest.raises(ActionFailed, match="Out of disk"):
+            await c66.actions.finish(await c66.stacks.redeploy(stack.uid))
+
+
+async def test_a_closed_client_reaches_nothing(fake: FakeCloud66) -> None:
+    lane = fake.lane()
+    async with Cloud66(fake.add_token(), transport=lane, clock=fake.clock) as c66:
+        await c66.stacks.list()
+    async with Cloud66(fake.add_token(), transport=lane, clock=fake.clock, retry=ONCE) as c66:
+        with pytest.raises(TransportError) as caught:
+            await c66.stacks.list()
+    assert caught.value.sent is False
+
+
+async def test_scopes_and_users_of_a_client(fake: FakeCloud66) -> None:
+    stack = fake.add_stack("web")
+    async with fake.client(user="grace@example.com", scopes=["public"]) as c66:
+        await c66.stacks.get(stack.uid)
+        with pytest.raises(Forbidden) as caught:
+            await c66.stacks.redeploy(stack.uid)
+    assert caught.value.scope == "redeploy"
+    assert fake.tokens[0].user == fake.provider.users["grace@example.com"]
+
+
+async def test_a_revoked_token_ends_the_client(fake: FakeCloud66) -> None:
+    token = fake.add_token()
+    async with fake.client(token) as c66:
+        await c66.stacks.list()
+        fake.revoke(token)
+        with pytest.raises(Unauthenticated, match="revoked"):
+            await c66.stacks.list()
+
+
+# --- faults --------------------------------------------------------------------------------------
+
+
+async def test_each_fault_and_the_error_that_it_becomes(fake: FakeCloud66) -> None:
+    uid = fake.add_stack("web").uid
+    async with fake.client(retry=ONCE) as c66:
+        faults = fake.faults
+        faulty: list[tuple[Callable[[], None], type[Exception]]] = [
+            (faults.throttle, Throttled),
+            (lambda: faults.fail(500), ServerError),
+            (lambda: faults.fail(404), NotFound),
+            (faults.html, ServerError),
+            (lambda: faults.html(status=200), AnswerError),
+            (faults.empty, AnswerError),
+            (lambda: faults.empty(status=500), ServerError),
+            (faults.truncate, AnswerError),
+            (faults.not_an_object, AnswerError),
+            (faults.drop, TransportError),
+        ]
+        for strike, error in faulty:
+            strike()
+            with pytest.raises(error):
+                await c66.stacks.get(uid)
+            assert (await c66.stacks.get(uid)).name == "web"
+
+
+async def test_a_fault_strikes_as_often_as_it_says(fake: FakeCloud66) -> None:
+    fake.add_stack("web")
+    fake.faults.fail(500, times=3)
+    async with fake.client(retry=ONCE) as c66:
+        for _ in range(3):
+            with pytest.raises(ServerError):
+                await c66.stacks.list()
+        await c66.stacks.list()
+
+
+async def test_a_fault_may_wait_for_its_operation(fake: FakeCloud66) -> None:
+    uid = fake.add_stack("web").uid
+    fake.faults.fail(500, operation="servers.list")
+    fake.faults.fail(502, operation="stacks.get")
+    async with fake.client(retry=ONCE) as c66:
+        await c66.stacks.list()
+        with pytest.raises(ServerError, match="502"):
+            await c66.stacks.get(uid)
+        with pytest.raises(ServerError, match="500"):
+            await c66.servers.list(uid)
+
+
+async def test_faults_can_be_taken_back(fake: FakeCloud66) -> None:
+    stack = fake.add_stack("web")
+    fake.faults.fail(500, times=9)
+    fake.faults.action_fails(times=9)
+    fake.faults.clear()
+    async with fake.client(retry=ONCE) as c66, fake.clock.running():
+        assert (await c66.actions.finish(await c66.stacks.redeploy(stack.uid))).succeeded
+
+
+def test_a_rule_strikes_at_least_once(fake: FakeCloud66) -> None:
+    with pytest.raises(ValueError, match="once"):
+        fake.faults.drop(times=0)
+
+
+async def test_a_dropped_write_has_happened_all_the_same(fake: FakeCloud66) -> None:
+    stack = fake.add_stack("web")
+    before = len(stack.deployments)
+    fake.faults.drop()
+    async with fake.client() as c66:
+        with pytest.raises(TransportError) as caught:
+            await c66.stacks.redeploy(stack.uid)
+    assert caught.value.sent is True
+    assert len(stack.deployments) == before + 1
+    assert fake.seen[0].status is None
+
+
+async def test_a_slow_answer_comes_by_the_clock(fake: FakeCloud66) -> None:
+    fake.faults.slow(20)
+    async with fake.client() as c66:
+        start = fake.clock.now()
+        waiting = asyncio.create_task(c66.stacks.list().first())
+        while not fake.clock.sleepers:
+            await asyncio.sleep(0)
+        fake.clock.advance(20)
+        assert await waiting is None
+        assert fake.clock.now() - start == timedelta(seconds=20)
+
+
+async def test_too_slow_an_answer_is_a_timeout(fake: FakeCloud66) -> None:
+    fake.faults.slow(40)
+    start = fake.clock.now()
+    async with fake.client(retry=ONCE) as c66, fake.clock.running():
+        with pytest.raises(RequestTimeout) as caught:
+            await c66.stacks.list()
+    assert caught.value.phase == "read"
+    assert fake.clock.now() - start == timedelta(seconds=30)
+
+
+async def test_retry_after_can_be_sent_along(fake: FakeCloud66) -> None:
+    fake.faults.throttle(retry_after=90)
+    start = fake.clock.now()
+    async with fake.client() as c66, fake.clock.running():
+        await c66.stacks.list()
+    assert fake.clock.now() - start == timedelta(seconds=90)
+
+
+# --- the HTTP library ----------------------------------------------------------------------------
+
+
+async def test_the_transport_of_the_http_library(fake: FakeCloud66) -> None:
+    token = fake.add_token()
+    headers = {"Authorization": f"Bearer {token.reveal()}"}
+    async with httpx.AsyncClient(transport=fake.transport(), base_url="https://x", headers=headers) as client:
+        assert (await client.get("/api/3/stacks.json")).json()["count"] == 0
+        fake.faults.drop()
+        with pytest.raises(httpx.RemoteProtocolError):
+            await client.get("/api/3/stacks.json")
+        fake.faults.slow(60)
+        async with fake.clock.running():
+            with pytest.raises(httpx.ReadTimeout):
+                await client.get("/api/3/stacks.json")
+
+
+async def test_a_client_through_the_http_library(fake: FakeCloud66) -> None:
+    fake.seed(3)
+    async with Cloud66(fake.add_token(), transport=fake.transport(), clock=fake.clock) as c66:
+        assert len(await c66.stacks.list()) == 3
+
+
+# --- logging in ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "profile", [TOLERANT, STRICT, Profile(pkce="required", answer="json")], ids=["tolerant", "strict", "required"]
+)
+async def test_a_whole_login(profile: Profile) -> None:
+    fake = FakeCloud66(profile=profile)
+    fake.add_stack("web")
+    application = fake.add_application(redirect_urls=["https://app.example/callback"])
+    async with fake.client(application=application) as c66:
+        login = c66.login(scope=["public", "redeploy"])
+        callback = await fake.consent(login.url, user="grace@example.com")
+        token = await c66.finish_login(login, callback)
+        assert [stack.name async for stack in c66.using(token=token).stacks.list()] == ["web"]
+        assert token.scopes == ("public", "redeploy")
+        with pytest.raises(LoginError):
+            await c66.finish_login(login, callback)
+    assert fake.calls("oauth.token") == 1
+    assert fake.tokens[0].user == fake.provider.users["grace@example.com"]
+
+
+async def test_a_denied_login(fake: FakeCloud66) -> None:
+    application = fake.add_application(redirect_urls=["https://app.example/callback"])
+    async with fake.client(application=application, redirect_url="https://app.example/callback") as c66:
+        login = c66.login()
+        with pytest.raises(AccessDenied):
+            await c66.finish_login(login, await fake.consent(login.url, decision="deny"))
+    assert fake.calls("oauth.token") == 0
+
+
+async def test_a_login_with_commas_at_a_strict_provider_ends_on_a_page() -> None:
+    fake = FakeCloud66(profile=STRICT)
+    fake.add_application(redirect_urls=["https://app.example/callback"])
+    url = "https://x/oauth/authorize?client_id=sandbox-client&response_type=code&scope=public,redeploy"
+    with pytest.raises(LoginError, match="Unknown scope"):
+        await fake.consent(url + "&redirect_uri=https://app.example/callback")
+
+
+async def test_faults_strike_the_provider_too(fake: FakeCloud66) -> None:
+    application = fake.add_application(redirect_urls=["https://app.example/callback"])
+    async with fake.client(application=application) as c66:
+        login = c66.login()
+        callback = await fake.consent(login.url)
+        fake.faults.html(operation="oauth.token")
+        with pytest.raises(TokenRequestFailed):
+            await c66.finish_login(login, callback)
+    assert "code" in parse_qs(urlsplit(callback).query)
+
+
+async def test_no_code_stays_in_what_was_seen(fake: FakeCloud66) -> None:
+    fake.add_application(redirect_urls=["https://app.example/callback"])
+    async with httpx.AsyncClient(transport=fake.transport()) as browser:
+        await browser.get("https://x/oauth/authorize/native?code=very-secret")
+    assert "very-secret" not in repr(fake.seen)
+
+
+# --- the rest ------------------------------------------------------------------------------------
+
+
+def test_a_real_clock_cannot_be_moved() -> None:
+    with pytest.raises(TypeError, match="real clock"):
+        _ = FakeCloud66(clock=SystemClock()).clock
+
+
+def test_what_it_says_of_itself(fake: FakeCloud66) -> None:
+    fake.add_stack("web")
+    assert repr(fake) == "<FakeCloud66: 1 stacks, 0 calls>"
