@@ -1,0 +1,365 @@
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import attrs
+import msgspec
+import pytest
+
+from cloud66_async import _codec
+from cloud66_async.errors import AnswerError
+from cloud66_async.model import IsoMoment, Model, Moment, OpenInt, OpenText, Secret, free_form
+from cloud66_async.operation import Page, many
+
+
+class State(OpenInt):
+    OFF = 0
+    ON = 1
+
+
+class Kind(OpenText):
+    BIG = "big"
+
+
+@attrs.frozen(kw_only=True)
+class Part(Model):
+    id: int
+    name: str | None = None
+    size: float | None = None
+
+
+@attrs.frozen(kw_only=True)
+class Thing(Model):
+    uid: str
+    name: str | None = None
+    count: int | None = None
+    ratio: float | None = None
+    flag: bool | None = None
+    state: State | None = None
+    kind: Kind | None = None
+    at: Moment | None = None
+    at_iso: IsoMoment | None = None
+    secret: Secret | None = None
+    part: Part | None = None
+    parts: tuple[Part, ...] | None = None
+    tags: tuple[str, ...] | None = None
+    by_name: Mapping[str, Part] | None = free_form()
+    free: Mapping[str, Any] | None = free_form()
+    either: int | str | None = None
+
+
+BESIDE = {"name": "kept", "tags": ("kept",)}
+WHEN = datetime(2014, 8, 14, 0, 38, 14, tzinfo=UTC)
+
+pytestmark = pytest.mark.usefixtures("reports")
+
+
+def read(value: object, shape: Any = Thing) -> Any:
+    return _codec.read(msgspec.json.encode(value), shape)
+
+
+def one(**fields: object) -> Any:
+    return read({"response": {"uid": "a", **fields}})
+
+
+# --- the usual way ----------------------------------------------------------------------------------
+
+
+def test_an_enveloped_object_is_unwrapped() -> None:
+    assert read({"response": {"uid": "a", "name": "web"}}) == Thing(uid="a", name="web")
+
+
+def test_a_bare_object_is_taken_as_it_is() -> None:
+    assert read({"uid": "a", "name": "web"}) == Thing(uid="a", name="web")
+
+
+def test_a_list_is_a_page_with_its_totals() -> None:
+    paging = {"previous": 1, "next": 3, "current": 2, "per_page": 30, "count": 61, "pages": 3}
+    page = read({"response": [{"uid": "a"}], "count": 30, "pagination": paging}, many(Thing))
+    assert page == Page((Thing(uid="a"),), 2, 3, 3, 61)
+
+
+def test_a_bare_list_is_a_page() -> None:
+    assert read([{"uid": "a"}], many(Thing)) == Page((Thing(uid="a"),))
+
+
+@pytest.mark.parametrize("body", [{"response": None}, {"response": []}, {"response": [], "pagination": None}, None, []])
+def test_an_empty_list_is_an_empty_page(body: object) -> None:
+    assert read(body, many(Thing)) == Page(())
+
+
+def test_keys_that_nobody_knows_are_passed_over() -> None:
+    assert one(colour="red", more={"deep": [1]}) == Thing(uid="a")
+
+
+def test_where_nothing_is_expected_nothing_is_read() -> None:
+    for body in (b"", b"not json", b'{"response":{"ok":true}}'):
+        assert _codec.read(body, None) is None
+
+
+def test_nothing_is_reported_where_all_is_well(caplog: pytest.LogCaptureFixture) -> None:
+    one(name="web", state=99, kind="odd", at="2014-08-14 00:38:14 UTC", parts=[{"id": 1}])
+    assert not caplog.records
+
+
+# --- values of another kind --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "expected"),
+    [
+        ("name", 5, "5"),
+        ("name", 2.0, "2.0"),
+        ("name", 14.04, "14.04"),
+        ("count", "5", 5),
+        ("count", 5.0, 5),
+        ("count", "-5", -5),
+        ("count", 10**30, 10**30),
+        ("ratio", "1.5", 1.5),
+        ("ratio", 2, 2.0),
+        ("flag", "true", True),
+        ("flag", "false", False),
+        ("flag", 1, True),
+        ("flag", 0, False),
+        ("state", "1", State.ON),
+        ("state", 1.0, State.ON),
+        ("state", 99, State(99)),
+        ("state", "99", State(99)),
+        ("state", -1, State(-1)),
+        ("state", 10**30, State(10**30)),
+        ("kind", "odd", Kind("odd")),
+        ("kind", 7, Kind("7")),
+        ("at", "2014-08-14 00:38:14 UTC", WHEN),
+        ("at", "2014-08-14T00:38:14+0000", WHEN),
+        ("at", 1407976694, WHEN),
+        ("at", "", None),
+        ("at", "0001-01-01T00:00:00Z", None),
+        ("at_iso", "2014-08-14 00:38:14 UTC", WHEN),
+        ("at_iso", "2014-08-14T00:38:14+0000", WHEN),
+        ("at_iso", "2014-08-14T00:38:14", WHEN),
+        ("at_iso", "", None),
+        ("secret", 123456, Secret("123456")),
+        ("secret", True, Secret("true")),
+        ("secret", {"a": [1]}, Secret('{"a":[1]}')),
+        ("tags", [1, "b"], ("1", "b")),
+        ("part", {"id": "7", "size": "3"}, Part(id=7, size=3.0)),
+        ("parts", [{"id": "7"}, {"id": 8.0}], (Part(id=7), Part(id=8))),
+        ("by_name", {"x": {"id": "7"}}, {"x": Part(id=7)}),
+        ("free", {"at": "2014-08-14 00:38:14 UTC", "n": 1.0}, {"at": "2014-08-14 00:38:14 UTC", "n": 1.0}),
+        ("either", "x", "x"),
+        ("either", 5, 5),
+    ],
+)
+@pytest.mark.parametrize("company", [{}, {"flag": [], "ratio": []}], ids=["alone", "beside an odd value"])
+def test_what_can_be_read_is_read(field: str, value: object, expected: object, company: dict[str, object]) -> None:
+    found = getattr(one(**{**company, field: value}), field)
+    assert found == expected
+    assert type(found) is type(expected)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("name", True),
+        ("name", []),
+        ("name", {"a": 1}),
+        ("count", "many"),
+        ("count", 5.5),
+        ("count", True),
+        ("count", {}),
+        ("ratio", "half"),
+        ("flag", "yes"),
+        ("flag", 2),
+        ("flag", []),
+        ("state", "on"),
+        ("state", 1.5),
+        ("state", True),
+        ("state", [1]),
+        ("kind", {}),
+        ("kind", True),
+        ("at", "yesterday"),
+        ("at", []),
+        ("at", True),
+        ("at", 1e300),
+        ("at_iso", "yesterday"),
+        ("at_iso", {}),
+        ("part", 5),
+        ("part", []),
+        ("part", {"name": "no id"}),
+        ("part", "x"),
+        ("parts", {"id": 1}),
+        ("parts", "x"),
+        ("tags", "a,b"),
+        ("tags", 5),
+        ("by_name", []),
+        ("free", "x"),
+        ("free", [1]),
+        ("either", []),
+    ],
+)
+def test_what_cannot_be_read_is_left_out_and_reported(
+    field: str, value: object, reports: set[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    beside = "name" if field == "tags" else "tags"
+    found = one(**{field: value, beside: BESIDE[beside]})
+    assert getattr(found, field) is None
+    assert getattr(found, beside) == BESIDE[beside]
+    assert reports == {f"Thing.{field}"}
+    (record,) = caplog.records
+    assert record.levelno == logging.WARNING
+    assert record.getMessage() == f"Thing.{field}: a value of an unexpected type was left out"
+
+
+def test_each_field_is_reported_once(caplog: pytest.LogCaptureFixture) -> None:
+    for _ in range(3):
+        read({"response": [{"uid": "a", "count": "x"}, {"uid": "b", "count": "y"}]}, many(Thing))
+    one(name=[])
+    assert [record.getMessage().partition(":")[0] for record in caplog.records] == ["Thing.count", "Thing.name"]
+
+
+def test_a_report_does_not_show_the_value(caplog: pytest.LogCaptureFixture) -> None:
+    one(count="hush", part={"id": "hush", "name": "hush"})
+    assert caplog.records
+    assert "hush" not in caplog.text
+
+
+def test_an_odd_field_of_a_nested_model_is_that_models_affair(reports: set[str]) -> None:
+    found = one(part={"id": 1, "name": [], "size": 2}, name="web")
+    assert found == Thing(uid="a", name="web", part=Part(id=1, size=2.0))
+    assert reports == {"Part.name"}
+
+
+def test_an_odd_item_of_a_list_goes_alone(reports: set[str]) -> None:
+    tags: list[object] = ["a", None, {}, "b"]
+    found = one(tags=tags, parts=[{"id": 1}, {"name": "no id"}, 7, {"id": 2, "size": "big"}])
+    assert found.tags == ("a", "b")
+    assert found.parts == (Part(id=1), Part(id=2))
+    assert reports == {"Thing.tags", "Thing.parts", "Part.size"}
+
+
+def test_an_odd_value_of_a_mapping_goes_alone(reports: set[str]) -> None:
+    found = one(by_name={"x": {"id": 1}, "y": [], "z": {"id": 2}})
+    assert found.by_name == {"x": Part(id=1), "z": Part(id=2)}
+    assert reports == {"Thing.by_name"}
+
+
+def test_a_moment_is_filled_from_its_twin_on_both_ways() -> None:
+    assert one(at_iso="2014-08-14T00:38:14Z").at == WHEN
+    assert one(at_iso="2014-08-14T00:38:14Z", count="x").at == WHEN
+
+
+def test_a_number_beyond_every_range_spoils_its_own_field_alone(reports: set[str]) -> None:
+    found = _codec.read(b'{"response":{"uid":"a","count":1e999,"name":"web"}}', Thing)
+    assert found == Thing(uid="a", name="web")
+    assert reports == {"Thing.count"}
+
+
+# --- identifiers ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("bad", [{"name": "x"}, {"uid": None}, {"uid": []}, {"uid": True}, None, 5, "x", [], [{}]])
+def test_a_missing_identifier_is_an_error_that_says_where(bad: object) -> None:
+    with pytest.raises(AnswerError) as caught:
+        read({"response": bad})
+    assert caught.value.path in ("$.response", "$.response.uid")
+    assert caught.value.path in str(caught.value)
+    assert caught.value.partial == ()
+
+
+def test_a_missing_identifier_in_a_list_leaves_the_rest() -> None:
+    body = [{"uid": "a"}, {"name": "no uid"}, {"uid": "b", "count": "x"}, None, {"uid": 7}]
+    with pytest.raises(AnswerError, match=r"expected Thing.uid at \$.response\[1\].uid") as caught:
+        read({"response": body}, many(Thing))
+    assert caught.value.path == "$.response[1].uid"
+    assert caught.value.partial == (Thing(uid="a"), Thing(uid="b"), Thing(uid="7"))
+
+
+def test_the_path_in_a_bare_answer_has_no_envelope() -> None:
+    with pytest.raises(AnswerError) as caught:
+        read([{"uid": "a"}, {}], many(Thing))
+    assert caught.value.path == "$[1].uid"
+    with pytest.raises(AnswerError) as caught:
+        read({"name": "x"})
+    assert caught.value.path == "$.uid"
+
+
+@pytest.mark.parametrize("body", [{"response": {"uid": "a"}}, {"uid": "a"}, {"response": "x"}, "x", 5, {}])
+def test_what_is_no_list_is_an_error_where_a_list_is_expected(body: object) -> None:
+    with pytest.raises(AnswerError, match="expected a list"):
+        read(body, many(Thing))
+
+
+# --- no JSON -----------------------------------------------------------------------------------------
+
+BROKEN = {
+    "empty": (b"", "the answer is empty"),
+    "blank": (b" \r\n", "the answer is empty"),
+    "web page": (b"\n <!DOCTYPE html>", "the answer is a web page"),
+    "plain text": (b"Bad Gateway", "the answer is no JSON"),
+    "truncated": (b'{"response":{"uid":"a","name":"we', "the answer is no JSON"),
+    "truncated after an odd value": (b'{"response":{"uid":"a","count":"x","name":"we', "the answer is no JSON"),
+    "trailing": (b'{"response":{"uid":"a"}} x', "the answer is no JSON"),
+    "deep": (b'{"response":' + b"[" * 50_000 + b"]" * 50_000 + b"}", "nested too deeply"),
+    "deep inside": (b'{"response":{"uid":"a","free":' + b'{"a":' * 50_000 + b"1" + b"}" * 50_002, "nested too deeply"),
+    "invalid UTF-8": (b'{"response":{"uid":"\xff"}}', "expected JSON at"),
+    "byte order mark": (b'\xef\xbb\xbf{"response":{"uid":"a"}}', "the answer is no JSON"),
+    "UTF-16": ('{"response":{"uid":"a"}}'.encode("utf-16"), "the answer is no JSON"),
+    "not a number": (b'{"response":{"uid":"a","count":NaN}}', "the answer is no JSON"),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_broken_answer_is_an_answer_error_for_one(name: str) -> None:
+    body, text = BROKEN[name]
+    with pytest.raises(AnswerError, match=text):
+        _codec.read(body, Thing)
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_broken_answer_is_an_answer_error_for_many(name: str) -> None:
+    with pytest.raises(AnswerError):
+        _codec.read(BROKEN[name][0], many(Thing))
+
+
+@pytest.mark.parametrize("broken", [b'{"uid":"\xff"}', b'{"uid":"c","name":"\xe2\x28"}'])
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_an_item_that_is_no_json_leaves_the_rest(broken: bytes, place: int) -> None:
+    items = [b'{"uid":"a"}', b'{"uid":"b","count":"x"}']
+    items.insert(place, broken)
+    with pytest.raises(AnswerError) as caught:
+        _codec.read(b'{"response":[' + b",".join(items) + b"]}", many(Thing))
+    assert caught.value.path == f"$.response[{place}]"
+    assert caught.value.partial == (Thing(uid="a"), Thing(uid="b"))
+
+
+# --- pagination ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("paging", "expected"),
+    [
+        ({"next": "2", "current": "1", "pages": 3.0, "count": "61"}, (1, 2, 3, 61)),
+        ({"next": "later", "pages": 3}, (1, None, 3, None)),
+        ({"next": [], "current": {}, "pages": None, "count": True}, (1, None, None, None)),
+        ({"current": 0}, (1, None, None, None)),
+        ([], (1, None, None, None)),
+        (5, (1, None, None, None)),
+        ("x", (1, None, None, None)),
+        (None, (1, None, None, None)),
+        ({}, (1, None, None, None)),
+    ],
+)
+@pytest.mark.parametrize("item", [{"uid": "a"}, {"uid": "a", "count": "odd"}])
+def test_paging_is_read_as_far_as_it_makes_sense(
+    paging: object, expected: tuple[int, int | None, int | None, int | None], item: dict[str, object]
+) -> None:
+    page = read({"response": [item], "pagination": paging}, many(Thing))
+    assert page == Page((Thing(uid="a"),), *expected)
+
+
+def test_a_page_number_beyond_every_range_is_none() -> None:
+    page = _codec.read(b'{"response":[{"uid":"a"}],"pagination":{"next":1e999,"pages":4}}', many(Thing))
+    assert (page.next, page.pages) == (None, 4)

@@ -1,0 +1,157 @@
+from __future__ import annotations
+
+import math
+import re
+import sys
+
+import pytest
+
+from cloud66_async import ConfigError, Timeouts, Token
+from cloud66_async.config import URL, USER_AGENT, Address, environment_token, read_timeouts
+
+
+@pytest.mark.parametrize(
+    ("url", "site", "api"),
+    [
+        ("https://app.cloud66.com", "https://app.cloud66.com", "/api/3"),
+        ("https://app.cloud66.com/", "https://app.cloud66.com", "/api/3"),
+        ("https://app.cloud66.com/api/3", "https://app.cloud66.com", "/api/3"),
+        ("https://app.cloud66.com/api/3/", "https://app.cloud66.com", "/api/3"),
+        ("HTTPS://App.Cloud66.Com", "https://app.cloud66.com", "/api/3"),
+        ("https://example.com/inside/cloud66", "https://example.com/inside/cloud66", "/inside/cloud66/api/3"),
+        ("https://example.com/inside/api/3", "https://example.com/inside", "/inside/api/3"),
+        ("https://example.com:8443/api/3", "https://example.com:8443", "/api/3"),
+        ("http://localhost:3000", "http://localhost:3000", "/api/3"),
+        ("http://127.0.0.1:3000/", "http://127.0.0.1:3000", "/api/3"),
+        ("http://127.8.9.1", "http://127.8.9.1", "/api/3"),
+        ("http://[::1]:3000", "http://[::1]:3000", "/api/3"),
+        ("https://[2001:db8::1]/api/3", "https://[2001:db8::1]", "/api/3"),
+        ("https://xn--bcher-kva.example", "https://xn--bcher-kva.example", "/api/3"),
+        ("https://under_score.example.com.", "https://under_score.example.com.", "/api/3"),
+    ],
+)
+def test_the_address_of_the_site_and_of_the_api_are_both_understood(url: str, site: str, api: str) -> None:
+    for given in (Address.read(url), Address.read(None, {"CLOUD66_URL": url})):
+        assert (given.site, given.api) == (site, api)
+
+
+@pytest.mark.parametrize(
+    ("url", "host", "port", "tls"),
+    [
+        ("https://app.cloud66.com", "app.cloud66.com", 443, True),
+        ("https://app.cloud66.com:444", "app.cloud66.com", 444, True),
+        ("http://localhost", "localhost", 80, False),
+        ("http://[::1]:99", "::1", 99, False),
+    ],
+)
+def test_host_and_port_come_apart(url: str, host: str, port: int, tls: bool) -> None:
+    address = Address.read(url)
+    assert (address.host, address.port, address.tls) == (host, port, tls)
+
+
+def test_the_argument_comes_before_the_environment_and_that_before_the_default() -> None:
+    environment = {"CLOUD66_URL": "https://two.example"}
+    assert Address.read("https://one.example", environment).site == "https://one.example"
+    assert Address.read(None, environment).site == "https://two.example"
+    assert Address.read(None, {"CLOUD66_URL": ""}).site == URL
+    assert Address.read(None, {}).site == URL
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "app.cloud66.com",
+        "//app.cloud66.com",
+        "ftp://app.cloud66.com",
+        "file:///etc/passwd",
+        "https://",
+        "https:///api/3",
+        "https://:443",
+        "https://user@app.cloud66.com",
+        "https://user:secret@app.cloud66.com",
+        "https://@app.cloud66.com",
+        "https://app.cloud66.com?x=1",
+        "https://app.cloud66.com/#top",
+        "https://app.cloud66.com:0",
+        "https://app.cloud66.com:65536",
+        "https://app.cloud66.com:port",
+        "https://app.cloud66.com:-1",
+        "https://[::1",
+        "https://[nonsense]",
+        "https://app cloud66.com",
+        "https://app.cloud66.com/\r\nHost: evil",
+        "https://app.cloud66.com\x00",
+        "https://bücher.example",
+        "https://app..cloud66.com",
+        "https://.cloud66.com",
+        "https://app.cloud66.com\\@evil.example",
+        "https://a,b.example",
+        "https://a%2eb.example",
+        " https://app.cloud66.com",
+        "https",
+    ],
+)
+def test_a_bad_address_is_refused_in_words(url: str) -> None:
+    with pytest.raises(ConfigError, match="address"):
+        Address.read(url)
+
+
+def test_what_is_wrong_with_an_address_may_be_a_secret() -> None:
+    with pytest.raises(ConfigError) as caught:
+        Address.read("https://user:hush@app.cloud66.com")
+    assert "hush" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://app.cloud66.com",
+        "http://10.0.0.1",
+        "http://0.0.0.0",
+        "http://[2001:db8::1]",
+        "http://localhost.example.com",
+        "http://127.0.0.1.example.com",
+        "http://2130706433",
+    ],
+)
+def test_plain_http_is_for_loopback_only(url: str) -> None:
+    with pytest.raises(ConfigError, match="would send the token in the clear: use https"):
+        Address.read(url)
+
+
+# --- timeouts ---------------------------------------------------------------------------------------
+
+
+def test_a_number_bounds_the_whole_request_and_none_nothing() -> None:
+    assert read_timeouts(7) == Timeouts(whole=7.0)
+    assert read_timeouts(None) == Timeouts(connect=None, read=None, write=None, pool=None, whole=None)
+    assert read_timeouts(Timeouts(read=1)) == Timeouts(read=1)
+
+
+@pytest.mark.parametrize("timeout", [0, -1, -0.5, math.nan, math.inf, -math.inf])
+def test_a_timeout_that_is_none_is_refused(timeout: float) -> None:
+    with pytest.raises(ConfigError, match="more than 0 seconds"):
+        read_timeouts(timeout)
+
+
+def test_the_default_waits_for_nothing_for_ever_but_a_place() -> None:
+    assert Timeouts() == (5.0, 30.0, 30.0, None, None)
+
+
+# --- the token of the environment ---------------------------------------------------------------------
+
+
+def test_the_token_of_the_environment() -> None:
+    assert environment_token({"CLOUD66_ACCESS_TOKEN": "abc"}) == Token("abc")
+    assert environment_token({"CLOUD66_ACCESS_TOKEN": ""}) is None
+    assert environment_token({}) is None
+
+
+def test_a_bad_token_in_the_environment_is_refused() -> None:
+    with pytest.raises(ConfigError):
+        environment_token({"CLOUD66_ACCESS_TOKEN": "a b"})
+
+
+def test_the_user_agent_is_in_the_form_of_the_official_clients() -> None:
+    assert re.fullmatch(r"cloud66-async/\d+\.\d+\S* \(\w+; \w+\)", USER_AGENT)
+    assert sys.platform in USER_AGENT
