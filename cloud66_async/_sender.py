@@ -103,20 +103,25 @@ class Sender:
                 problem: APIError | TransportError = _wire.error(call, answer, request_id, self.clock.now())
             except TransportError as error:
                 problem = error
-            await self._pause(call, problem, attempt)
+            if not await self._pause(call, problem, attempt):
+                try:
+                    raise problem
+                finally:
+                    del problem  # no cycle: error -> traceback -> this frame -> error
             attempt += 1
 
     async def _open(self) -> tuple[Line, Head, Allowance]:
         self._ready = ready = await self._opening()
         return ready
 
-    async def _pause(self, call: Call[Any], problem: APIError | TransportError, attempt: int) -> None:
-        """Return when it is time for the next try; raise `problem` where there is none."""
+    async def _pause(self, call: Call[Any], problem: APIError | TransportError, attempt: int) -> bool:
+        """True when it is time for the next try, False where there is none."""
         pause = self.retry.pause(call, problem, attempt, self.clock.now())
         if pause is None or pause >= _time_left():
-            raise problem
+            return False
         logger.info("%s: %s; next try in %.1f s", call.operation, problem, pause)
         await self.clock.sleep(pause)
+        return True
 
 
 def _time_left() -> float:

@@ -42,7 +42,7 @@ class Script:
     """A lane that answers from a script, the last line of it again and again, and keeps what it was asked."""
 
     def __init__(self, *replies: Reply) -> None:
-        self.replies = list(replies) or [answer({"response": {"uid": "a"}})]
+        self.replies: Sequence[Reply] = list(replies) or [answer({"response": {"uid": "a"}})]
         self.requests: list[Request] = []
         self.closed = 0
         self.in_flight = 0
@@ -57,7 +57,8 @@ class Script:
         self.in_flight += 1
         self.most_in_flight = max(self.most_in_flight, self.in_flight)
         try:
-            reply: Any = self.replies.pop(0) if len(self.replies) > 1 else self.replies[0]
+            reply: Any = self.replies[0]
+            self.replies = self.replies[1:] or self.replies
             if callable(reply):
                 reply = reply(request)
                 if inspect.isawaitable(reply):
