@@ -6,7 +6,6 @@ import hashlib
 import hmac
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from http.cookies import CookieError, SimpleCookie
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
@@ -180,11 +179,11 @@ def _redirect(target: str) -> Reply:
 
 def _browser(request: Incoming) -> str | None:
     """The cookie by which a browser is known again."""
-    try:
-        morsel = SimpleCookie(request.headers.get("cookie", "")).get(_COOKIE)
-    except CookieError:
-        return None
-    return morsel.value if morsel is not None else None
+    for cookie in request.headers.get("cookie", "").split(";"):
+        name, _, value = cookie.strip().partition("=")
+        if name == _COOKIE:
+            return value
+    return None
 
 
 def _refused(title: str, text: str, *, status: int = 400) -> Refused:

@@ -67,8 +67,7 @@ class FakeCloud66:
         self.faults = Faults()
         self.world = World(self._clock, self.faults, action_seconds=action_seconds)
         self.provider = Provider(self._clock, profile)
-        self.seen: deque[Seen] = deque(maxlen=_KEPT)
-        """The newest 10,000 requests, the oldest first."""
+        self._seen: deque[Seen] = deque(maxlen=_KEPT)
         self._api = API(self.world, self.provider, self._clock, HANDLERS, hourly_limit=hourly_limit)
         self._calls: Counter[str] = Counter()
         self._requests = 0
@@ -229,6 +228,12 @@ class FakeCloud66:
 
     # --- what was seen ---------------------------------------------------------------------------
 
+    @property
+    def seen(self) -> tuple[Seen, ...]:
+        """The newest requests, up to 10,000, the oldest first."""
+        with self._lock:
+            return tuple(self._seen)
+
     def calls(self, operation: str | None = None) -> int:
         """How many requests were seen: all, or those of one operation such as `stacks.get` or `oauth.token`."""
         return self._requests if operation is None else self._calls[operation]
@@ -245,7 +250,7 @@ class FakeCloud66:
             headers.get("x-account"),
         )
         with self._lock:
-            self.seen.append(seen)
+            self._seen.append(seen)
             self._requests += 1
             self._calls.update(operations or ())
 

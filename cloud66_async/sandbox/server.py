@@ -46,7 +46,7 @@ class SandboxServer:
         log: bool = False,
     ) -> None:
         self.fake = fake or FakeCloud66(clock=SystemClock())
-        self.latency = latency
+        self._latency = latency
         self.connections_opened = 0
         """How many TCP connections were accepted."""
         self._host = host
@@ -72,7 +72,7 @@ class SandboxServer:
             import uvicorn
             from uvicorn.config import LOGGING_CONFIG
 
-            served = application(self.fake, latency=self.latency)
+            served = application(self.fake, latency=self._latency)
             protocol = _counting(self)
         except ImportError:
             raise ConfigError(MISSING) from None

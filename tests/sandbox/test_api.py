@@ -545,3 +545,7 @@ def test_reboots_are_actions(call: Caller, web: FakeStack) -> None:
 
 def test_every_handler_is_reached_by_a_route() -> None:
     assert {route.key for route in routes()} >= HANDLERS.keys()
+
+
+def test_a_redeployment_needs_no_body(call: Caller, web: FakeStack) -> None:
+    assert call.do("POST", f"/stacks/{web.uid}/deployments.json")["ok"] is True

@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from cloud66_async import Cloud66, Retry
+from cloud66_async import Cloud66, Ok, Retry
 from cloud66_async._clock import SystemClock
 from cloud66_async._http.library import httpx
 from cloud66_async.errors import (
@@ -306,3 +306,13 @@ def test_a_real_clock_cannot_be_moved() -> None:
 def test_what_it_says_of_itself(fake: FakeCloud66) -> None:
     fake.add_stack("web")
     assert repr(fake) == "<FakeCloud66: 1 stacks, 0 calls>"
+
+
+async def test_more_requests_than_an_hour_has() -> None:
+    fake = FakeCloud66(hourly_limit=10)
+    stacks = fake.seed(25)
+    start = fake.clock.now()
+    async with fake.client(limit=4) as c66, fake.clock.running():
+        results = await c66.collect(c66.stacks.get, [stack.uid for stack in stacks])
+    assert [result.item for result in results if isinstance(result, Ok)] == [stack.uid for stack in stacks]
+    assert timedelta(hours=1) < fake.clock.now() - start < timedelta(hours=3)

@@ -243,3 +243,18 @@ def test_without_the_extra_it_says_what_to_install(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(builtins, "__import__", without)
     with pytest.raises(ConfigError, match=r"cloud66-async\[sandbox\]"):
         SandboxServer().start()
+
+
+async def test_a_client_that_hangs_up_in_the_middle_of_a_body_does_no_harm(
+    server: SandboxServer, capfd: pytest.CaptureFixture[str]
+) -> None:
+    parts = urlsplit(server.url)
+    _, writer = await asyncio.open_connection(parts.hostname, parts.port)
+    writer.write(b"POST /oauth/token HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nhalf")
+    await writer.drain()
+    writer.close()
+    await writer.wait_closed()
+    async with Cloud66(server.fake.add_token(), url=server.url) as c66:
+        assert await c66.stacks.list() == []
+    assert server.requests == 1
+    assert capfd.readouterr() == ("", "")
