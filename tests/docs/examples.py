@@ -39,8 +39,14 @@ def blocks(page: Path, language: str) -> list[Block]:
     return found
 
 
-async def run(block: Block, names: dict[str, Any], after: Callable[[dict[str, Any]], Awaitable[None]]) -> None:
-    """Run the block statement by statement, then the `main` or the test that it defines; `after` follows each."""
+async def run(
+    block: Block,
+    names: dict[str, Any],
+    *,
+    after: Callable[[dict[str, Any]], Awaitable[None]],
+    fixture: Callable[[str], object],
+) -> None:
+    """Run the block, `after` each statement that function, and then the `main` and the tests that it defines."""
     before = dict(names)
     for code in _statements(block):
         found = eval(code, names)
@@ -52,7 +58,7 @@ async def run(block: Block, names: dict[str, Any], after: Callable[[dict[str, An
             if name == "main":
                 await value()
             elif name.startswith("test_"):
-                await value(*(names[wanted] for wanted in inspect.signature(value).parameters))
+                await value(*map(fixture, inspect.signature(value).parameters))
 
 
 def _statements(block: Block) -> Iterator[CodeType]:

@@ -7,6 +7,7 @@ import shlex
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
@@ -28,6 +29,7 @@ def server() -> Iterator[SandboxServer]:
     fake = FakeCloud66(clock=SystemClock(), action_seconds=0.01)
     fake.seed(70)
     fake.add_stack("web", environment="production")
+    fake.add_application(redirect_urls=["http://127.0.0.1/callback"])
     fake.add_application(client_id="...", client_secret="...", redirect_urls=[REDIRECT])
     with SandboxServer(fake) as serving:
         yield serving
@@ -35,7 +37,7 @@ def server() -> Iterator[SandboxServer]:
 
 @pytest.fixture
 async def names(
-    server: SandboxServer, cloud66: FakeCloud66, monkeypatch: pytest.MonkeyPatch
+    server: SandboxServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> AsyncIterator[dict[str, Any]]:
     """What the examples take for granted: the public names, an open client `c66`, the uids of its stacks."""
     token = server.fake.add_token()
@@ -43,7 +45,9 @@ async def names(
     monkeypatch.setenv("CLOUD66_ACCESS_TOKEN", token.reveal())
     monkeypatch.setattr(SystemClock, "sleep", _hurry)
     names: dict[str, Any] = {name: getattr(cloud66_async, name) for name in cloud66_async.__all__}
-    names |= {"FakeCloud66": FakeCloud66, "cloud66": cloud66, "uids": [*server.fake.world.stacks][:40]}
+    names |= {"FakeCloud66": FakeCloud66, "uids": [*server.fake.world.stacks][:40]}
+    names |= {"input": lambda _prompt: names["callback"], "ask_for_code": _bring_code}
+    monkeypatch.chdir(tmp_path)
     names["c66"] = standing = Cloud66()
     yield names
     for value in [standing, *names.values()]:
@@ -63,13 +67,23 @@ async def _consent(names: dict[str, Any]) -> None:
         names["callback"] = await consent(login.url)
 
 
+async def _bring_code(url: str) -> str:
+    """The code that the user is shown who consents, where there is no redirect."""
+    return parse_qs(urlsplit(await consent(url)).query)["code"][0]
+
+
+def _fixture(name: str) -> object:
+    """What the example's tests ask for, new for each."""
+    return {"cloud66": FakeCloud66}[name]()
+
+
 @pytest.mark.parametrize("page", PAGES, ids=[page.name for page in PAGES])
 async def test_the_examples_of_a_page_run_one_after_the_other(
     page: Path, names: dict[str, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
     for block in blocks(page, "python"):
         if block.runs:
-            await run(block, names, _consent)
+            await run(block, names, after=_consent, fixture=_fixture)
     assert "Traceback" not in capsys.readouterr().err
 
 
