@@ -29,6 +29,9 @@ class Token(Secret):
 
     __slots__ = ("expires_at", "scopes")
 
+    expires_at: datetime | None
+    scopes: tuple[str, ...] | None
+
     def __init__(self, text: str, *, scopes: tuple[str, ...] | None = None, expires_at: datetime | None = None) -> None:
         if not isinstance(text, str):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise ConfigError("a token is text")
@@ -40,9 +43,14 @@ class Token(Secret):
                 "the token has a character that no token has (a blank, a line break, a quote?): "
                 "copy it again from Account > Apps"
             )
-        super().__init__(text)
-        self.scopes = scopes
-        self.expires_at = expires_at
+        for name, value in (("_text", text), ("scopes", scopes), ("expires_at", expires_at)):
+            object.__setattr__(self, name, value)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"a token does not change: {name} cannot be set")
+
+    def __delattr__(self, name: str) -> None:
+        raise AttributeError(f"a token does not change: {name} cannot be deleted")
 
     def __reduce__(self) -> tuple[object, ...]:
         return _restore, (self.reveal(), self.scopes, self.expires_at)

@@ -10,9 +10,9 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeAlias
 from urllib.parse import parse_qsl
 
 from ..errors import TokenRequestFailed
@@ -23,6 +23,8 @@ __all__ = ["LONGEST", "positive", "printable", "read_answer", "read_fields", "to
 
 LONGEST = 64 * 1024
 """Bytes of the longest answer that is read; a token answer has a few hundred."""
+
+Mask: TypeAlias = Callable[[str], str]
 
 _LONGEST_TEXT = 300
 _ERROR_CODE = re.compile(r"[!#-\[\]-~]{1,64}")  # RFC 6749, section 5.2, less the blank
@@ -36,27 +38,27 @@ _ADVICE = {
 }
 
 
-def read_answer(status: int, body: bytes, *, hide: Iterable[str] = (), now: datetime | None = None) -> Token:
+def read_answer(status: int, body: bytes, *, mask: Mask = str, now: datetime | None = None) -> Token:
     """The token that the endpoint granted.
 
-    `hide` are texts that were sent (code, secret, verifier): where the server repeats one in its
-    description, it is masked. `now` is when the answer came, for tokens that expire. Raises
-    TokenRequestFailed for everything that is not a token.
+    `mask` takes out of a text what was sent (code, secret, verifier), in case the server repeats it in its
+    description. `now` is when the answer came, for tokens that expire. Raises TokenRequestFailed for
+    everything that is not a token.
     """
-    outcome = _read(status, body, hide)
+    outcome = _read(status, body, mask)
     del body
     if isinstance(outcome, TokenRequestFailed):
         raise outcome
     return to_token(outcome, now)
 
 
-def read_fields(status: int, body: bytes, *, hide: Iterable[str] = ()) -> dict[str, Any]:
+def read_fields(status: int, body: bytes, *, mask: Mask = str) -> dict[str, Any]:
     """The fields of a granted token, as the server named them.
 
     `access_token` is there and valid; `expires_in` is there only as a positive number. Parameters and
     errors as for `read_answer`.
     """
-    outcome = _read(status, body, hide)
+    outcome = _read(status, body, mask)
     del body
     if isinstance(outcome, TokenRequestFailed):
         raise outcome
@@ -70,15 +72,12 @@ def to_token(fields: Mapping[str, Any], now: datetime | None = None) -> Token:
     return Token(fields["access_token"], scopes=scopes, expires_at=_expiry(fields, now or datetime.now(UTC)))
 
 
-def printable(text: str, hide: Iterable[str] = ()) -> str:
-    """Text of the server on one line, not endless, what is secret in it masked."""
-    for secret in hide:
-        if secret:
-            text = text.replace(secret, MASK)
+def printable(text: str) -> str:
+    """Text of the server on one line, and not endless: it must not forge lines in a log."""
     return "".join(character if character.isprintable() else " " for character in text[:_LONGEST_TEXT]).strip()
 
 
-def _read(status: int, body: bytes, hide: Iterable[str]) -> dict[str, Any] | TokenRequestFailed:
+def _read(status: int, body: bytes, mask: Mask) -> dict[str, Any] | TokenRequestFailed:
     if len(body) > LONGEST:
         return _failure(status, "the answer is far too long for a token")
     fields = _parse(body)
@@ -87,11 +86,11 @@ def _read(status: int, body: bytes, hide: Iterable[str]) -> dict[str, Any] | Tok
     if status >= 500:
         # Rails reports its own troubles as {"status": 500, "error": "Internal Server Error"}.
         oauth = {} if fields is None or "status" in fields else fields
-        return _refusal(status, oauth, hide, "the server has a problem; try again later")
+        return _refusal(status, oauth, mask, "the server has a problem; try again later")
     if fields is None:
         return _failure(status, "the answer is neither a JSON object nor a form: check the address")
     if status != 200 or fields.get("error"):
-        return _refusal(status, fields, hide, "the server gave no reason")
+        return _refusal(status, fields, mask, "the server gave no reason")
     return _granted(status, fields)
 
 
@@ -160,14 +159,21 @@ def _expiry(fields: Mapping[str, Any], now: datetime) -> datetime | None:
         return None  # after the year 9999: it does not expire
 
 
-def _refusal(status: int, fields: Mapping[str, Any], hide: Iterable[str], otherwise: str) -> TokenRequestFailed:
-    hidden = (*hide, *(str(fields.get(name, "")) for name in ("access_token", "refresh_token")))
-    given, described = fields.get("error"), fields.get("error_description")
-    code = printable(given, hidden) if isinstance(given, str) and _ERROR_CODE.fullmatch(given) else None
-    description = printable(described, hidden) if isinstance(described, str) else None
+def _refusal(status: int, fields: Mapping[str, Any], mask: Mask, otherwise: str) -> TokenRequestFailed:
+    code, description = fields.get("error"), fields.get("error_description")
+    code = mask(code) if isinstance(code, str) and _ERROR_CODE.fullmatch(code) else None
+    description = printable(_without_tokens(mask(description), fields)) if isinstance(description, str) else None
     said = ": ".join(part for part in (code, description) if part) or otherwise
     advice = _ADVICE.get(code or "")
     return _failure(status, f"{said}; {advice}" if advice else said, code=code, description=description or None)
+
+
+def _without_tokens(text: str, fields: Mapping[str, Any]) -> str:
+    for name in ("access_token", "refresh_token"):
+        token = fields.get(name)
+        if token and isinstance(token, str):
+            text = text.replace(token, MASK)
+    return text
 
 
 def _failure(status: int, text: str, *, code: str | None = None, description: str | None = None) -> TokenRequestFailed:

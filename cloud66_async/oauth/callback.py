@@ -63,8 +63,9 @@ def code_in(parameters: Mapping[str, str]) -> str:
 
 
 def _read(callback: Callback) -> tuple[SplitResult | None, dict[str, Sequence[str]]]:
-    if not isinstance(callback, str):
+    if isinstance(callback, Mapping):
         return None, {name: _values(callback, name) for name in ("state", *_NAMES)}
+    callback = str(callback)  # web frameworks have URL classes of their own
     if "#" in callback:
         raise LoginError("the redirect has a fragment; that of a login by code has none, so it is refused")
     found = _parse(callback.strip())

@@ -25,6 +25,7 @@ from .answer import read_answer, read_fields, to_token
 from .bearer import MaskedToken
 from .callback import Callback, code_in, verified
 from .endpoints import Endpoints, checked
+from .form import Form, code_form
 from .login import LIFETIME, Login, authorization_url, begin, new_state, split_scopes
 from .session import Session, collected, problem
 
@@ -138,10 +139,12 @@ class Cloud66OAuth2Client(Session):
         StateMismatch, AccessDenied and LoginError before anything is sent, and TokenRequestFailed where
         the server gave no token.
         """
-        code = login.code(callback, now=self._clock.now())
-        form = _code_form(code, login.redirect_url, login.verifier)
+        if not login.url.startswith(f"{self.endpoints.authorize}?"):
+            raise LoginError("this login was begun at another server: its code is not for this one")
+        form = code_form(login.code(callback, now=self._clock.now()), login.redirect_url, login.verifier)
+        del callback  # a traceback may show local variables; login and form do not show themselves
         answer = await self._ask_token(self.endpoints.token, form)
-        token = read_answer(answer.status_code, answer.content, hide=self._sent(form), now=self._clock.now())
+        token = read_answer(answer.status_code, answer.content, mask=form.masked, now=self._clock.now())
         await self._announce(token)
         return token
 
@@ -195,12 +198,13 @@ class Cloud66OAuth2Client(Session):
             code = code_in(verified(authorization_response, state=state, redirect_url=address))
         elif code is None:
             raise LoginError("neither a callback nor a code was given")
-        form = _code_form(code_in({"code": code}), address, code_verifier)
+        form = code_form(code_in({"code": code}), address, code_verifier)
+        del authorization_response, state, code, code_verifier  # as in finish_login
         return await self._take_token(url, form)
 
     def parse_response_token(self, resp: httpx.Response) -> MaskedToken:
         """The token in an answer of the token endpoint; it is the client's from then on."""
-        return self._accept(resp, ())
+        return self._accept(resp, Form())
 
     def token_from_fragment(self, authorization_response: str, state: str | None = None) -> NoReturn:  # noqa: ARG002
         """Refused: a token in a fragment is not bound to anything. Raises LoginError."""
@@ -208,10 +212,11 @@ class Cloud66OAuth2Client(Session):
 
     async def refresh_token(self, url: str | None = None, refresh_token: str | None = None) -> MaskedToken:
         """A new token for a refresh token. Cloud 66's tokens have none, and do not expire. Raises LoginError."""
-        given = refresh_token or self._held("refresh_token")
-        if not given:
+        form = Form(grant_type="refresh_token", refresh_token=refresh_token or self._held("refresh_token"))
+        del refresh_token
+        if not form["refresh_token"]:
             raise LoginError("this token cannot be refreshed: log in again")
-        return await self._take_token(url, {"grant_type": "refresh_token", "refresh_token": given})
+        return await self._take_token(url, form)
 
     async def revoke(self, token: Token | str | None = None) -> None:
         """Revoke this token, or the client's own, which is then dropped.
@@ -229,62 +234,61 @@ class Cloud66OAuth2Client(Session):
         token_type_hint: str | None = "access_token",  # noqa: S107 (a name, no secret)
     ) -> httpx.Response:
         """The server's answer to a revocation, as in Authlib; the client's own token is dropped if it was it."""
-        own = self._held("access_token")
-        text = own if token is None else Token(token.reveal() if isinstance(token, Token) else token).reveal()
-        if text is None:
+        given = Token(token) if isinstance(token, str) else token
+        del token
+        form = Form(token=self._held("access_token") if given is None else given.reveal())
+        if not form["token"]:
             raise ConfigError("there is no token to revoke")
-        form = {"token": text} | ({"token_type_hint": token_type_hint} if token_type_hint else {})
+        if token_type_hint:
+            form["token_type_hint"] = token_type_hint
         answer = await self._post(checked(url or self.endpoints.revoke), form)
-        if answer.status_code == 200 and text == own:
+        if answer.status_code == 200 and form["token"] == self._held("access_token"):
             self.token = None
         return answer
 
-    def _held(self, name: str) -> str | None:
-        return None if self.token is None else self.token.get(name)
+    def _held(self, name: str) -> str:
+        """What the client's own token has under this name, as text."""
+        return str((self.token or MaskedToken({})).get(name) or "")
 
     def _application(self) -> str:
         if not self.client_id:
             raise ConfigError("no client_id: give the one of your application (Account > Apps at Cloud 66)")
         return self.client_id
 
-    async def _take_token(self, url: str | None, form: dict[str, str]) -> MaskedToken:
-        answer = await self._ask_token(checked(url or self.endpoints.token), form)
-        for hook in self.compliance_hook["access_token_response"]:
-            answer = hook(answer)
-        token = self._accept(answer, self._sent(form))
+    async def _take_token(self, url: str | None, form: Form) -> MaskedToken:
+        token = self._accept(await self._ask_token(checked(url or self.endpoints.token), form), form)
         await self._announce(to_token(token, self._clock.now()))
         return token
 
-    def _accept(self, answer: httpx.Response, sent: Iterable[str]) -> MaskedToken:
-        fields = read_fields(answer.status_code, answer.content, hide=sent)
+    def _accept(self, answer: httpx.Response, form: Form) -> MaskedToken:
+        fields = read_fields(answer.status_code, answer.content, mask=form.masked)
         expires_at = to_token(fields, self._clock.now()).expires_at
         if expires_at is not None:
             fields["expires_at"] = expires_at.timestamp()
         self.token = fields
         return cast("MaskedToken", self.token)
 
-    async def _ask_token(self, url: str, form: dict[str, str]) -> httpx.Response:
+    async def _ask_token(self, url: str, form: Form) -> httpx.Response:
         try:
-            return await self._post(url, form)
+            answer = await self._post(url, form)
         except TransportError as error:
             raise TokenRequestFailed(f"no token was given: {error}") from error
+        for hook in self.compliance_hook["access_token_response"]:
+            answer = hook(answer)
+        return answer
 
-    async def _post(self, url: str, form: dict[str, str]) -> httpx.Response:
+    async def _post(self, url: str, form: Form) -> httpx.Response:
         """The answer to a form with the application's credentials in it. A redirect is an answer too."""
-        credentials = {"client_id": self._application()}
+        form["client_id"] = self._application()
         if self.client_secret:
-            credentials["client_secret"] = self.client_secret
+            form["client_secret"] = self.client_secret
         headers = {"Accept": "application/json", "Accept-Encoding": "identity"}
-        request = self.build_request("POST", url, data=form | credentials, headers=headers)
+        request = self.build_request("POST", url, data=form, headers=headers)
         try:
             async with asyncio.timeout(self._patience):
                 return await collected(await self.send(request, stream=True, auth=None, follow_redirects=False))
         except TimeoutError:
             raise RequestTimeout("timed out (whole)", phase="whole") from None
-
-    def _sent(self, form: Mapping[str, str]) -> tuple[str, ...]:
-        names = ("code", "code_verifier", "refresh_token")
-        return tuple(text for text in (self.client_secret, *map(form.get, names)) if text)
 
     async def _announce(self, token: Token) -> None:
         if self.on_token is not None:
@@ -297,12 +301,3 @@ def _same(redirect_url: str | None, redirect_uri: str | None) -> str | None:
     if redirect_url and redirect_uri and redirect_url != redirect_uri:
         raise ConfigError("redirect_url and redirect_uri are two names of one thing and must be equal")
     return redirect_url or redirect_uri
-
-
-def _code_form(code: str, redirect_url: str | None, verifier: str | None) -> dict[str, str]:
-    form = {"grant_type": "authorization_code", "code": code}
-    if redirect_url:
-        form |= {"redirect_url": redirect_url, "redirect_uri": redirect_url}
-    if verifier:
-        form["code_verifier"] = verifier
-    return form

@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 
 from cloud66_async.errors import TokenRequestFailed
 from cloud66_async.oauth.answer import LONGEST, read_answer, read_fields
+from cloud66_async.oauth.form import Form
 from cloud66_async.token import Token
 
 from .evidence import own_locals
@@ -152,7 +153,7 @@ def test_a_server_error_may_have_an_oauth_code() -> None:
 def test_what_was_sent_is_masked_where_the_server_repeats_it() -> None:
     body = {"error": "invalid_grant", "error_description": "no code CODE-1 for SECRET-2", "access_token": "TOKEN-3"}
     with pytest.raises(TokenRequestFailed) as caught:
-        read_answer(400, json.dumps(body).encode(), hide=("CODE-1", "SECRET-2", ""))
+        read_answer(400, json.dumps(body).encode(), mask=Form(code="CODE-1", client_secret="SECRET-2", token="").masked)
     assert caught.value.description == "no code ******** for ********"
     assert "invalid_grant" in str(caught.value)
 

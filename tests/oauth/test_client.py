@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from starlette.datastructures import URL
 
 from cloud66_async._http.library import AsyncOAuth2Client, httpx
 from cloud66_async.errors import (
@@ -35,14 +36,17 @@ from cloud66_async.token import Token
 
 from .clocks import HandClock
 from .conftest import REDIRECT, held
-from .evidence import everything
+from .evidence import everything, own_locals
 from .server import TOKEN, Asked, Reply, Server, as_json, form, redirect
 from .test_answer import REFUSED
 
 Make = Callable[..., Cloud66OAuth2Client]
 
 
-def answer(login: Login, code: str = "CODE-1") -> str:
+CODE = "CODE-1"  # by name, where the source line of a traceback must not hold it
+
+
+def answer(login: Login, code: str = CODE) -> str:
     return f"{login.redirect_url}?code={code}&state={login.state}"
 
 
@@ -155,7 +159,20 @@ async def test_a_cancelled_exchange_leaves_the_client_whole(client: Cloud66OAuth
     assert await client.finish_login(another, answer(another)) == Token("TOKEN-1")
 
 
+@pytest.mark.parametrize("kind", [httpx.URL, URL])
+async def test_a_web_frameworks_own_url_is_a_callback(client: Cloud66OAuth2Client, kind: Callable[[str], Any]) -> None:
+    login = client.login()
+    assert await client.finish_login(login, kind(answer(login))) == Token("TOKEN-1")
+
+
 # --- what sends nothing
+
+
+async def test_a_code_of_one_server_never_goes_to_another(make: Make, server: Server) -> None:
+    elsewhere = make(url="https://app.cloud66.com").login()
+    with pytest.raises(LoginError, match="begun at another server"):
+        await make().finish_login(elsewhere, answer(elsewhere))
+    assert server.asked == []
 
 
 async def test_a_bad_callback_sends_nothing(client: Cloud66OAuth2Client, server: Server, clock: HandClock) -> None:
@@ -299,17 +316,17 @@ async def test_a_bad_answer_leaves_the_earlier_token(make: Make, server: Server,
     client = make(token="EARLIER")
     server.replies["/oauth/token"] = Reply(body, status)
     with pytest.raises(TokenRequestFailed) as caught:
-        await client.fetch_token(code="CODE-1")
+        await client.fetch_token(code=CODE)
     assert held(client)["access_token"] == "EARLIER"
     assert caught.value.status == status
     login = client.login()
     with pytest.raises(TokenRequestFailed) as caught_again:
         await client.finish_login(login, answer(login))
+    assert login.verifier is not None
+    secrets = ["SECRETTOKEN", "CLIENT-SECRET", "EARLIER", "CODE-1", login.verifier, login.state]
     for error in (caught.value, caught_again.value):
-        shown = everything(error)
-        assert not [secret for secret in ("SECRETTOKEN", "CLIENT-SECRET", "EARLIER") if secret in shown]
-        assert login.verifier is not None
-        assert login.verifier not in shown
+        shown = everything(error) + own_locals(error)
+        assert [secret for secret in secrets if secret in shown] == []
 
 
 async def test_the_server_repeats_what_it_got(client: Cloud66OAuth2Client, server: Server) -> None:
@@ -356,7 +373,7 @@ async def test_no_answer_is_told(client: Cloud66OAuth2Client, server: Server) ->
     with pytest.raises(TokenRequestFailed, match="no token was given") as caught:
         await client.finish_login(login, answer(login))
     assert caught.value.status is None
-    shown = everything(caught.value)
+    shown = everything(caught.value) + own_locals(caught.value)
     assert login.verifier is not None
     for secret in ("CODE-1", "CLIENT-SECRET", login.verifier, login.state):
         assert secret not in shown
@@ -456,7 +473,7 @@ async def test_a_revocation_that_fails_is_told(
     with pytest.raises(kind) as caught:
         await client.revoke()
     assert caught.value.code == "unauthorized_client"
-    assert "TOKEN-1" not in everything(caught.value)
+    assert "TOKEN-1" not in everything(caught.value) + own_locals(caught.value)
     assert held(client)["access_token"] == "TOKEN-1"
 
 

@@ -37,7 +37,7 @@ posix = pytest.mark.skipif(os.name != "posix", reason="permissions of files are 
 class Drawer(keyring.backend.KeyringBackend):
     """A keyring in memory."""
 
-    priority = 1
+    priority = 1  # pyright: ignore[reportAssignmentType]
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
