@@ -102,8 +102,8 @@ def each(
     """The results of `await function(item)` for every item, `limit` at a time, as they finish.
 
     A context manager that gives an iterator of `Ok` and `Failed`. The items may be any iterable or
-    async iterable, also one without end: they are taken as places come free, and no more than
-    `limit` results wait to be read. `Failed` holds an error of this package; any other exception
+    async iterable, also one without end: they are taken as places come free, and at most
+    twice `limit` are under way or wait to be read. `Failed` holds an error of this package; any other exception
     of `function`, of `items` or of the block ends everything and leaves as itself. Leaving the block,
     however that happens, cancels what still runs and waits until it has ended.
     """
