@@ -76,7 +76,8 @@ class Cookies:
         for name in earlier[: max(0, len(earlier) - _MOST_PENDING + 1)]:
             self._delete(response, name)
         login = pending.login
-        kept = login.to_dict() | {"url": "", "target": pending.target}
+        # Of the address only the server matters from now on; its query would double the cookie's size.
+        kept = login.to_dict() | {"url": login.url.partition("?")[0] + "?", "target": pending.target}
         sealed = self._seal.encrypt(json.dumps(kept, separators=(",", ":")).encode()).decode("ascii")
         self._set(response, self._name(login.state), sealed, login.expires_at - login.created_at)
 
@@ -85,7 +86,7 @@ class Cookies:
         sealed = request.cookies.get(self._name(request.query_params.get("state", "")), "")
         try:
             kept = json.loads(self._seal.decrypt(sealed))
-            return Pending(Login.from_dict(kept | {"url": "/"}), str(kept["target"]))
+            return Pending(Login.from_dict(kept), str(kept["target"]))
         except (InvalidToken, ValueError, TypeError, LookupError, LoginError):
             pass
         raise StateMismatch("no login with this state is under way in this browser")

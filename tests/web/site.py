@@ -1,0 +1,121 @@
+"""A small web application whose users log in at a sandbox, and browsers that visit it; all in this process."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import Annotated, Any
+
+from fastapi import Depends, FastAPI
+
+from cloud66_async import Cloud66, Stack
+from cloud66_async._http.library import httpx
+from cloud66_async.integrations.starlette import WebLogin
+from cloud66_async.sandbox import FakeCloud66
+from cloud66_async.token import Token
+
+ORIGIN = "https://dash.example"
+CALLBACK = f"{ORIGIN}/callback"
+SECRET = "the-client-secret"  # what a real one looks like does not matter here
+
+
+def web_login(fake: FakeCloud66, **options: Any) -> WebLogin:
+    redirect_url = options.setdefault("redirect_url", CALLBACK)
+    application = fake.add_application("Dash", client_secret=SECRET, redirect_urls=[redirect_url])
+    settings: dict[str, Any] = {
+        "client_id": application.client_id,
+        "client_secret": SECRET,
+        "scope": ["public", "redeploy"],
+        "transport": fake.lane(),
+        "clock": fake.clock,
+    }
+    return WebLogin(**(settings | options))
+
+
+def make_app(login: WebLogin) -> FastAPI:
+    app = FastAPI(lifespan=login.lifespan)
+    login.install(app)
+
+    @app.get("/")
+    async def home() -> str:
+        return "home"
+
+    async def page(c66: Annotated[Cloud66, Depends(login.for_page)]) -> list[Stack]:
+        return await c66.stacks.list()
+
+    async def many(c66: Annotated[Cloud66, Depends(login.for_page)]) -> list[Stack]:
+        return list(await c66.stacks.get_many(["one", "two"], planned=False))
+
+    async def api(c66: Annotated[Cloud66, Depends(login.for_api)]) -> list[Stack]:
+        return await c66.stacks.list()
+
+    app.get("/stacks")(page)
+    app.post("/stacks")(page)
+    app.get("/many")(many)
+    app.get("/api/stacks")(api)
+    app.post("/api/stacks")(api)
+    return app
+
+
+class Browser:
+    """Visits the site and keeps its cookies; it follows no redirect by itself."""
+
+    def __init__(self, app: Any, fake: FakeCloud66, origin: str = ORIGIN) -> None:
+        self.http = httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url=origin)
+        self.fake = fake
+
+    async def get(self, path: str, **options: Any) -> httpx.Response:
+        return await self.http.get(path, **options)
+
+    async def post(self, path: str, **options: Any) -> httpx.Response:
+        return await self.http.post(path, **options)
+
+    async def begin(self, path: str = "/login") -> str:
+        """The address of the consent page."""
+        answer = await self.get(path)
+        assert answer.status_code == 303, answer.text
+        return str(answer.headers["location"])
+
+    async def log_in(self, path: str = "/login", *, user: str | None = None) -> httpx.Response:
+        """The answer of the callback."""
+        return await self.get(await self.fake.consent(await self.begin(path), user=user))
+
+    @property
+    def session(self) -> str | None:
+        """What the cookie of the session holds."""
+        return next((item.value for item in self.http.cookies.jar if item.name.endswith("cloud66_session")), None)
+
+    @property
+    def pending(self) -> list[str]:
+        """The names of the cookies of logins that are under way."""
+        return [item.name for item in self.http.cookies.jar if "cloud66_login" in item.name]
+
+
+class Site:
+    """The application and its Cloud 66."""
+
+    def __init__(self, fake: FakeCloud66, login: WebLogin, app: Any, browsers: list[Browser]) -> None:
+        self.fake = fake
+        self.login = login
+        self.app = app
+        self._browsers = browsers
+
+    def browser(self) -> Browser:
+        made = Browser(self.app, self.fake)
+        self._browsers.append(made)
+        return made
+
+    @property
+    def newest_token(self) -> Token:
+        return self.fake.tokens[-1].token
+
+
+@asynccontextmanager
+async def a_site(fake: FakeCloud66 | None = None, **options: Any) -> AsyncGenerator[Site]:
+    fake = fake or FakeCloud66()
+    login = web_login(fake, **options)
+    browsers: list[Browser] = []
+    async with login.lifespan():
+        try:
+            yield Site(fake, login, make_app(login), browsers)
+        finally:
+            for browser in browsers:
+                await browser.http.aclose()
