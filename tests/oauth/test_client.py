@@ -8,6 +8,7 @@ import copy
 import gc
 import hashlib
 import pickle
+import ssl
 import sys
 from collections.abc import Callable
 from datetime import timedelta
@@ -15,6 +16,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+import trustme
 from starlette.datastructures import URL
 
 from cloud66_async._http.library import AsyncOAuth2Client, httpx
@@ -409,6 +411,36 @@ async def test_an_answer_in_drops_ends_in_time(make: Make) -> None:
     finally:
         listening.close()
         await asyncio.sleep(0.05)
+
+
+async def test_a_server_that_nobody_vouches_for_is_refused() -> None:
+    authority = trustme.CA()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)  # pyright: ignore[reportUnknownMemberType]
+    heads: list[bytes] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heads.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\naccess_token=TOKEN-1")
+        await writer.drain()
+        writer.close()
+
+    trusting = ssl.create_default_context()
+    authority.configure_trust(trusting)  # pyright: ignore[reportUnknownMemberType]
+    listening = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context)
+    url = f"https://127.0.0.1:{listening.sockets[0].getsockname()[1]}"
+    options: dict[str, Any] = {"client_id": "ID", "redirect_url": REDIRECT, "url": url}
+    try:
+        async with Cloud66OAuth2Client(**options) as client:
+            with pytest.raises(TokenRequestFailed, match=r"(?i)certificate"):
+                await client.fetch_token(code=CODE)
+        assert heads == []
+        async with Cloud66OAuth2Client(verify=trusting, **options) as client:
+            assert (await client.fetch_token(code=CODE))["access_token"] == "TOKEN-1"
+        assert len(heads) == 1
+    finally:
+        listening.close()
+        await asyncio.sleep(0)
 
 
 async def test_an_unreachable_server_is_told(make: Make) -> None:
