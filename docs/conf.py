@@ -9,6 +9,8 @@ from sphinx.application import Sphinx
 
 from cloud66_async import __version__
 from cloud66_async.model import Model
+from cloud66_async.operation import Operation, Response
+from cloud66_async.pager import Pager
 from cloud66_async.resources._base import Resource
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -33,17 +35,17 @@ default_role = "code"
 myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 3
 
+add_module_names = False
 autodoc_member_order = "bysource"
-autodoc_default_options = {"members": True, "show-inheritance": False}
+autodoc_default_options = {"members": True}
 autodoc_typehints_format = "short"
-autodoc_preserve_defaults = True
 python_use_unqualified_type_names = True
 python_maximum_signature_line_length = 88
 
 html_theme = "furo"
 html_title = f"cloud66_async {__version__}"
 html_static_path = ["_static"]
-html_css_files = ["tables.css"]
+html_css_files = ["pages.css"]
 html_copy_source = False
 html_show_sphinx = False
 html_theme_options = {"navigation_with_keys": True}
@@ -51,11 +53,26 @@ pygments_style = "friendly"
 copybutton_prompt_text = r"\$ "
 copybutton_prompt_is_regexp = True
 
+# What readers get and never make themselves: its signature would only be in the way.
+_GIVEN = (Model, Operation, Pager, Resource, Response)
+
 
 def setup(app: Sphinx) -> None:
-    """Leave out the signatures of what readers never make themselves: models and resources."""
-    app.connect("autodoc-process-signature", _without_signature)
+    """Make signatures and members read as they are meant."""
+    app.connect("autodoc-process-signature", _signature)
+    app.connect("autodoc-skip-member", _skip)
 
 
-def _without_signature(_app: Sphinx, _what: str, _name: str, found: object, *_more: object) -> tuple[str, None] | None:
-    return ("", None) if isinstance(found, type) and issubclass(found, Model | Resource) else None
+def _signature(
+    _app: Sphinx, _what: str, _name: str, found: object, _options: object, signature: str | None, returned: str | None
+) -> tuple[str | None, str | None]:
+    if isinstance(found, type) and issubclass(found, _GIVEN):
+        return "", None
+    if signature is not None:  # what `using` leaves as it is
+        signature = signature.replace(" | _Keep", "").replace("<_Keep.KEEP: 1>", "...")
+    return signature, returned
+
+
+def _skip(_app: Sphinx, _what: str, _name: str, found: object, _by_itself: bool, _options: object) -> bool | None:
+    """Leave out the fields of named tuples, about which Python says nothing but their number."""
+    return True if (getattr(found, "__doc__", None) or "").startswith("Alias for field number") else None

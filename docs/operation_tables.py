@@ -7,14 +7,14 @@ from collections.abc import Iterator
 from importlib import import_module
 from types import ModuleType
 
-from docutils import nodes
+from docutils import nodes  # type: ignore[import-untyped,unused-ignore]
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
 import cloud66_async.resources
 from cloud66_async.operation import Operation
 
-_HEAD = ("method of the SDK", "operation", "scope", "repeated")
+_HEAD = ("method", "operation", "scope", "repeated")
 
 
 class Operations(SphinxDirective):
