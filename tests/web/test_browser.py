@@ -1,0 +1,329 @@
+"""The example application in a real browser: Debian's Chromium, driven by Playwright."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Callable, Generator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from .serving import Dashboard, dashboard
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, BrowserContext, Page
+
+pytestmark = pytest.mark.slow
+
+CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+]
+PATIENCE = 30_000  # milliseconds; nothing waits for it unless it fails
+
+Open = Callable[..., "Page"]
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Generator[Browser]:
+    pytest.importorskip("playwright", reason="no Playwright")
+    if not Path(CHROMIUM).exists():
+        pytest.skip("no Chromium")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def site() -> Generator[Dashboard]:
+    with dashboard() as running:
+        running.fake.add_stack("web")
+        yield running
+
+
+@pytest.fixture
+def context(chromium: Browser, site: Dashboard) -> Generator[Callable[..., BrowserContext]]:
+    """Makes browsers that know nothing of each other; at the end, none of their pages may have complained."""
+    contexts: list[BrowserContext] = []
+    complaints: list[str] = []
+
+    def make(**options: Any) -> BrowserContext:
+        made = chromium.new_context(base_url=site.url, **options)
+        made.set_default_timeout(PATIENCE)
+        made.on("weberror", lambda error: complaints.append(str(error.error)))
+        made.on("console", lambda message: complaints.append(message.text))
+        contexts.append(made)
+        return made
+
+    yield make
+    for made in contexts:
+        made.close()
+    # That an answer was no 200 is said too; some here are not meant to be.
+    assert [text for text in complaints if not text.startswith("Failed to load resource")] == []
+
+
+@pytest.fixture
+def page(context: Callable[..., BrowserContext]) -> Page:
+    return context().new_page()
+
+
+def heading(page: Page, name: str | re.Pattern[str]) -> None:
+    page.get_by_role("heading", name=name, level=1).wait_for()
+
+
+def begin(page: Page) -> None:
+    page.goto("/")
+    page.get_by_role("link", name="Log in with Cloud 66").click()
+    heading(page, "Authorize Dashboard")
+
+
+def answer(page: Page, button: str = "Authorize", *, user: str = "ada@example.com") -> None:
+    page.get_by_label("Sign in as").select_option(user)
+    page.get_by_role("button", name=button, exact=True).click()
+
+
+def log_in(page: Page, *, user: str = "ada@example.com") -> None:
+    begin(page)
+    answer(page, user=user)
+    heading(page, "All stacks")
+
+
+def stack_names(page: Page) -> list[str]:
+    return page.get_by_role("heading", level=2).all_inner_texts()
+
+
+def test_consent_leads_to_the_stacks(page: Page, site: Dashboard) -> None:
+    site.fake.add_stack("api", environment="staging", fields={"health": 4})
+    log_in(page)
+    assert stack_names(page) == ["api", "web"]  # the one that needs somebody comes first
+    page.get_by_label("Environment").select_option("production")
+    page.get_by_role("button", name="Show").click()
+    heading(page, "Production stacks")
+    assert stack_names(page) == ["web"]
+
+
+def test_a_page_that_was_asked_for_is_shown_after_the_login(page: Page) -> None:
+    page.goto("/stacks?environment=production")
+    answer(page)
+    heading(page, "Production stacks")
+    assert page.url.endswith("/stacks?environment=production")
+
+
+def test_denial(page: Page, site: Dashboard) -> None:
+    begin(page)
+    answer(page, "Deny")
+    heading(page, "Access was not granted")
+    assert site.fake.calls("oauth.token") == 0
+    page.get_by_role("link", name="Log in with Cloud 66").click()
+    heading(page, "Authorize Dashboard")
+
+
+def test_a_wrong_state(page: Page, site: Dashboard) -> None:
+    begin(page)
+    page.goto("/callback?code=planted&state=planted%3Cb%3E")
+    heading(page, "This login cannot be finished")
+    assert "planted" not in page.content()
+    assert site.fake.calls("oauth.token") == 0
+    page.goto("/stacks")
+    heading(page, "Authorize Dashboard")
+
+
+def test_two_users_at_once(context: Callable[..., BrowserContext], site: Dashboard) -> None:
+    site.fake.add_user("alan@example.com", accounts=[2])
+    site.fake.add_stack("enigma", account=2)
+    ada, alan = context().new_page(), context().new_page()
+    begin(ada)
+    begin(alan)
+    answer(alan, user="alan@example.com")
+    answer(ada)
+    heading(ada, "All stacks")
+    heading(alan, "All stacks")
+    for _ in range(2):
+        assert (stack_names(ada), stack_names(alan)) == (["web"], ["enigma"])
+        ada.reload()
+        alan.reload()
+
+
+def test_logins_in_two_tabs(page: Page) -> None:
+    other = page.context.new_page()
+    begin(page)
+    begin(other)
+    answer(page)
+    heading(page, "All stacks")
+    answer(other)
+    heading(other, "All stacks")
+    page.reload()
+    heading(page, "All stacks")
+
+
+def test_after_a_logout_nothing_is_left(page: Page) -> None:
+    log_in(page)
+    assert page.evaluate("document.cookie") == ""
+    page.get_by_role("button", name="Log out").click()
+    heading(page, "Your stacks at a glance")
+    assert [cookie.get("name") for cookie in page.context.cookies() if "session" in str(cookie.get("name"))] == []
+    page.go_back()  # the browser must ask again
+    heading(page, "Authorize Dashboard")
+
+
+def start_redeployment(page: Page) -> None:
+    log_in(page)
+    page.get_by_role("link", name="web").click()
+    page.get_by_role("button", name="Redeploy web").click()
+    heading(page, "Redeploying web")
+
+
+def test_a_redeployment_is_watched_to_its_end(page: Page, site: Dashboard) -> None:
+    start_redeployment(page)
+    site.fake.clock.advance(61)
+    heading(page, "web was redeployed")
+    assert page.get_by_text("Finished, after 60 seconds").is_visible()
+    page.get_by_role("link", name="Back to web").click()
+    heading(page, re.compile(r"^web\b"))
+
+
+def test_a_redeployment_that_fails(page: Page, site: Dashboard) -> None:
+    site.fake.faults.action_fails(message="The image is missing")
+    start_redeployment(page)
+    site.fake.clock.advance(61)
+    heading(page, "web was not redeployed")
+    assert page.get_by_text("The image is missing").is_visible()
+
+
+def test_it_is_watched_without_scripts_too(context: Callable[..., BrowserContext], site: Dashboard) -> None:
+    page = context(java_script_enabled=False).new_page()
+    start_redeployment(page)
+    site.fake.clock.advance(61)
+    heading(page, "web was redeployed")
+
+
+def test_a_login_that_ends_while_something_is_watched(page: Page, site: Dashboard) -> None:
+    start_redeployment(page)
+    site.fake.revoke(site.fake.tokens[-1].token)
+    heading(page, "Authorize Dashboard")  # by itself: what asks in the background learns it first
+    site.fake.clock.advance(61)
+    answer(page)
+    heading(page, "web was redeployed")
+
+
+def test_a_revoked_token_leads_to_a_fresh_login(page: Page, site: Dashboard) -> None:
+    log_in(page)
+    site.fake.revoke(site.fake.tokens[-1].token)
+    page.reload()
+    heading(page, "Authorize Dashboard")
+    answer(page)
+    heading(page, "All stacks")
+
+
+def test_a_token_that_is_refused_again_and_again_ends_on_a_page(page: Page, site: Dashboard) -> None:
+    log_in(page)
+    site.fake.faults.fail(401, operation="stacks.list", times=2)
+    page.reload()
+    heading(page, "Authorize Dashboard")
+    answer(page)
+    heading(page, "Cloud 66 refuses this login")
+    page.get_by_role("link", name="Log in with Cloud 66").click()
+    answer(page)
+    heading(page, "All stacks")
+
+
+def test_what_is_not_there(page: Page) -> None:
+    log_in(page)
+    page.goto("/stacks/nothing")
+    heading(page, "There is no such thing")
+    page.goto("/nothing")
+    heading(page, "Not Found")
+
+
+# --- for everybody -----------------------------------------------------------------------------------
+
+CONTRAST = """
+() => {
+  const parse = text => (text.match(/[\\d.]+/g) || []).map(Number);
+  const light = ([r, g, b]) => {
+    const [x, y, z] = [r, g, b].map(c => (c /= 255) <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4);
+    return 0.2126 * x + 0.7152 * y + 0.0722 * z;
+  };
+  const ground = element => {
+    for (; element; element = element.parentElement) {
+      const colour = parse(getComputedStyle(element).backgroundColor);
+      if (colour.length === 3 || colour[3] === 1) return colour;
+    }
+    return [255, 255, 255];
+  };
+  const poor = [];
+  for (const element of document.querySelectorAll("body *")) {
+    const text = [...element.childNodes].filter(node => node.nodeType === 3 && node.data.trim()).length;
+    if (!text || element.tagName === "NOSCRIPT") continue;
+    const [a, b] = [light(parse(getComputedStyle(element).color)), light(ground(element))];
+    const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+    if (ratio < 4.5) poor.push(`${element.className || element.tagName}: ${ratio.toFixed(2)}`);
+  }
+  return poor;
+}
+"""
+UNLABELLED = """
+() => [...document.querySelectorAll("select, input:not([type=hidden]), button, a, progress, img")]
+  .filter(e => !(e.labels?.length || e.innerText?.trim() || e.ariaLabel || e.hasAttribute("alt")))
+  .map(e => e.outerHTML)
+"""
+WIDER = "() => document.scrollingElement.scrollWidth - innerWidth"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_page_can_be_read_and_used_by_everybody(
+    context: Callable[..., BrowserContext], site: Dashboard, scheme: str
+) -> None:
+    for health in range(6):  # 5 is none that this release knows
+        site.fake.add_stack(f"a-stack-with-a-rather-long-name-{health}", fields={"health": health})
+    phone = {"width": 320, "height": 640}
+    page = context(color_scheme=scheme, viewport=phone).new_page()
+
+    def check() -> None:
+        assert page.evaluate(CONTRAST) == []
+        assert page.evaluate(UNLABELLED) == []
+        assert page.evaluate(WIDER) <= 0
+        assert page.get_by_role("main").count() == 1
+        assert page.locator("html[lang=en]").count() == 1
+
+    page.goto("/")
+    check()
+    page.goto("/callback?code=c&state=s")
+    check()
+    log_in(page)
+    check()
+    page.get_by_role("link", name="web", exact=True).click()
+    page.get_by_role("button", name="Redeploy web").wait_for()
+    check()
+    page.get_by_role("button", name="Redeploy web").click()
+    heading(page, "Redeploying web")
+    check()
+    site.fake.clock.advance(61)
+    heading(page, "web was redeployed")
+    check()
+
+
+def test_a_keyboard_is_enough(page: Page) -> None:
+    log_in(page)
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.innerText") == "Skip to content"
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.id") == "environment"
+    for _ in range(2):
+        page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.innerText") == "web"
+    page.keyboard.press("Enter")
+    page.get_by_role("button", name="Redeploy web").focus()
+    page.keyboard.press("Enter")
+    heading(page, "Redeploying web")
