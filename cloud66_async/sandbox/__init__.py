@@ -12,7 +12,7 @@ from .faults import Faults
 from .message import Incoming, Reply
 from .profile import STRICT, TOLERANT, Profile
 from .server import SandboxServer
-from .state import FakeStack
+from .stack import FakeStack
 from .work import FakeAction, FakeDeployment
 
 __all__ = [

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from .._clock import Clock
     from .access import Grant
     from .provider import Provider
-    from .state import FakeStack, World
+    from .stack import FakeStack
+    from .state import World
 
 __all__ = ["API", "PREFIX", "Asking", "Handler", "Listed"]
 

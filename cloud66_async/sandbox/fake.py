@@ -21,7 +21,8 @@ from .message import Incoming, Reply
 from .pages import error_page, start_page
 from .profile import TOLERANT, Profile
 from .provider import Provider
-from .state import FakeStack, World
+from .stack import FakeStack
+from .state import World
 
 if TYPE_CHECKING:
     from .._http.library import httpx

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from .api import Asking, Handler, Listed, missing
 from .message import Refused, problem
 from .routes import key
-from .state import FakeStack
+from .stack import FakeStack
 from .variety import identity
 from .work import FakeAction, FakeDeployment
 

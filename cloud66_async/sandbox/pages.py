@@ -23,7 +23,7 @@ _ABOUT = {
 
 _STYLE = """
 :root { color-scheme: light dark; --ink: #1c2430; --soft: #4b5768; --paper: #f4f6f8; --card: #fff; --line: #c4ccd6;
-  --edge: #6b7788;  --go: #0b5cad; --on-go: #fff; }
+  --edge: #6b7788; --go: #0b5cad; --on-go: #fff; }
 @media (prefers-color-scheme: dark) { :root { --ink: #e8edf3; --soft: #aab6c5; --paper: #11161d; --card: #1a212b;
   --line: #3c4a5c; --edge: #8596ab; --go: #7cb8ff; --on-go: #06203d; } }
 * { box-sizing: border-box; }
@@ -77,7 +77,7 @@ def consent_page(
 <button type="submit" name="decision" value="deny">Deny</button>
 </div>
 </form>
-<p class="note">Either answer leads back to {name}{_place(redirect)}. This is a sandbox: there are no passwords.</p>""",
+<p class="note">{_outlook(name, redirect)} This is a sandbox: there are no passwords.</p>""",
         form_target=_origin(redirect),
     )
 
@@ -171,6 +171,10 @@ def _origin(redirect: str) -> str:
     return f"{parts.scheme}:"
 
 
-def _place(redirect: str) -> str:
+def _outlook(name: str, redirect: str) -> str:
+    """What happens next, `name` being escaped already."""
+    if redirect == OUT_OF_BAND:
+        return f"The next page shows a code to copy into {name}."
     parts = urlsplit(redirect)
-    return f" at <code>{escape(parts.netloc)}</code>" if parts.scheme in ("http", "https") else ""
+    place = f" at <code>{escape(parts.netloc)}</code>" if parts.scheme in ("http", "https") else ""
+    return f"Either answer leads back to {name}{place}."

@@ -131,3 +131,14 @@ def test_the_start_page_leads_to_a_consent_page() -> None:
 
 def test_the_start_page_without_applications() -> None:
     assert b"None." in FakeCloud66().handle(Incoming("GET", "/")).body
+
+
+@pytest.mark.parametrize(
+    ("redirect", "text"),
+    [
+        ("http://127.0.0.1:9999/callback", "leads back to Stack Watch at <code>127.0.0.1:9999</code>"),
+        ("urn:ietf:wg:oauth:2.0:oob", "shows a code to copy into Stack Watch"),
+    ],
+)
+def test_the_consent_page_says_what_comes_next(redirect: str, text: str) -> None:
+    assert text in consent(sandbox(), redirect_uri=redirect).body.decode()
