@@ -14,9 +14,9 @@ PoolName = Literal["own", "httpx"]
 
 @pytest.fixture(autouse=True)
 def _untouched_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No token, address or proxy of the person who runs the tests."""
+    """No token, address or proxy of the person who runs the tests; CLOUD66_POOL is for whole runs and stays."""
     for name in os.environ:
-        if name.startswith("CLOUD66_") or name.lower().endswith("_proxy"):
+        if (name.startswith("CLOUD66_") and name != "CLOUD66_POOL") or name.lower().endswith("_proxy"):
             monkeypatch.delenv(name)
 
 

@@ -145,6 +145,7 @@ class Wire:
         self.connections = 0
         self.port = 0
         self._reply = reply
+        self._open: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
 
     @property
     def url(self) -> str:
@@ -152,6 +153,9 @@ class Wire:
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
+        task = asyncio.current_task()
+        assert task is not None
+        self._open[task] = writer
         try:
             while head := await reader.readuntil(b"\r\n\r\n"):
                 line, *rest = head.decode("latin-1").rstrip().split("\r\n")
@@ -166,6 +170,15 @@ class Wire:
             pass
         finally:
             writer.close()
+            del self._open[task]
+
+    async def aclose(self) -> None:
+        """End every connection and wait until it has ended."""
+        tasks = list(self._open)
+        for writer in list(self._open.values()):
+            writer.close()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.sleep(0)
 
 
 def packet(body: bytes = b'{"response":{"uid":"a"}}', status: str = "200 OK", *headers: str) -> bytes:
@@ -184,4 +197,5 @@ async def wire(reply: Callable[[Asked], bytes] | None = None) -> AsyncGenerator[
         yield server
     finally:
         running.close()
+        await server.aclose()
         await running.wait_closed()

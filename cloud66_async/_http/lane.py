@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from .._lane import Head, Lane, Request, Timeouts
@@ -68,11 +69,21 @@ class HttpxLane:
 
 def library_transport(*, limit: int, idle: float, options: Mapping[str, Any]) -> httpx.AsyncBaseTransport:
     """The library's own pool, with its own options: `proxy`, `http2`, `uds`, `verify`. Raises ConfigError."""
+    if options.get("http2") and not _is_installed("h2"):
+        raise ConfigError(f"http2=True needs one more package: pip install '{httpx.__name__}[http2]'")
     limits = httpx.Limits(max_connections=limit, max_keepalive_connections=limit, keepalive_expiry=idle)
     try:
         return httpx.AsyncHTTPTransport(limits=limits, **options)
     except (TypeError, ValueError, ImportError) as error:
         raise ConfigError(f"{httpx.__name__} does not take these options: {error}") from None
+
+
+def _is_installed(module: str) -> bool:
+    try:
+        import_module(module)
+    except ImportError:
+        return False
+    return True
 
 
 class BorrowedTransport(httpx.AsyncBaseTransport):

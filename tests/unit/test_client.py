@@ -1,0 +1,588 @@
+from __future__ import annotations
+
+import asyncio
+import gc
+import json
+import subprocess
+import sys
+import textwrap
+import traceback
+import warnings
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+import pytest
+
+import cloud66_async
+from cloud66_async import Cloud66, ConfigError, Ok, Retry, Timeouts, Token, errors
+from cloud66_async._http.library import httpx
+from cloud66_async._lane import Request
+from cloud66_async.resources import stacks
+
+from ..conftest import PoolName
+from ..support import ONCE, TOKEN, Asked, Script, Wire, answer, client, packet, pages, refusal, wire
+
+WEB: dict[str, Any] = {"client_id": "c", "client_secret": "s", "redirect_url": "https://app.example/callback"}
+
+
+def bearer(request: Request) -> str | None:
+    return dict(request.head.pairs).get("Authorization")
+
+
+@pytest.fixture
+def home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A home without a stored login."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    return tmp_path
+
+
+# --- the token ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("home")
+def test_without_a_token_the_three_ways_to_give_one_are_named() -> None:
+    with pytest.raises(ConfigError) as caught:
+        Cloud66()
+    text = str(caught.value)
+    assert "Cloud66(token=...)" in text
+    assert "CLOUD66_ACCESS_TOKEN" in text
+    assert "cloud66-async login" in text
+
+
+async def test_the_token_of_the_environment_is_used_and_that_of_the_argument_before_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("CLOUD66_ACCESS_TOKEN", "of-the-environment")
+    lane = Script(answer({"response": {"uid": "a"}}))
+    async with Cloud66(transport=lane) as c66:
+        await c66.stacks.get("a")
+    async with Cloud66("of-the-argument", transport=lane) as c66:
+        await c66.stacks.get("a")
+    assert [bearer(request) for request in lane.requests] == ["Bearer of-the-environment", "Bearer of-the-argument"]
+
+
+async def test_with_a_client_id_the_environment_is_never_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CLOUD66_ACCESS_TOKEN", "of-the-operator")
+    lane = Script(answer({"response": {"uid": "a"}}))
+    async with Cloud66(**WEB, transport=lane) as c66:
+        for _ in range(2):
+            with pytest.raises(ConfigError, match=r"give each user's own token with `using\(token=...\)`"):
+                await c66.stacks.get("a")
+        assert lane.requests == []
+        await c66.using(token="of-a-user").stacks.get("a")
+    assert [bearer(request) for request in lane.requests] == ["Bearer of-a-user"]
+
+
+@pytest.mark.parametrize("token", ["a b", "a\r\nb", "", "a\x00"])
+def test_a_bad_token_is_refused_wherever_it_is_given(token: str) -> None:
+    with pytest.raises(ConfigError):
+        Cloud66(token)
+    with pytest.raises(ConfigError):
+        Cloud66(**WEB, transport=Script()).using(token=token)
+
+
+def test_a_view_without_a_token_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"using\(token=None\)"):
+        client(Script()).using(token=None)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
+
+def test_unknown_arguments_are_a_type_error() -> None:
+    anything: Any = Cloud66
+    with pytest.raises(TypeError, match="tokn"):
+        anything(tokn="x")
+    with pytest.raises(TypeError, match="tokn"):
+        client(Script()).using(tokn="x")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    with pytest.raises(TypeError, match="positional"):
+        anything("token", "more")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"url": "http://app.cloud66.com"},
+        {"url": "ftp://x"},
+        {"limit": 0},
+        {"limit": -1},
+        {"timeout": 0},
+        {"timeout": -5},
+        {"timeout": float("nan")},
+        {"pool": "banana"},
+        {"client_secret": "s"},
+        {"redirect_url": "https://x"},
+    ],
+    ids=str,
+)
+def test_what_cannot_work_is_refused_when_the_client_is_made(options: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError):
+        Cloud66(TOKEN, **options)
+
+
+def test_the_address_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CLOUD66_URL", "https://other.example/api/3")
+    assert repr(Cloud66(TOKEN)) == "<Cloud66 https://other.example, a token>"
+    assert repr(Cloud66(**WEB, url="https://third.example")) == "<Cloud66 https://third.example, no token>"
+
+
+# --- views ----------------------------------------------------------------------------------------------
+
+
+async def test_views_share_the_way_to_the_wire() -> None:
+    lane = Script()
+    async with client(lane) as c66:
+        await c66.stacks.get("a")
+        await c66.using(account=7).stacks.get("b")
+        await c66.using(token="another").using(account=8).stacks.get("c")
+    assert lane.targets == ["/stacks/a.json", "/stacks/b.json", "/stacks/c.json"]
+    assert [dict(request.head.pairs).get("X-Account") for request in lane.requests] == [None, "7", "8"]
+    assert [bearer(request) for request in lane.requests] == [f"Bearer {TOKEN}", f"Bearer {TOKEN}", "Bearer another"]
+    assert lane.closed == 1
+
+
+async def test_a_view_changes_only_what_is_said() -> None:
+    lane = Script()
+    c66 = client(lane, account=1, timeout=7, retry=ONCE)
+    view = c66.using(timeout=None).using(retry=Retry(attempts=2))
+    plain = view.using(account=None)
+    for each in (c66, view, plain):
+        await each.stacks.get("a")
+    assert [request.timeouts for request in lane.requests] == [
+        Timeouts(whole=7.0),
+        Timeouts(None, None, None),
+        Timeouts(None, None, None),
+    ]
+    assert [dict(request.head.pairs).get("X-Account") for request in lane.requests] == ["1", "1", None]
+    assert (c66._sender.retry.attempts, view._sender.retry.attempts, plain._sender.retry.attempts) == (1, 2, 2)
+    await c66.aclose()
+
+
+async def test_closing_a_view_closes_nothing() -> None:
+    lane = Script()
+    async with client(lane) as c66:
+        async with c66.using(account=7) as view:
+            await view.stacks.get("a")
+        await c66.stacks.get("a")
+        assert lane.closed == 0
+    assert lane.closed == 1
+
+
+async def test_views_share_the_gate() -> None:
+    async def slow(_: Request) -> Any:
+        await asyncio.sleep(0)
+        return answer({"response": {"uid": "a"}})
+
+    lane = Script(slow)
+    async with client(lane, limit=2) as c66:
+        views = [c66.using(token=f"t{number}") for number in range(6)]
+        await asyncio.gather(*(view.stacks.get("a") for view in views))
+    assert lane.most_in_flight == 2
+
+
+async def test_each_token_has_one_quota_whatever_view_uses_it() -> None:
+    left = iter(range(100, 0, -1))
+    lane = Script(lambda _: answer({"response": {"uid": "a"}}, x_ratelimit_remaining=str(next(left))))
+    async with client(lane) as c66:
+        other = c66.using(token="another")
+        await c66.stacks.get("a")
+        await other.stacks.get("a")
+        assert (c66.quota.remaining, other.quota.remaining) == (100, 99)
+        assert c66.using(account=7).quota.remaining == 100
+        assert c66.using(token=Token("another")).quota.remaining == 99
+        assert c66.using(token="third").quota.remaining is None
+
+
+async def test_quotas_are_kept_of_the_tokens_used_last() -> None:
+    lane = Script(answer({"response": {"uid": "a"}}, x_ratelimit_remaining="5"))
+    async with client(lane) as c66:
+        await c66.stacks.get("a")
+        for number in range(1100):
+            await c66.using(token=f"t{number}").stacks.get("a")
+        assert len(c66._shared._allowances) == 1024
+        assert c66.using(token="t1099").quota.remaining == 5
+        assert c66.using(token="t0").quota.remaining is None
+
+
+def test_a_client_without_a_user_has_no_quota() -> None:
+    assert Cloud66(**WEB, transport=Script()).quota == (None, None)
+
+
+# --- opening and closing -----------------------------------------------------------------------------------
+
+
+async def test_it_opens_on_the_first_call_and_closes_for_good() -> None:
+    lane = Script()
+    c66 = client(lane)
+    view = c66.using(account=7)
+    assert await c66.stacks.get("a") == stacks.Stack(uid="a")
+    await c66.aclose()
+    await c66.aclose()
+    for each in (c66, view, c66.using(account=8)):
+        with pytest.raises(ConfigError, match="this client is closed"):
+            await each.stacks.get("a")
+    with pytest.raises(ConfigError, match="this client is closed"):
+        _ = c66.transport
+    assert len(lane.requests) == 1
+
+
+async def test_closing_before_the_first_call_closes_too() -> None:
+    c66 = client(Script())
+    await c66.aclose()
+    with pytest.raises(ConfigError, match="this client is closed"):
+        await c66.stacks.get("a")
+
+
+async def test_the_error_of_a_closed_client_shows_no_token() -> None:
+    c66 = client(Script())
+    await c66.aclose()
+    with pytest.raises(ConfigError) as caught:
+        await c66.stacks.get("a")
+    shown = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
+    assert "client.py" in "".join(shown.format())
+    assert TOKEN not in "".join(shown.format())
+
+
+def _forget(used: bool, closed: bool) -> list[str]:
+    async def use() -> None:
+        c66 = client(Script())
+        if used:
+            await c66.stacks.get("a")
+        if closed:
+            await c66.aclose()
+
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("always")
+        asyncio.run(use())
+        gc.collect()
+    return [str(warning.message) for warning in found if warning.category is ResourceWarning]
+
+
+def test_a_client_that_was_used_and_not_closed_reminds_of_it() -> None:
+    (text,) = _forget(used=True, closed=False)
+    assert "await c66.aclose()" in text
+    assert _forget(used=True, closed=True) == []
+    assert _forget(used=False, closed=False) == []
+
+
+# --- bulk, on the client --------------------------------------------------------------------------------------
+
+
+async def test_each_and_collect_take_the_clients_limit() -> None:
+    running = most = 0
+
+    async def count(_: int) -> None:
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
+        await asyncio.sleep(0)
+        running -= 1
+
+    async with client(Script(), limit=3) as c66:
+        async with c66.each(count, range(20)) as results:
+            assert len([result async for result in results]) == 20
+        assert most == 3
+        most = 0
+        assert await c66.collect(count, [1, 2], limit=2) == [Ok(1, None), Ok(2, None)]
+        assert most == 2
+        with pytest.raises(ValueError, match="limit"):
+            c66.each(count, [1], limit=0)
+        with pytest.raises(ValueError, match="limit"):
+            await c66.collect(count, [1], limit=0)
+
+
+async def test_send_gives_the_whole_answer() -> None:
+    lane = Script(answer({"response": {"uid": "a", "new_field": 1}}, x_cloud66_warning="soon gone"))
+    async with client(lane) as c66:
+        response = await c66.send(stacks.GET.at(stack="a"))
+    assert response.data.uid == "a"
+    assert json.loads(response.raw)["response"]["new_field"] == 1
+    assert response.headers["x-cloud66-warning"] == "soon gone"
+
+
+async def test_a_list_sends_its_filters_and_pages() -> None:
+    lane = Script(pages([{"uid": "a"}], [{"uid": "b"}]))
+    async with client(lane) as c66:
+        found = await c66.stacks.list(environment="production & more")
+    assert [stack.uid for stack in found] == ["a", "b"]
+    assert lane.targets == [f"/stacks.json?filter_environment=production+%26+more&page={number}" for number in (1, 2)]
+
+
+# --- both lanes, over a real socket ------------------------------------------------------------------------------
+
+ODD = [
+    "a/b",
+    "..",
+    ".",
+    "a?b",
+    "a#b",
+    "a%2Fb",
+    "%",
+    "a b",
+    " ",
+    "ä€😀",
+    "a\r\nX: y",
+    "\x00\x7f",
+    "a\\b",
+    "'~!*()",
+    "[x]|^`{}",
+]
+
+
+@pytest.mark.parametrize("uid", ODD)
+async def test_a_uid_is_one_segment_on_the_wire(uid: str, lane: PoolName) -> None:
+    async with wire() as server, Cloud66(TOKEN, url=server.url, pool=lane) as c66:
+        await c66.servers.get(uid, uid)
+    (asked,) = server.seen
+    _, api, three, kind, stack, part, name = asked.target.split("/")
+    assert (api, three, kind, part) == ("api", "3", "stacks", "servers")
+    assert unquote(stack) == uid
+    assert unquote(name.removesuffix(".json")) == uid
+    assert asked.target.isascii()
+    assert not set(asked.target) & set("?# \\")
+
+
+async def test_both_lanes_send_the_same(lane: PoolName) -> None:
+    def reply(asked: Asked) -> bytes:
+        return packet(b'{"response":[]}') if asked.target.startswith("/api/3/stacks.json") else packet()
+
+    async with wire(reply) as server, Cloud66(TOKEN, url=server.url, account=7, pool=lane) as c66:
+        await c66.send(stacks.LIST.at(filter_name="a b&ä", filter_environment="x+y").page(2))
+        await c66.stacks.redeploy("a", git_ref="v1", services="web, api")
+        await c66.send(stacks.REDEPLOY.at(stack="a"))
+    read, write, empty = server.seen
+    assert read.target == "/api/3/stacks.json?filter_name=a+b%26%C3%A4&filter_environment=x%2By&page=2"
+    assert read.headers["authorization"] == f"Bearer {TOKEN}"
+    assert read.headers["host"] == f"127.0.0.1:{server.port}"
+    assert read.headers["accept"] == "application/json"
+    assert read.headers["x-account"] == "7"
+    assert "content-type" not in read.headers
+    assert (write.method, write.headers["content-type"]) == ("POST", "application/json")
+    assert json.loads(write.body) == {"git_ref": "v1", "services": ["web", "api"]}
+    assert empty.body == b"{}"
+    assert len({asked.headers["request-id"] for asked in server.seen}) == 3
+    assert all(asked.headers["user-agent"].startswith("cloud66-async/") for asked in server.seen)
+
+
+async def test_both_lanes_give_the_same(lane: PoolName) -> None:
+    headers = ["X-RateLimit-Remaining: 7", "X-Two: a", "x-two: b", "X-Latin: caf\xe9"]
+    serving = wire(lambda _: packet(b"", "403 Forbidden", *headers))
+    async with serving as server, Cloud66(TOKEN, url=server.url, pool=lane, retry=ONCE) as c66:
+        with pytest.raises(errors.Forbidden) as caught:
+            await c66.stacks.get("a")
+        response = caught.value.response
+        assert response is not None
+        assert response.headers["x-two"] == "a, b"
+        assert response.headers["x-latin"] == "caf\xe9"
+        assert c66.quota.remaining == 7
+
+
+async def test_a_challenge_in_another_alphabet_is_read_alike(lane: PoolName) -> None:
+    challenge = 'WWW-Authenticate: Bearer error="invalid_token", error_description="ungültig …"'
+    body = packet(b"", "401 Unauthorized").replace(b"\r\n\r\n", f"\r\n{challenge}\r\n\r\n".encode())
+    async with wire(lambda _: body) as server, Cloud66(TOKEN, url=server.url, pool=lane) as c66:
+        with pytest.raises(errors.Unauthenticated) as caught:
+            await c66.stacks.get("a")
+    assert caught.value.code == "invalid_token"
+    assert (caught.value.message or "").startswith("ung")
+
+
+async def test_a_redirect_is_not_followed_with_the_token(lane: PoolName) -> None:
+    async with wire() as other:
+        location = f"Location: {other.url}/api/3/stacks/a.json"
+        serving = wire(lambda _: packet(b"", "302 Found", location))
+        async with serving as server, Cloud66(TOKEN, url=server.url, pool=lane) as c66:
+            with pytest.raises(errors.APIError, match="302 on GET"):
+                await c66.stacks.get("a")
+    assert other.seen == []
+
+
+def test_another_event_loop_is_refused_on_both_lanes(lane: PoolName) -> None:
+    async def use(c66: Cloud66) -> None:
+        await c66.stacks.get("a")
+
+    async def first() -> Cloud66:
+        async with wire() as server:
+            c66 = Cloud66(TOKEN, url=server.url, pool=lane)
+            await use(c66)
+            return c66
+
+    with asyncio.Runner() as one, asyncio.Runner() as two:
+        c66 = one.run(first())
+        for _ in range(3):
+            with pytest.raises(ConfigError, match="belongs to another event loop: open one client per event loop"):
+                two.run(use(c66))
+        one.run(c66.aclose())
+
+
+async def test_nobody_there_is_a_transport_error_that_was_not_sent(lane: PoolName) -> None:
+    async with wire() as server:
+        pass
+    async with Cloud66(TOKEN, url=server.url, pool=lane, retry=ONCE) as c66:
+        with pytest.raises(errors.TransportError) as caught:
+            await c66.stacks.redeploy("a")
+    assert caught.value.sent is False
+    assert TOKEN not in repr(caught.value)
+
+
+# --- other ways to the wire -----------------------------------------------------------------------------------------
+
+
+async def test_a_transport_of_the_http_library_is_taken() -> None:
+    seen: list[Any] = []
+
+    def handle(request: httpx.Request) -> httpx.Response:
+        seen.append(request)
+        return httpx.Response(200, json={"response": {"uid": "a"}})
+
+    async with Cloud66(TOKEN, transport=httpx.MockTransport(handle)) as c66:
+        assert await c66.stacks.get("a") == stacks.Stack(uid="a")
+        async with httpx.AsyncClient(transport=c66.transport) as raw:
+            assert (await raw.get("https://app.cloud66.com/robots.txt")).status_code == 200
+        assert await c66.stacks.get("a") == stacks.Stack(uid="a")
+    assert [str(request.url) for request in seen] == [
+        "https://app.cloud66.com/api/3/stacks/a.json",
+        "https://app.cloud66.com/robots.txt",
+        "https://app.cloud66.com/api/3/stacks/a.json",
+    ]
+    assert [request.headers.get("authorization") for request in seen] == [f"Bearer {TOKEN}", None, f"Bearer {TOKEN}"]
+
+
+async def test_a_lane_is_a_transport_too() -> None:
+    lane = Script(answer({"ok": True}, x_more="yes"))
+    async with client(lane) as c66, httpx.AsyncClient(transport=c66.transport) as raw:
+        response = await raw.post("https://app.cloud66.com/oauth/token?x=1", content=b"a=b")
+    assert (response.status_code, response.json(), response.headers["x-more"]) == (200, {"ok": True}, "yes")
+    (request,) = lane.requests
+    assert (request.method, request.target, request.body) == ("POST", "/oauth/token?x=1", b"a=b")
+
+
+@pytest.mark.parametrize(
+    ("trouble", "kind"),
+    [
+        (errors.TransportError("gone"), "NetworkError"),
+        (errors.RequestTimeout("slow", phase="read"), "ReadTimeout"),
+    ],
+)
+async def test_the_troubles_of_a_lane_are_the_librarys_own_there(trouble: Exception, kind: str) -> None:
+    async with client(Script(trouble)) as c66, httpx.AsyncClient(transport=c66.transport) as raw:
+        with pytest.raises(getattr(httpx, kind)):
+            await raw.get("https://app.cloud66.com/")
+
+
+@pytest.mark.parametrize("variable", ["HTTP_PROXY", "http_proxy", "ALL_PROXY"])
+async def test_a_proxy_of_the_environment_is_used(variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with wire() as proxy:
+        monkeypatch.setenv(variable, proxy.url)
+        async with Cloud66(TOKEN, url="http://localhost:9") as c66:
+            assert (await c66.stacks.get("a")).uid == "a"
+    assert [asked.target for asked in proxy.seen] == ["http://localhost:9/api/3/stacks/a.json"]
+
+
+@pytest.mark.parametrize("excepted", ["localhost", "*", "example.com,localhost"])
+async def test_no_proxy_is_heeded(excepted: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with wire() as proxy, wire() as server:
+        monkeypatch.setenv("HTTP_PROXY", proxy.url)
+        monkeypatch.setenv("NO_PROXY", excepted)
+        async with Cloud66(TOKEN, url=f"http://localhost:{server.port}") as c66:
+            assert (await c66.stacks.get("a")).uid == "a"
+    assert (len(proxy.seen), len(server.seen)) == (0, 1)
+
+
+async def test_a_proxy_of_the_arguments_is_used() -> None:
+    async with wire() as proxy, Cloud66(TOKEN, url="http://localhost:9", proxy=proxy.url) as c66:
+        assert (await c66.stacks.get("a")).uid == "a"
+    assert len(proxy.seen) == 1
+
+
+async def test_a_proxy_that_refuses_is_a_transport_error() -> None:
+    refusing = wire(lambda _: packet(b"", "407 Proxy Authentication Required"))
+    async with refusing as proxy, Cloud66(TOKEN, url="https://api.example", proxy=proxy.url, retry=ONCE) as c66:
+        with pytest.raises(errors.TransportError):
+            await c66.stacks.get("a")
+    (asked,) = proxy.seen
+    assert (asked.method, asked.target) == ("CONNECT", "api.example:443")
+    assert "authorization" not in asked.headers
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no Unix sockets")
+async def test_a_unix_socket_is_used(tmp_path: Path) -> None:
+    server = Wire(lambda _: packet())
+    path = str(tmp_path / "c66.sock")
+    running = await asyncio.start_unix_server(server.serve, path)
+    async with Cloud66(TOKEN, url="http://localhost", uds=path) as c66:
+        assert (await c66.stacks.get("a")).uid == "a"
+    running.close()
+    await running.wait_closed()
+    assert [asked.target for asked in server.seen] == ["/api/3/stacks/a.json"]
+
+
+async def test_http2_without_its_package_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "h2", None)
+    async with Cloud66(TOKEN, url="http://localhost:9", http2=True) as c66:
+        with pytest.raises(ConfigError, match=r"needs one more package: pip install 'httpx2?\[http2\]'") as caught:
+            await c66.stacks.get("a")
+    shown = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
+    assert TOKEN not in "".join(shown.format())
+
+
+@pytest.mark.parametrize("proxy", ["nonsense", "ftp://127.0.0.1:1"])
+async def test_a_proxy_that_cannot_be_is_a_config_error(proxy: str) -> None:
+    async with Cloud66(TOKEN, proxy=proxy) as c66:
+        with pytest.raises(ConfigError):
+            await c66.stacks.get("a")
+
+
+# --- what an import brings in ----------------------------------------------------------------------------------------
+
+
+def modules_after(code: str) -> set[str]:
+    script = textwrap.dedent(code) + "\nimport sys; print('\\n'.join(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60)
+    return {name.partition(".")[0] for name in done.stdout.split()}
+
+
+HEAVY = {"httpx", "httpx2", "httpcore", "authlib", "anyio", "starlette", "uvicorn", "rich", "cyclopts", "email"}
+
+
+def test_importing_the_package_brings_in_nothing_heavy() -> None:
+    assert modules_after("import cloud66_async; cloud66_async.Cloud66; cloud66_async.Stack") & HEAVY == set()
+
+
+def test_a_client_and_a_view_bring_in_nothing_heavy() -> None:
+    code = """
+        from cloud66_async import Cloud66
+        c66 = Cloud66("token")
+        c66.using(token="other").stacks
+    """
+    assert modules_after(code) & (HEAVY - {"email"}) == set()
+
+
+def test_every_public_name_is_there_and_listed() -> None:
+    for name in cloud66_async.__all__:
+        assert getattr(cloud66_async, name) is not None
+    assert set(dir(cloud66_async)) == set(cloud66_async.__all__)
+    with pytest.raises(AttributeError, match="has no attribute 'Nothing'"):
+        cloud66_async.Nothing  # noqa: B018
+
+
+def test_every_public_name_has_a_docstring() -> None:
+    for name in cloud66_async.__all__:
+        thing = getattr(cloud66_async, name)
+        assert name == "__version__" or thing.__doc__, name
+
+
+def test_resources_are_made_once_and_belong_to_their_view() -> None:
+    c66 = client(Script())
+    assert c66.stacks is c66.stacks
+    assert c66.using(account=1).stacks is not c66.stacks
+    assert isinstance(Cloud66.stacks, object)
+
+
+async def test_a_refusal_keeps_everything_that_came() -> None:
+    async with client(Script(refusal(409, "busy", x_more="1"))) as c66:
+        with pytest.raises(errors.Conflict) as caught:
+            await c66.stacks.redeploy("a")
+    error = caught.value
+    assert (error.status, error.code, error.operation) == (409, "busy", "POST /stacks/{stack}/deployments.json")
+    assert error.response is not None
+    assert error.response.headers["x-more"] == "1"
