@@ -79,8 +79,8 @@ NGINX = [
 HTTPBIN = [
     *(Sent(method, "/anything?a=1", body=b'{"a": 1}') for method in ("POST", "PUT", "PATCH", "DELETE")),
     *(Sent("GET", path) for path in (
-        "/get", "/gzip", "/deflate", "/encoding/utf8", "/html", "/json", "/xml", "/image/png", "/bytes/5000?seed=1",
-        "/stream/20", "/stream-bytes/5000?seed=1&chunk_size=100", "/drip?duration=0&numbytes=20", "/links/3/1",
+        "/get", "/gzip", "/deflate", "/encoding/utf8", "/html", "/json", "/xml", "/image/png",
+        "/stream/20", "/drip?duration=0&numbytes=20", "/links/3/1",
         "/response-headers?X-A=1&X-A=2", "/cookies/set?a=1", "/redirect-to?url=/get", "/etag/abc",
         "/range/1000", "/basic-auth/a/b", "/bearer", "/robots.txt", "/deny", "/headers", "/user-agent",
     )),
@@ -227,9 +227,10 @@ async def compare(server: Running, requests: list[Sent], tls: ssl.SSLContext) ->
     ours = httpx.AsyncClient(transport=PoolTransport(pool), trust_env=False)
     async with own, ours:
         expected = [await outcome(own, server, sent) for sent in requests]
-        for sent, theirs in zip(requests, expected, strict=True):
-            assert await outcome(ours, server, sent) == theirs, sent
-        assert await asyncio.gather(*(outcome(ours, server, sent) for sent in requests)) == expected
+        one_by_one = [await outcome(ours, server, sent) for sent in requests]
+        at_once = await asyncio.gather(*(outcome(ours, server, sent) for sent in requests))
+    for sent, theirs, *mine in zip(requests, expected, one_by_one, at_once, strict=True):
+        assert mine == [theirs, theirs], sent
     return pool
 
 
