@@ -14,6 +14,7 @@ import logging
 import types
 import typing
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Any, NamedTuple
 
 import attrs
@@ -29,6 +30,9 @@ logger = logging.getLogger("cloud66_async")
 
 # What msgspec raises for a value that does not fit, for no JSON, for broken text and for endless nesting.
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
+_KINDS_OF_MOMENT: tuple[Any, ...] = (Moment, IsoMoment)
+_MOMENTS = (*_KINDS_OF_MOMENT, *(kind | None for kind in _KINDS_OF_MOMENT))
 
 _reported: set[str] = set()
 
@@ -113,8 +117,6 @@ def _decoders(shape: Any) -> _Decoders:
 
 
 def _hook(kind: Any, value: Any) -> object:
-    if kind is Moment:
-        return moment(value)
     if kind is Secret:
         return Secret(value if isinstance(value, str) else msgspec.json.encode(value).decode())
     raise TypeError(f"no way to read {kind}")
@@ -271,7 +273,8 @@ def _model(data: dict[str, Any], kind: Any, place: _Place) -> Any:
         inner = place.field(kind, name)
         try:
             if name in data:
-                values[name] = _value(data[name], hints[name], inner)
+                reader = _moment if hints[name] in _MOMENTS else _value
+                values[name] = reader(data[name], hints[name], inner)
             elif field.default is attrs.NOTHING:
                 raise _Misfit(inner, inner.owner)
         except _Misfit:
@@ -282,11 +285,9 @@ def _model(data: dict[str, Any], kind: Any, place: _Place) -> Any:
 
 
 def _scalar(value: Any, hint: Any, place: _Place) -> Any:
-    """A number where text is expected, a whole number that came as 3.0, a moment that is not ISO 8601."""
+    """A number where text is expected, and a whole number that came as 3.0."""
     wanted = getattr(hint, "__name__", str(hint))
-    if hint == IsoMoment:
-        hint, wanted = Moment, "datetime"
-    elif isinstance(value, bool) or not isinstance(value, int | float):
+    if isinstance(value, bool) or not isinstance(value, int | float):
         raise _Misfit(place, wanted)
     whole = int(value) if isinstance(value, float) and value.is_integer() else value
     for spelling in (whole, str(value)):
@@ -295,6 +296,14 @@ def _scalar(value: Any, hint: Any, place: _Place) -> Any:
         except msgspec.ValidationError:
             continue
     raise _Misfit(place, wanted)
+
+
+def _moment(value: Any, _hint: Any, place: _Place) -> datetime | None:
+    """A point in time in any spelling, also in a field that should come as ISO 8601."""
+    try:
+        return None if value is None else moment(value)
+    except ValueError:
+        raise _Misfit(place, "datetime") from None
 
 
 def _report(owner: str) -> None:

@@ -35,7 +35,7 @@ def json_schema(model: Any, kinds: Mapping[object, dict[str, Any]], outer: tuple
     """The JSON schema of what `to_dict` gives; `kinds` has that of each class which only the SDK knows."""
     if model in outer:
         return {"type": "object"}
-    hints = get_type_hints(model)
+    hints = get_type_hints(model, include_extras=True)
     properties = {name: _kind(hints[name], kinds, (*outer, model)) for name in attrs.fields_dict(model)}
     described = {"title": model.__name__, "type": "object", "properties": properties}
     summary = (model.__doc__ or "").partition("\n")[0]

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import enum
+import functools
 import hmac
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Any, Self, cast
+from typing import TYPE_CHECKING, Annotated, Any, Self, cast, get_type_hints
 
 import attrs
 import msgspec
 
-__all__ = ["Hidden", "IsoMoment", "Model", "Moment", "OpenInt", "OpenText", "Secret", "fill", "free_form", "moment"]
+__all__ = ["Hidden", "IsoMoment", "Model", "Moment", "OpenInt", "OpenText", "Secret", "free_form", "moment"]
 
 MASK = "********"
 _NEVER = "0001-01-01"
@@ -21,7 +22,20 @@ _SECRET_SCHEMA = {"type": "string", "const": MASK}
 
 @attrs.frozen(kw_only=True)
 class Model:
-    """Frozen, comparable, picklable data; no input or output behind its attributes."""
+    """Frozen, comparable, picklable data; no input or output behind its attributes.
+
+    A moment may be given in any of the API's spellings. Where it has an `_iso` twin and that was given, it is
+    taken from there: the API has the one, the other, or both.
+    """
+
+    def __attrs_post_init__(self) -> None:
+        for name, twin in _moments(type(self)):  # type: ignore[arg-type]  # mypy takes a model's hash for its class's
+            value = getattr(self, name)
+            if not isinstance(value, datetime):
+                found = None if twin is None else getattr(self, twin)
+                if found is None and value is not None:
+                    found = moment(value)
+                object.__setattr__(self, name, found)
 
     def to_dict(self) -> dict[str, Any]:
         """The fields as JSON-ready values: moments as ISO 8601 text, secrets masked."""
@@ -43,19 +57,14 @@ class Model:
         """For pydantic: what `to_dict` gives, as a JSON schema."""
         from ._pydantic import json_schema
 
-        return json_schema(cls, {datetime: _MOMENT_SCHEMA, Moment: _MOMENT_SCHEMA, Secret: _SECRET_SCHEMA})
+        return json_schema(
+            cls, {datetime: _MOMENT_SCHEMA, IsoMoment: _MOMENT_SCHEMA, Moment: _MOMENT_SCHEMA, Secret: _SECRET_SCHEMA}
+        )
 
 
 def free_form() -> Any:
     """A field for JSON whose keys the API leaves open: kept as it is, and out of the hash."""
     return attrs.field(default=None, hash=False)
-
-
-def fill(model: Model, *names: str) -> None:
-    """Give each moment that is missing the value of its `_iso` twin: the API has one, the other, or both."""
-    for name in names:
-        if getattr(model, name) is None:
-            object.__setattr__(model, name, getattr(model, f"{name}_iso"))
 
 
 def _plain(value: object) -> Any:  # noqa: PLR0911  a line for each kind
@@ -168,22 +177,22 @@ class Hidden(bytes):
 
 
 IsoMoment = Annotated[datetime, msgspec.Meta(tz=True)]
-"""A `datetime` for fields that come as ISO 8601: read without a hook, hence faster, and never without a zone."""
+"""A `datetime` for fields that come as ISO 8601: read by msgspec itself, and never without a zone."""
 
 if TYPE_CHECKING:
     Moment = datetime
 else:
+    # To type checkers a `datetime`, in any of the API's spellings (see `moment`). msgspec refuses some of
+    # them, and a hook of its own costs half a microsecond a field: so it passes them on, and `Model` reads them.
+    Moment = Annotated[Any, "a point in time"]
 
-    class _LooksLikeDatetime(type):
-        def __instancecheck__(cls, value: object) -> bool:
-            return value is None or isinstance(value, datetime)  # None: a zero date
 
-    class Moment(metaclass=_LooksLikeDatetime):
-        """A `datetime` in any of the API's spellings (see `moment`).
-
-        To type checkers it *is* `datetime`; at run time it is a class of its own, because msgspec asks
-        a hook only about classes that it does not know, and refuses `2014-08-14 00:38:14 UTC`.
-        """
+@functools.cache
+def _moments(kind: type) -> tuple[tuple[str, str | None], ...]:
+    """The fields of `kind` that are moments, each with its `_iso` twin where it has one."""
+    hints = get_type_hints(kind, include_extras=True)
+    names = [name for name, hint in hints.items() if hint in (Moment, Moment | None)]
+    return tuple((name, f"{name}_iso" if f"{name}_iso" in hints else None) for name in names)
 
 
 def moment(value: object) -> datetime | None:

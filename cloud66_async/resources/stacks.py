@@ -9,7 +9,7 @@ import attrs
 
 from .._wire import clean
 from ..errors import AmbiguousName, NotFound
-from ..model import IsoMoment, Model, Moment, OpenInt, OpenText, Secret, fill, free_form
+from ..model import IsoMoment, Model, Moment, OpenInt, OpenText, Secret, free_form
 from ..operation import get, many, post
 from ..pager import Pager
 from ._base import Resource
@@ -69,10 +69,7 @@ class BuildType(OpenText):
 
 @attrs.frozen(kw_only=True)
 class Stack(Model):
-    """One application, as deployed in one environment.
-
-    `created_at`, `updated_at` and `last_activity` are filled from their `_iso` twins where only those came.
-    """
+    """One application, as deployed in one environment."""
 
     uid: str
     name: str | None = None
@@ -109,9 +106,6 @@ class Stack(Model):
     configstore_namespace: str | None = None
     namespaces: tuple[str, ...] | None = None
     considerations: Mapping[str, Any] | None = free_form()
-
-    def __attrs_post_init__(self) -> None:
-        fill(self, "created_at", "updated_at", "last_activity")
 
 
 @attrs.frozen(kw_only=True)
