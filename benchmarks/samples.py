@@ -62,9 +62,10 @@ def uid(number: int) -> str:
 
 
 def _stack(number: int) -> dict[str, Any]:
+    """One stack, with the order and the spellings of the API."""
     created = _START + timedelta(hours=number, seconds=7 * number)
     updated, active = created + timedelta(days=number), created + timedelta(days=number, minutes=5)
-    fields: dict[str, Any] = {
+    return {
         "uid": uid(number),
         "name": f"Awesome App {number}",
         "account_id": 10 + number,
@@ -78,8 +79,14 @@ def _stack(number: int) -> dict[str, Any]:
         "framework": "rails",
         "status": number % 8,
         "health": number % 5,
+        "last_activity": active.isoformat(),
+        "last_activity_iso": f"{active:%Y-%m-%dT%H:%M:%S}Z",
         "maintenance_mode": False,
         "has_loadbalancer": number % 2 == 0,
+        "created_at": f"{created:%Y-%m-%d %H:%M:%S} UTC",
+        "updated_at": f"{updated:%Y-%m-%d %H:%M:%S} UTC",
+        "created_at_iso": f"{created:%Y-%m-%dT%H:%M:%S}Z",
+        "updated_at_iso": f"{updated:%Y-%m-%dT%H:%M:%S}Z",
         "deploy_directory": "/var/deploy/awesome_app",
         "cloud_status": "partial",
         "redeploy_hook": f"http://hooks.cloud66.com/stacks/redeploy/{uid(number)}/{uid(number + 1)}",
@@ -95,10 +102,6 @@ def _stack(number: int) -> dict[str, Any]:
         "namespaces": ["web", "jobs"],
         "considerations": {"warnings": [], "notices": []},
     }
-    for name, moment in (("created_at", created), ("updated_at", updated), ("last_activity", active)):
-        fields[name] = f"{moment:%Y-%m-%d %H:%M:%S} UTC"
-        fields[f"{name}_iso"] = f"{moment:%Y-%m-%dT%H:%M:%S}Z"
-    return fields
 
 
 def _page(items: list[dict[str, Any]]) -> bytes:
