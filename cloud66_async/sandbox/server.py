@@ -154,6 +154,8 @@ def _counting(server: SandboxServer) -> type[asyncio.Protocol]:
     class Counting(HttpToolsProtocol):
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
             server.connections_opened += 1
+            # Another server in this process may have set uvicorn's log up; addresses of the provider hold states.
+            self.access_log = self.access_log and server._log  # noqa: SLF001  it is part of the server
             super().connection_made(transport)
 
         def on_message_begin(self) -> None:

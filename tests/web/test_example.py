@@ -1,0 +1,82 @@
+"""The example as its README line starts it: one command, one process, ended by ctrl-c."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Generator
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from cloud66_async._http.library import httpx
+from cloud66_async.sandbox import consent
+
+from .serving import EXAMPLE
+
+PATIENCE = 60
+
+
+class Running:
+    """The example in a process group of its own; what it printed is in a file."""
+
+    def __init__(self, process: subprocess.Popen[bytes], output: Path) -> None:
+        self.process = process
+        self._output = output
+
+    @property
+    def output(self) -> str:
+        return self._output.read_text(encoding="utf-8")
+
+    def wait_for(self, pattern: str) -> str:
+        while (found := re.search(pattern, self.output)) is None:
+            if self.process.poll() is not None:
+                pytest.fail(f"it ended: {self.output}")
+        return found[1]
+
+
+@pytest.fixture
+def example(tmp_path: Path) -> Generator[Running]:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    output = tmp_path / "output"
+    with output.open("wb") as file:
+        process = subprocess.Popen(
+            [sys.executable, EXAMPLE / "run.py"],
+            env={**os.environ, "PORT": str(port), "PYTHONUNBUFFERED": "1"},
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+        yield Running(process, output)
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+async def test_one_command_serves_it_and_ctrl_c_ends_it(example: Running) -> None:
+    url = example.wait_for(r"The dashboard: (\S+)")
+    example.wait_for("(Uvicorn running)")
+    async with httpx.AsyncClient(base_url=url, trust_env=False) as browser:
+        begun = await browser.get("/login")
+        callback = await consent(begun.headers["location"])
+        page = await browser.get(callback, follow_redirects=True)
+        stacks = (await browser.get("/api/stacks")).json()
+    assert page.status_code == 200
+    assert len(stacks) == 40
+    os.killpg(example.process.pid, signal.SIGINT)
+    assert example.process.wait(PATIENCE) == 0
+    assert "/callback?(hidden)" in example.output
+    assert "Traceback" not in example.output
+    secrets = parse_qs(urlsplit(callback).query)
+    for secret in (*secrets["code"], *secrets["state"]):
+        assert secret not in example.output
