@@ -16,7 +16,7 @@ import pytest
 
 from cloud66_async import Cloud66, Retry
 from cloud66_async._http.library import httpx
-from cloud66_async.errors import ConfigError, TransportError
+from cloud66_async.errors import ConfigError, NotFound, ServerError, TransportError
 from cloud66_async.sandbox import FakeCloud66, SandboxServer, consent
 
 
@@ -83,7 +83,7 @@ async def test_the_answer_is_that_of_the_core(server: SandboxServer) -> None:
 async def test_odd_paths_arrive_as_they_were_sent(server: SandboxServer) -> None:
     async with Cloud66(server.fake.add_token(), url=server.url) as c66:
         for uid in ("a/b", "..", "a?b#c", "é", "a%2Fb"):
-            with pytest.raises(Exception, match="404"):
+            with pytest.raises(NotFound):
                 await c66.stacks.get(uid)
     assert [seen.target for seen in server.fake.seen] == [
         "/api/3/stacks/a%2Fb.json",
@@ -173,7 +173,7 @@ async def test_it_stops_while_a_request_is_under_way() -> None:
             while not fake.clock.sleepers:
                 await asyncio.sleep(0.01)
             await asyncio.to_thread(server.stop)
-            with pytest.raises((TransportError, Exception)):
+            with pytest.raises((TransportError, ServerError)):
                 await waiting
     assert not is_open(server.url)
 
