@@ -9,7 +9,6 @@ import socket
 import subprocess
 import sys
 from collections.abc import Generator
-from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -23,44 +22,50 @@ PATIENCE = 60
 
 
 class Running:
-    """The example in a process group of its own; what it printed is in a file."""
+    """The example in a process group of its own, and what it has printed."""
 
-    def __init__(self, process: subprocess.Popen[bytes], output: Path) -> None:
+    def __init__(self, process: subprocess.Popen[str]) -> None:
         self.process = process
-        self._output = output
-
-    @property
-    def output(self) -> str:
-        return self._output.read_text(encoding="utf-8")
+        self.output = ""
 
     def wait_for(self, pattern: str) -> str:
         while (found := re.search(pattern, self.output)) is None:
-            if self.process.poll() is not None:
-                pytest.fail(f"it ended: {self.output}")
+            self._read_line()
         return found[1]
+
+    def end(self) -> int:
+        """Press ctrl-c."""
+        os.killpg(self.process.pid, signal.SIGINT)
+        self.output += self.process.communicate(timeout=PATIENCE)[0]
+        return self.process.returncode
+
+    def _read_line(self) -> None:
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        if not line:
+            pytest.fail(f"it ended: {self.output}")
+        self.output += line
 
 
 @pytest.fixture
-def example(tmp_path: Path) -> Generator[Running]:
+def example() -> Generator[Running]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    output = tmp_path / "output"
-    with output.open("wb") as file:
-        process = subprocess.Popen(
-            [sys.executable, EXAMPLE / "run.py"],
-            env={**os.environ, "PORT": str(port), "PYTHONUNBUFFERED": "1"},
-            stdin=subprocess.DEVNULL,
-            stdout=file,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-    try:
-        yield Running(process, output)
-    finally:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+    with subprocess.Popen(
+        [sys.executable, EXAMPLE / "run.py"],
+        env={**os.environ, "PORT": str(port), "PYTHONUNBUFFERED": "1"},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        try:
+            yield Running(process)
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
 
 
 async def test_one_command_serves_it_and_ctrl_c_ends_it(example: Running) -> None:
@@ -73,8 +78,7 @@ async def test_one_command_serves_it_and_ctrl_c_ends_it(example: Running) -> Non
         stacks = (await browser.get("/api/stacks")).json()
     assert page.status_code == 200
     assert len(stacks) == 40
-    os.killpg(example.process.pid, signal.SIGINT)
-    assert example.process.wait(PATIENCE) == 0
+    assert example.end() == 0
     assert "/callback?(hidden)" in example.output
     assert "Traceback" not in example.output
     secrets = parse_qs(urlsplit(callback).query)
