@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -99,6 +100,11 @@ class StreamedAnswer(_Headed):
                     return
         finally:
             self.close()
+
+    def __del__(self) -> None:
+        if self._connection is not None:
+            warnings.warn(f"{self!r} was never closed", ResourceWarning, stacklevel=2, source=self)
+            self._pool.release_later(self._connection)
 
     def close(self) -> None:
         """End it at once, without waiting; doing so again does nothing."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import AsyncIterable
+from contextlib import suppress
 from typing import Final
 
 from .._lane import Timeouts
@@ -143,6 +144,12 @@ class Pool:
         elif not connection.closed:
             connection.abort()
         self._places.give_back()
+
+    def release_later(self, connection: Connection) -> None:
+        """As `release`, from any thread, after the event loop has ended too."""
+        assert self._loop is not None
+        with suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(self.release, connection)
 
     async def _stream(self, origin: Origin, outgoing: Outgoing) -> StreamedAnswer:
         return StreamedAnswer(self, await self._perform(origin, outgoing))

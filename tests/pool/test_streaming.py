@@ -9,7 +9,7 @@ import pytest
 
 from cloud66_async._lane import Timeouts
 from cloud66_async.errors import TransportError
-from cloud66_async.pool import Pool, connection as connecting
+from cloud66_async.pool import Pool, StreamedAnswer, connection as connecting
 from cloud66_async.pool.failures import BadAnswer, Broken
 
 from .servers import PATIENT, Peer, answer, echo, get, head, pieces, post, serve, stream, turns, until
@@ -261,3 +261,27 @@ async def test_timeouts_do_not_strike_a_healthy_upload(pool: Pool) -> None:
     async with serve(echo) as server:
         result = await post(pool, server, pieces(*[b"x" * 10_000] * 50), timeouts=Timeouts())
         assert len(result.body) == 500_002
+
+
+async def test_a_streamed_answer_that_is_forgotten_costs_no_place(pool: Pool) -> None:
+    async with serve(big) as server:
+        answered = await stream(pool, server, "/big")
+        with pytest.warns(ResourceWarning, match="<StreamedAnswer 200> was never closed"):
+            del answered
+        await turns(2)
+        assert pool.live == 0
+        assert pool._places.free == pool.limit
+
+
+def test_a_streamed_answer_can_be_forgotten_after_the_event_loop() -> None:
+    async def leave() -> StreamedAnswer:
+        pool = Pool()
+        async with serve(big) as server:
+            answered = await stream(pool, server, "/big")
+            await pool.aclose()
+            return answered
+
+    with asyncio.Runner() as runner:
+        answered = runner.run(leave())
+    with pytest.warns(ResourceWarning, match="never closed"):
+        del answered
