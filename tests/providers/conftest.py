@@ -1,0 +1,130 @@
+"""A server of somebody else, clients of it, and an eye on everything that is printed meanwhile."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+
+from cloud66_async import Cloud66
+from cloud66_async._http.library import httpx
+from cloud66_async.oauth import Cloud66OAuth2Client
+from cloud66_async.oauth.form import Form
+
+from ..conftest import PoolName
+from .browser import Browser
+from .provider import KINDS, Kind, Provider, running, secret_of
+
+REDIRECT = "https://app.example/callback"
+
+
+@pytest.fixture(scope="session")
+def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Kind], Provider]]:
+    """Starts each server when it is first asked for, and stops all at the end."""
+    providers: dict[str, Provider] = {}
+    with ExitStack() as stack:
+
+        def start(kind: Kind) -> Provider:
+            if kind.name not in providers:
+                providers[kind.name] = stack.enter_context(running(kind, tmp_path_factory.mktemp(kind.name)))
+            return providers[kind.name]
+
+        yield start
+
+
+@pytest.fixture(params=KINDS, ids=lambda kind: kind.name)
+def provider(request: pytest.FixtureRequest, started: Callable[[Kind], Provider]) -> Provider:
+    kind: Kind = request.param
+    return started(kind)
+
+
+class Vault:
+    """The secrets that a test has met."""
+
+    def __init__(self) -> None:
+        self.secrets = {secret_of(name) for name in ("app", "other", "basic", "strict")}
+
+    def add(self, *texts: str | None) -> None:
+        self.secrets |= {text for text in texts if text}
+
+    def found_in(self, text: str) -> set[str]:
+        return {secret for secret in self.secrets if secret in text}
+
+
+@pytest.fixture(autouse=True)
+def vault(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> Iterator[Vault]:
+    """Collects what is sent to and from the token endpoint; in the end none of it may have been printed."""
+    vault = Vault()
+    original = Cloud66OAuth2Client._post
+
+    async def post(client: Cloud66OAuth2Client, url: str, form: Form) -> httpx.Response:
+        vault.add(*(form.get(name) for name in ("code", "code_verifier", "token", "refresh_token", "client_secret")))
+        answer = await original(client, url, form)
+        try:
+            fields = json.loads(answer.content)
+        except ValueError:
+            return answer
+        vault.add(fields.get("access_token"), fields.get("refresh_token"))
+        return answer
+
+    monkeypatch.setattr(Cloud66OAuth2Client, "_post", post)
+    caplog.set_level(logging.DEBUG)
+    yield vault
+    printed = "".join(capfd.readouterr())
+    assert vault.found_in(caplog.text + printed) == set()
+
+
+@pytest.fixture
+def browser(vault: Vault) -> Iterator[Browser]:
+    browser = Browser("ann")
+    yield browser
+    vault.add(*browser.seen)
+
+
+@pytest.fixture
+async def connect(provider: Provider, lane: PoolName) -> AsyncIterator[Callable[..., Cloud66]]:
+    """Makes clients that log users in at the server, and closes them."""
+    made: list[Cloud66] = []
+
+    def client(client_id: str = "app", **options: Any) -> Cloud66:
+        defaults: dict[str, Any] = {"client_secret": secret_of(client_id), "redirect_url": REDIRECT, "pool": lane}
+        made.append(Cloud66(client_id=client_id, url=provider.url, **defaults | options))
+        return made[-1]
+
+    yield client
+    for each in made:
+        await each.aclose()
+
+
+@pytest.fixture
+def c66(connect: Callable[..., Cloud66]) -> Cloud66:
+    return connect()
+
+
+@pytest.fixture
+async def connect_oauth(provider: Provider, lane: PoolName) -> AsyncIterator[Callable[..., Cloud66OAuth2Client]]:
+    """Makes Authlib's clients for the server, over the library's transport or over the pool, and closes them."""
+    made: list[Cloud66OAuth2Client] = []
+    pool = Cloud66(client_id="app", url=provider.url)
+
+    def client(client_id: str = "app", **options: Any) -> Cloud66OAuth2Client:
+        defaults: dict[str, Any] = {"client_secret": secret_of(client_id), "redirect_url": REDIRECT}
+        defaults |= {"url": provider.url, "transport": pool.transport if lane == "own" else None}
+        made.append(Cloud66OAuth2Client(client_id=client_id, **defaults | options))
+        return made[-1]
+
+    yield client
+    for each in made:
+        await each.aclose()
+    await pool.aclose()
+
+
+@pytest.fixture
+def oauth(connect_oauth: Callable[..., Cloud66OAuth2Client]) -> Cloud66OAuth2Client:
+    return connect_oauth(scope="public redeploy")

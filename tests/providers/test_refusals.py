@@ -1,0 +1,247 @@
+"""Logins that servers written by others refuse: which error comes, what it says, and what was never sent."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from urllib.parse import urlsplit
+
+import pytest
+
+from cloud66_async import Cloud66
+from cloud66_async.errors import AccessDenied, Cloud66Error, LoginError, StateMismatch, TokenRequestFailed
+from cloud66_async.oauth import Cloud66OAuth2Client, Login, login_with_browser
+
+from ..oauth.evidence import everything, own_locals
+from ..support import packet, wire
+from .browser import Browser
+from .conftest import REDIRECT, Vault
+from .provider import Provider, secret_of
+
+pytestmark = pytest.mark.slow
+
+
+class Exchanges(list[str]):
+    """The addresses that a form was sent to."""
+
+
+@pytest.fixture
+def exchanges(monkeypatch: pytest.MonkeyPatch, vault: Vault) -> Exchanges:
+    seen = Exchanges()
+    original = Cloud66OAuth2Client._post  # with the vault's eye on it
+
+    async def post(client: Cloud66OAuth2Client, url: str, form: object) -> object:
+        seen.append(url)
+        return await original(client, url, form)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Cloud66OAuth2Client, "_post", post)
+    return seen
+
+
+async def refused(work: Awaitable[object], vault: Vault, *seen: str) -> TokenRequestFailed:
+    """The error that this ends with, which shows no secret wherever one looks."""
+    with pytest.raises(TokenRequestFailed) as caught:
+        await work
+    vault.add(*seen)
+    assert vault.found_in(everything(caught.value) + own_locals(caught.value)) == set()
+    return caught.value
+
+
+@pytest.mark.parametrize("as_mapping", [False, True])
+async def test_the_user_says_no(c66: Cloud66, browser: Browser, exchanges: Exchanges, as_mapping: bool) -> None:
+    login = c66.login()
+    page = await browser.deny(login.url)
+    with pytest.raises(AccessDenied, match="access_denied"):
+        await c66.finish_login(login, page.query if as_mapping else page.url)
+    assert exchanges == []
+
+
+async def test_the_user_says_no_to_authlib(oauth: Cloud66OAuth2Client, browser: Browser, exchanges: Exchanges) -> None:
+    url, state = oauth.create_authorization_url()
+    page = await browser.deny(url)
+    with pytest.raises(AccessDenied):
+        await oauth.fetch_token(authorization_response=page.url, state=state)
+    assert oauth.token is None
+    assert exchanges == []
+
+
+async def test_the_user_says_no_in_the_browser_of_this_machine(
+    c66: Cloud66, browser: Browser, exchanges: Exchanges
+) -> None:
+    async def open_browser(url: str) -> None:
+        await browser.visit((await browser.deny(url)).url)
+
+    with pytest.raises(AccessDenied):
+        await login_with_browser(c66, open_browser=open_browser)
+    assert exchanges == []
+
+
+async def test_the_redirect_of_another_login(c66: Cloud66, browser: Browser, exchanges: Exchanges) -> None:
+    mine, theirs = c66.login(), c66.login()
+    page = await browser.consent(theirs.url)
+    with pytest.raises(StateMismatch):
+        await c66.finish_login(mine, page.url)
+    assert exchanges == []
+    await c66.finish_login(theirs, page.url)
+
+
+async def test_the_redirect_of_another_login_at_authlib(
+    oauth: Cloud66OAuth2Client, browser: Browser, exchanges: Exchanges
+) -> None:
+    url, _ = oauth.create_authorization_url()
+    page = await browser.consent(url)
+    for state in ("another", "", None):
+        with pytest.raises(StateMismatch):
+            await oauth.fetch_token(authorization_response=page.url, state=state)
+    assert (oauth.token, exchanges) == (None, [])
+
+
+async def test_a_code_is_used_twice(c66: Cloud66, browser: Browser, vault: Vault) -> None:
+    login = c66.login()
+    kept, page = login.to_dict(), await browser.consent(login.url)
+    await c66.finish_login(login, page.url)
+    with pytest.raises(LoginError, match="used already"):
+        await c66.finish_login(login, page.url)
+    error = await refused(c66.finish_login(Login.from_dict(kept), page.url), vault, page.query["code"])
+    assert error.code == "invalid_grant"
+    assert "log in again" in str(error)
+
+
+async def test_an_old_code(provider: Provider, c66: Cloud66, browser: Browser, vault: Vault) -> None:
+    login = c66.login()
+    page = await browser.consent(login.url)
+    assert (await browser.post(f"{provider.url}/test/age")).status == 204
+    error = await refused(c66.finish_login(login, page.url), vault, page.query["code"])
+    assert (error.code, error.status) == ("invalid_grant", 400)
+
+
+async def test_a_code_that_was_stolen(provider: Provider, c66: Cloud66, browser: Browser, vault: Vault) -> None:
+    if not provider.kind.pkce:
+        pytest.skip("this server has no PKCE")
+    mine, theirs = c66.login(), c66.login()
+    page = await browser.consent(theirs.url)
+    forged = {"code": page.query["code"], "state": mine.state}
+    error = await refused(c66.finish_login(mine, forged), vault, page.query["code"])
+    assert error.code == "invalid_grant"
+
+
+async def test_a_code_of_another_application(
+    connect: Callable[..., Cloud66], browser: Browser, vault: Vault
+) -> None:
+    login = connect("other").login()
+    page = await browser.consent(login.url)
+    error = await refused(connect("app").finish_login(login, page.url), vault, page.query["code"])
+    assert error.code == "invalid_grant"
+
+
+async def test_another_redirect_url(c66: Cloud66, oauth: Cloud66OAuth2Client, browser: Browser, vault: Vault) -> None:
+    url, _ = oauth.create_authorization_url()
+    page = await browser.consent(url)
+    work = oauth.fetch_token(code=page.query["code"], redirect_url="http://127.0.0.1/callback")
+    error = await refused(work, vault, page.query["code"])
+    assert error.code in ("invalid_grant", "invalid_request")
+    assert oauth.token is None
+
+
+async def test_a_wrong_secret(connect: Callable[..., Cloud66], browser: Browser, vault: Vault) -> None:
+    c66 = connect(client_secret="not-the-SECRET-of-this-one")
+    vault.add("not-the-SECRET-of-this-one")
+    login = c66.login()
+    page = await browser.consent(login.url)
+    error = await refused(c66.finish_login(login, page.url), vault, page.query["code"])
+    assert (error.code, error.status) == ("invalid_client", 401)
+    assert "check client_id and client_secret" in str(error)
+
+
+async def test_no_secret_where_one_is_needed(connect: Callable[..., Cloud66], browser: Browser, vault: Vault) -> None:
+    c66 = connect(client_secret=None)
+    login = c66.login()
+    page = await browser.consent(login.url)
+    error = await refused(c66.finish_login(login, page.url), vault, page.query["code"])
+    assert error.code == "invalid_client"
+
+
+async def test_an_earlier_token_survives(oauth: Cloud66OAuth2Client, browser: Browser, vault: Vault) -> None:
+    url, _ = oauth.create_authorization_url()
+    held = await oauth.fetch_token(code=(await browser.consent(url)).query["code"])
+    error = await refused(oauth.fetch_token(code="no-such-code"), vault, "no-such-code")
+    assert error.code == "invalid_grant"
+    assert oauth.token is held
+    assert (await oauth.get("stacks.json")).status_code == 200
+
+
+async def test_a_scope_that_nobody_knows(c66: Cloud66, browser: Browser, exchanges: Exchanges) -> None:
+    """Some servers send the user back with the error; others show it, and nobody ever comes back."""
+    login = c66.login(scope="public nonsense")
+    page = await browser.consent(login.url)
+    if page.url.startswith(REDIRECT):
+        with pytest.raises(LoginError, match="invalid_scope"):
+            await c66.finish_login(login, page.url)
+    else:
+        assert page.query.get("code") is None
+
+        async def open_browser(url: str) -> None:
+            await browser.consent(url)
+
+        with pytest.raises(LoginError, match="no answer came"):
+            await login_with_browser(c66, scope="public nonsense", open_browser=open_browser, timeout=1.0)
+    assert exchanges == []
+
+
+@pytest.mark.parametrize("status", ["302 Found", "307 Temporary Redirect", "308 Permanent Redirect"])
+async def test_a_redirect_of_the_token_endpoint(
+    provider: Provider, connect: Callable[..., Cloud66], browser: Browser, vault: Vault, status: str
+) -> None:
+    login = connect().login()
+    page = await browser.consent(login.url)
+    location = f"Location: {provider.url}/oauth/token"
+    async with wire(lambda _: packet(b"", status, location)) as front:
+        client = Cloud66OAuth2Client(
+            client_id="app", client_secret=secret_of("app"), url=front.url, redirect_url=login.redirect_url
+        )
+        work = client.fetch_token(code=page.query["code"], code_verifier=login.verifier)
+        error = await refused(work, vault, page.query["code"])
+        await client.aclose()
+        assert len(front.seen) == 1
+    assert "redirects, which is not followed" in str(error)
+    # Nothing went on to the server: the code is still good.
+    assert await connect().finish_login(login, page.url)
+
+
+async def test_cancelled_in_the_middle_of_the_exchange(
+    c66: Cloud66, browser: Browser, exchanges: Exchanges
+) -> None:
+    login = c66.login()
+    page = await browser.consent(login.url)
+    task = asyncio.create_task(c66.finish_login(login, page.url))
+    while not exchanges:
+        await asyncio.sleep(0)
+    for _ in range(3):
+        await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    with pytest.raises(LoginError, match="used already"):
+        await c66.finish_login(login, page.url)
+    again = c66.login()
+    assert await c66.finish_login(again, (await browser.consent(again.url)).url)
+    assert len(exchanges) == 2
+
+
+async def test_the_server_is_gone(connect: Callable[..., Cloud66], browser: Browser, vault: Vault) -> None:
+    async with wire() as gone:
+        url = gone.url
+    client = Cloud66OAuth2Client(client_id="app", client_secret=secret_of("app"), url=url, redirect_url=REDIRECT)
+    with pytest.raises(TokenRequestFailed) as caught:
+        await client.fetch_token(code="some-code-of-mine")
+    vault.add("some-code-of-mine")
+    await client.aclose()
+    assert caught.value.status is None
+    assert urlsplit(url).netloc in str(caught.value)
+    assert vault.found_in(everything(caught.value) + own_locals(caught.value)) == set()
+
+
+async def test_every_refusal_is_an_error_of_this_package(c66: Cloud66) -> None:
+    for callback in ("", "code=1", "?code=1&state=2", "https://app.example/callback#access_token=x", "https://x.example/?error=1"):
+        with pytest.raises(Cloud66Error):
+            await c66.finish_login(c66.login(), callback)
