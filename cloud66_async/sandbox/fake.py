@@ -132,8 +132,13 @@ class FakeCloud66:
         return application
 
     def add_token(self, user: User | str | None = None, scopes: Iterable[str] = SCOPES) -> Token:
-        """A new personal access token of `user`, the first user where none is named."""
-        found = self.provider.users[user] if isinstance(user, str) else user or self.user
+        """A new personal access token of `user`, the first user where none is named.
+
+        Raises ValueError for an e-mail address that no user has.
+        """
+        found = self.provider.users.get(user) if isinstance(user, str) else user or self.user
+        if found is None:
+            raise ValueError(f"there is no user {user!r}: add one with add_user()")
         with self._lock:
             return self.provider.give(found, scopes).token
 

@@ -303,6 +303,13 @@ def test_a_real_clock_cannot_be_moved() -> None:
         _ = FakeCloud66(clock=SystemClock()).clock
 
 
+def test_a_token_is_for_a_user_who_exists(fake: FakeCloud66) -> None:
+    with pytest.raises(ValueError, match="nobody@example.com"):
+        fake.add_token("nobody@example.com")
+    fake.add_user("nobody@example.com")
+    assert fake.add_token("nobody@example.com").scopes == ("public", "redeploy", "jobs", "users", "admin")
+
+
 def test_what_it_says_of_itself(fake: FakeCloud66) -> None:
     fake.add_stack("web")
     assert repr(fake) == "<FakeCloud66: 1 stacks, 0 calls>"
