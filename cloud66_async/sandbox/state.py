@@ -80,11 +80,10 @@ class World:
         name: str,
         *,
         user: str,
-        metadata: dict[str, Any] | None = None,
         server: str | None = None,
     ) -> FakeAction:
         """A new action that runs at once."""
-        action = self._action(stack, name, user=user, starts_at=self.clock.now(), metadata=metadata)
+        action = self._action(stack, name, user=user, starts_at=self.clock.now())
         if server is not None:
             action.resource_type, action.resource_id = "server", server
         stack.add(action)
