@@ -271,14 +271,18 @@ class Cloud66:
         StateMismatch, AccessDenied or LoginError before anything is sent, TokenRequestFailed where the
         server gave no token. A code is exchanged once and never again.
         """
-        return await self._oauth().finish_login(login, callback)
+        finishing = self._oauth().finish_login(login, callback)
+        del callback  # a traceback may show local variables; a coroutine does not show its own
+        return await finishing
 
     async def revoke(self, token: Token | str) -> None:
         """Tell the server that this token is no longer good.
 
         Cloud 66 does not document that it can; servers of its kind can. Raises APIError where it did not.
         """
-        await self._oauth().revoke(token)
+        revoking = self._oauth().revoke(token)
+        del token  # as in finish_login
+        await revoking
 
     def _oauth(self) -> Cloud66OAuth2Client:
         from .oauth.client import Cloud66OAuth2Client  # Authlib: 110 ms, for those who log users in

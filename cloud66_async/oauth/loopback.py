@@ -62,11 +62,11 @@ async def login_with_browser(
             async with asyncio.timeout(timeout):
                 if await _call(open_browser, login.url) is False:
                     raise LoginError("no browser could be opened here: log in with a pasted code instead")
-                callback = await listener.callback
+                finishing = client.finish_login(login, await listener.callback)
         except TimeoutError:
             raise LoginError(f"no answer came within {timeout:g} seconds: see what the browser shows") from None
         # The port stays open meanwhile, so that a second answer is told that it comes too late.
-        return await client.finish_login(login, callback)
+        return await finishing
 
 
 async def login_with_code(
