@@ -51,7 +51,7 @@ class Lab:
         done = subprocess.run(  # noqa: S603
             _pinned(self.core, *command),
             cwd=_ROOT,
-            env=os.environ | {"SSL_CERT_FILE": self.bundle, "PYTHONPATH": str(_ROOT)},
+            env=_environment(self.bundle),
             capture_output=True,
             text=True,
             timeout=_LONGEST,
@@ -60,6 +60,12 @@ class Lab:
         if done.returncode:
             raise RuntimeError(f"{' '.join(command)[:300]} failed:\n{done.stderr[-2000:]}")
         return done.stdout
+
+
+def _environment(bundle: str) -> dict[str, str]:
+    """This one, with the server's authority trusted, and compiled code kept as it is for everybody by default."""
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return kept | {"SSL_CERT_FILE": bundle, "PYTHONPATH": str(_ROOT)}
 
 
 def _pinned(core: int | None, *command: str) -> list[str]:

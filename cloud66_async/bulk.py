@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaita
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Generic, TypeVar
 
-import attrs
+import msgspec
 
 from .errors import BulkError, Cloud66Error
 
@@ -18,16 +18,14 @@ K = TypeVar("K")
 V = TypeVar("V")
 
 
-@attrs.frozen
-class Ok(Generic[K, V]):
+class Ok(msgspec.Struct, Generic[K, V], frozen=True):
     """What came back for `item`."""
 
     item: K
     value: V
 
 
-@attrs.frozen
-class Failed(Generic[K]):
+class Failed(msgspec.Struct, Generic[K], frozen=True):
     """Why nothing came back for `item`."""
 
     item: K

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import random
 from datetime import datetime
 from typing import Any
 
-import attrs
+import msgspec
 
 from .errors import APIError, Cloud66Error, ServerError, ServerTimedOut, Throttled, TransportError
 from .operation import Call
@@ -14,8 +13,7 @@ from .operation import Call
 __all__ = ["Retry"]
 
 
-@attrs.frozen(kw_only=True)
-class Retry:
+class Retry(msgspec.Struct, frozen=True, kw_only=True):
     """How often a call is tried, and how long the pauses are.
 
     A read is repeated when no answer came, and after 408, 429, 503 "throttled" and other 5xx than
@@ -27,9 +25,15 @@ class Retry:
     asks for more (up to an hour, when the quota is used up) the error is raised at once.
     """
 
-    attempts: int = attrs.field(default=4, validator=attrs.validators.ge(1))
-    base: float = attrs.field(default=0.5, validator=attrs.validators.ge(0))
-    longest: float = attrs.field(default=60.0, validator=attrs.validators.ge(0))
+    attempts: int = 4
+    base: float = 0.5
+    longest: float = 60.0
+
+    def __post_init__(self) -> None:
+        if self.attempts < 1:
+            raise ValueError("attempts must be at least 1")
+        if not (self.base >= 0 and self.longest >= 0):
+            raise ValueError("base and longest must not be negative")
 
     def pause(self, call: Call[Any], error: Cloud66Error, attempt: int, now: datetime) -> float | None:
         """Seconds before the next try, or None where there is none."""
@@ -39,6 +43,8 @@ class Retry:
         if asked is not None:
             seconds = max(0.0, (asked - now).total_seconds())
             return seconds if seconds <= self.longest else None
+        import random  # needed only before a pause
+
         return random.uniform(0.0, min(self.longest, self.base * 2.0 ** min(attempt - 1, 60)))  # noqa: S311  no secret
 
     @staticmethod

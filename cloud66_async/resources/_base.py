@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
-import attrs
+import msgspec
 
 from .._sender import Sender
 from ..operation import Call, Page
@@ -32,6 +32,6 @@ class Resource:
 
         async def read(number: int) -> Page[T]:
             page = await self._call(call.page(number))
-            return page if change is None else attrs.evolve(page, items=tuple(map(change, page.items)))
+            return page if change is None else msgspec.structs.replace(page, items=tuple(map(change, page.items)))
 
         return Pager(read)
