@@ -4,10 +4,15 @@ import os
 from typing import Literal
 
 import pytest
+from hypothesis import settings
 
 from cloud66_async import _codec
 
 from .support import Recorder
+
+# How long an example takes says more of the machine than of the code.
+settings.register_profile("cloud66", deadline=None)
+settings.load_profile("cloud66")
 
 PoolName = Literal["own", "httpx"]
 
