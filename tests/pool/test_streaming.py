@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator
 
 import pytest
@@ -281,7 +282,11 @@ def test_a_streamed_answer_can_be_forgotten_after_the_event_loop() -> None:
             await pool.aclose()
             return answered
 
+    def forget(answers: list[StreamedAnswer]) -> None:
+        answers.clear()
+        gc.collect()
+
     with asyncio.Runner() as runner:
-        answered = runner.run(leave())
+        answers = [runner.run(leave())]
     with pytest.warns(ResourceWarning, match="never closed"):
-        del answered
+        forget(answers)
