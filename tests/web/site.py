@@ -1,5 +1,6 @@
 """A small web application whose users log in at a sandbox, and browsers that visit it; all in this process."""
 
+import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Annotated, Any
@@ -44,12 +45,18 @@ def make_app(login: WebLogin) -> FastAPI:
     async def many(c66: Annotated[Cloud66, Depends(login.for_page)]) -> list[Stack]:
         return list(await c66.stacks.get_many(["one", "two"], planned=False))
 
+    async def group(c66: Annotated[Cloud66, Depends(login.for_page)]) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(c66.stacks.get("one"))
+            tasks.create_task(c66.stacks.get("two"))
+
     async def api(c66: Annotated[Cloud66, Depends(login.for_api)]) -> list[Stack]:
         return await c66.stacks.list()
 
     app.get("/stacks")(page)
     app.post("/stacks")(page)
     app.get("/many")(many)
+    app.get("/group")(group)
     app.get("/api/stacks")(api)
     app.post("/api/stacks")(api)
     return app

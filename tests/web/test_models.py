@@ -4,6 +4,7 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
+import attrs
 import pytest
 from fastapi import FastAPI
 from pydantic import BaseModel, TypeAdapter, ValidationError
@@ -15,6 +16,7 @@ from starlette.routing import Route
 from cloud66_async import Action, Deployment, Health, Secret, Server, Stack, StackStatus
 from cloud66_async._http.library import httpx
 from cloud66_async.integrations.starlette import ModelResponse
+from cloud66_async.model import Model
 from cloud66_async.resources.deployments import CodeMeaning
 
 STACK = Stack(
@@ -125,7 +127,6 @@ async def test_the_openapi_document_describes_the_fields() -> None:
 
 def test_a_schema_for_every_model_there_is() -> None:
     from cloud66_async import resources
-    from cloud66_async.model import Model
 
     models = [kind for kind in Model.__subclasses__() if kind.__module__.startswith(resources.__name__)]
     assert len(models) >= 5
@@ -136,6 +137,18 @@ def test_a_schema_for_every_model_there_is() -> None:
         # Every field is described, save those whose content the API leaves open.
         for name, field in schema["properties"].items():
             assert field.keys() & {"type", "anyOf"}, (kind, name)
+
+
+@attrs.frozen(kw_only=True)
+class Tree(Model):
+    """One that may hold others of its kind."""
+
+    branches: "tuple[Tree, ...] | None" = None
+
+
+def test_a_schema_for_a_model_that_holds_its_own_kind() -> None:
+    schema = TypeAdapter(Tree).json_schema(mode="serialization")
+    assert schema["properties"]["branches"]["anyOf"][0] == {"type": "array", "items": {"type": "object"}}
 
 
 def test_pydantic_takes_models_and_nothing_else() -> None:

@@ -77,6 +77,22 @@ async def test_one_refusal_among_many_calls_counts_too() -> None:
         assert (await browser.get("/many")).headers["location"] == "/login?next=%2Fmany"
 
 
+async def test_one_refusal_in_a_task_group_counts_too() -> None:
+    async with a_site() as site:
+        browser = site.browser()
+        await browser.log_in()
+        site.fake.revoke(site.newest_token)
+        assert (await browser.get("/group")).headers["location"] == "/login?next=%2Fgroup"
+
+
+async def test_other_failures_in_a_task_group_stay_what_they_are() -> None:
+    async with a_site() as site:
+        browser = site.browser()
+        await browser.log_in()
+        with pytest.raises(ExceptionGroup, match="TaskGroup"):
+            await browser.get("/group")
+
+
 async def test_other_failures_of_many_calls_stay_what_they_are() -> None:
     async with a_site() as site:
         browser = site.browser()

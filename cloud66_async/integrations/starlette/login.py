@@ -8,9 +8,8 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mappi
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from importlib import import_module
-from posixpath import normpath
 from typing import Any
-from urllib.parse import quote, unquote, urlencode, urlsplit
+from urllib.parse import urlsplit
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -34,14 +33,13 @@ from ...token import Token
 from .cookies import Cookies, Pending
 from .logs import callbacks_hidden
 from .pages import ErrorPage, explain, plain_page, private, refused_again
-from .paths import path_of, safe_path
 from .sessions import MemorySessions, SessionStore
+from .site import Site
 
 __all__ = ["WebLogin"]
 
 logger = logging.getLogger("cloud66_async.web")
 
-_SAFE = ("GET", "HEAD", "OPTIONS")
 _SEE_OTHER = 303
 _DEFAULT_TIMEOUTS = Timeouts()
 
@@ -88,11 +86,13 @@ class WebLogin:
             raise ConfigError("a web application's redirect URL looks like https://example.com/callback")
         self._clock = clock or SystemClock()
         self._scope = scope if isinstance(scope, str) else tuple(scope)
-        self._home = home
-        self._login_path = login_path
-        self._logout_path = logout_path
-        self._callback_path = callback_path or address.path or "/"
-        self._origin = f"{address.scheme}://{address.netloc}"
+        self._site = Site(
+            origin=f"{address.scheme}://{address.netloc}",
+            home=home,
+            login=login_path,
+            logout=logout_path,
+            callback=callback_path or address.path or "/",
+        )
         self._sessions = MemorySessions(clock=self._clock) if sessions is None else sessions
         self._lifetime = lifetime
         self._revokes = revoke_on_logout
@@ -132,7 +132,7 @@ class WebLogin:
         async with self._connect() as client:
             self._client = client
             try:
-                with callbacks_hidden(self._callback_path):
+                with callbacks_hidden(self._site.callback):
                     yield
             finally:
                 self._client = None
@@ -147,15 +147,16 @@ class WebLogin:
     def routes(self) -> list[Route]:
         """Login, callback and logout."""
         return [
-            Route(self._login_path, self._begin, methods=["GET"], name="cloud66_login"),
-            Route(self._callback_path, self._finish, methods=["GET"], name="cloud66_callback"),
-            Route(self._logout_path, self._log_out, methods=["POST"], name="cloud66_logout"),
+            Route(self._site.login, self._begin, methods=["GET"], name="cloud66_login"),
+            Route(self._site.callback, self._finish, methods=["GET"], name="cloud66_callback"),
+            Route(self._site.logout, self._log_out, methods=["POST"], name="cloud66_logout"),
         ]
 
     @property
     def exception_handlers(self) -> Mapping[type[Exception], Callable[[Request, Any], Awaitable[Response]]]:
         """What ends the session of a user whose token Cloud 66 refuses, and leads to a new login."""
-        return {Unauthenticated: self._refused, BulkError: self._refused_among_others}
+        in_group = self._refused_in_group
+        return {Unauthenticated: self._refused, BulkError: in_group, ExceptionGroup: in_group}
 
     # --- the client of a request -----------------------------------------------------------------
 
@@ -177,11 +178,11 @@ class WebLogin:
 
         A dependency of FastAPI: `Depends(login.for_page)`. A form that another site sent gets 403.
         """
-        self._refuse_other_sites(request)
+        self._site.refuse_others(request)
         found = await self.current(request)
         if found is None:
-            # A relative address: who sends a false Host gets no redirect to it.
-            raise HTTPException(_SEE_OTHER, headers={"Location": self._to_login(request), "Cache-Control": "no-store"})
+            headers = {"Location": self._site.to_login(request), "Cache-Control": "no-store"}
+            raise HTTPException(_SEE_OTHER, headers=headers)
         return found
 
     async def for_api(self, request: Request) -> Cloud66:
@@ -190,7 +191,7 @@ class WebLogin:
         A dependency of FastAPI: `Depends(login.for_api)`. What another site had the browser send gets 403.
         """
         request.state.cloud66_api = True
-        self._refuse_other_sites(request)
+        self._site.refuse_others(request)
         found = await self.current(request)
         if found is None:
             raise HTTPException(401, "not logged in", headers={"WWW-Authenticate": "Cookie"})
@@ -199,12 +200,9 @@ class WebLogin:
     # --- routes ----------------------------------------------------------------------------------
 
     async def _begin(self, request: Request) -> Response:
-        target = safe_path(request.query_params.get("next"), otherwise="")
-        if not target or self._is_own(request, target):
-            target = self._here(request, self._home)
         login = self.cloud66.login(scope=self._scope)
         response = RedirectResponse(login.url, _SEE_OTHER)
-        self._cookies.begin(request, response, Pending(login, target))
+        self._cookies.begin(request, response, Pending(login, self._site.after_login(request)))
         return private(response)
 
     async def _finish(self, request: Request) -> Response:
@@ -215,7 +213,7 @@ class WebLogin:
             token = await self.cloud66.finish_login(pending.login, request.query_params)
         except (LoginError, TransportError) as error:
             logger.warning("a login failed: %s: %s", type(error).__name__, error)
-            response = self._error_page(request, explain(error, self._here(request, self._login_path)))
+            response = self._error_page(request, explain(error, self._site.here(request, self._site.login)))
             if isinstance(error, StateMismatch):
                 return private(response)
         else:
@@ -234,12 +232,12 @@ class WebLogin:
         await self._sessions.save(key, token, lifetime)
 
     async def _log_out(self, request: Request) -> Response:
-        self._refuse_other_sites(request)
+        self._site.refuse_others(request)
         token = await self._end_session(request)
         if token is not None and self._revokes:
             with suppress(Cloud66Error):
                 await self.cloud66.revoke(token)
-        response = RedirectResponse(self._here(request, self._home), _SEE_OTHER)
+        response = RedirectResponse(self._site.here(request, self._site.home), _SEE_OTHER)
         self._cookies.end_session(response)
         return private(response)
 
@@ -255,60 +253,22 @@ class WebLogin:
     # --- when Cloud 66 refuses a token -----------------------------------------------------------
 
     async def _refused(self, request: Request, error: Exception) -> Response:
-        logger.info("Cloud 66 refused a user's token: %s", error)
+        logger.info("Cloud 66 refused a user's token: %s: %s", type(error).__name__, error)
         # The cookie stays: another tab may have logged in meanwhile, and an id without a session opens nothing.
         await self._end_session(request)
         if getattr(request.state, "cloud66_api", False):
             return JSONResponse({"detail": "not logged in any more"}, 401, headers={"WWW-Authenticate": "Cookie"})
         if self._cookies.refused_before(request):
             # A server that grants and refuses in turn would send the browser in circles.
-            response = self._error_page(request, refused_again(self._here(request, self._login_path)))
+            response = self._error_page(request, refused_again(self._site.here(request, self._site.login)))
             self._cookies.forget_refusal(response)
         else:
-            response = RedirectResponse(self._to_login(request), _SEE_OTHER)
+            response = RedirectResponse(self._site.to_login(request), _SEE_OTHER)
             self._cookies.note_refusal(response)
         return private(response)
 
-    async def _refused_among_others(self, request: Request, error: BulkError) -> Response:
-        for one in error.exceptions:
-            if isinstance(one, Unauthenticated):
-                return await self._refused(request, one)
-        raise error
-
-    # --- addresses -------------------------------------------------------------------------------
-
-    def _refuse_other_sites(self, request: Request) -> None:
-        """Raise HTTPException for a request that changes something and was made by a page of another origin.
-
-        SameSite cookies stay away from other sites, but not from other hosts of the same site. Browsers tell
-        where a request comes from; programs that are no browsers have no cookies to be misused.
-        """
-        if request.method in _SAFE:
-            return
-        site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
-        if site not in ("same-origin", "none") if site is not None else origin not in (None, self._origin):
-            raise HTTPException(403, "this request was made by another site")
-
-    def _to_login(self, request: Request) -> str:
-        """The address at which to log in, with the way back to the page that was asked for."""
-        address = self._here(request, self._login_path)
-        if request.method not in _SAFE:
-            return address
-        # Not `request.url`, which is built from the Host header.
-        path = quote(request.scope["path"], safe="/:@!$&'()*+,;=~")
-        root = request.scope.get("root_path", "")
-        query = request.scope["query_string"].decode("latin-1")
-        target = safe_path(
-            (path if path.startswith(root) else root + path) + (f"?{query}" if query else ""), otherwise=""
-        )
-        return f"{address}?{urlencode({'next': target})}" if target else address
-
-    def _here(self, request: Request, path: str) -> str:
-        """A path of this application, as a browser has to ask for it where the application is mounted somewhere."""
-        return str(request.scope.get("root_path", "")) + path
-
-    def _is_own(self, request: Request, target: str) -> bool:
-        """Whether a path, however it is spelled, leads to a route of the login, and so around in circles."""
-        path = normpath(unquote(path_of(target)))
-        own = (self._login_path, self._callback_path, self._logout_path)
-        return path in own or path in [self._here(request, known) for known in own]
+    async def _refused_in_group(self, request: Request, error: ExceptionGroup[Exception]) -> Response:
+        """The same for one refusal among the failures of many calls, or of a task group."""
+        if error.subgroup(Unauthenticated) is None:
+            raise error
+        return await self._refused(request, error)

@@ -28,7 +28,7 @@ def path_of(target: str) -> str:
 
 
 def _is_local(target: str) -> bool:
-    if len(target) > _LONGEST or "\\" in target or _VISIBLE.fullmatch(target) is None:
+    if len(target) > _LONGEST or _VISIBLE.fullmatch(target) is None:
         return False
     path = path_of(target)
     for _ in range(_MOST_LAYERS):
