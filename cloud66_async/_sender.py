@@ -95,8 +95,11 @@ class Sender:
             request = Request(operation.method, target, head, request_id, body, operation.repeatable, self.timeouts)
             allowance.check()
             try:
-                async with line.gate:
+                await line.gate.acquire()  # `async with` makes three coroutines of this
+                try:
                     answer = await line.lane.exchange(request)
+                finally:
+                    line.gate.release()
                 quota = allowance.learn(answer)
                 if 200 <= answer.status < 300:
                     return Response(_wire.value(call, answer, request_id), answer, request_id=request_id, quota=quota)

@@ -6,7 +6,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import msgspec
 
@@ -16,6 +16,8 @@ __all__ = ["Failed", "Ok", "collect", "each", "values"]
 
 K = TypeVar("K")
 V = TypeVar("V")
+
+_END: Any = object()
 
 
 class Ok(msgspec.Struct, Generic[K, V], frozen=True):
@@ -49,38 +51,33 @@ class _Run(Generic[K, V]):
         self._room = asyncio.Event()
 
     async def work(self) -> None:
-        try:
-            await (self._work_through_plain() if self._plain is not None else self._work_through())
-        finally:
-            self._working -= 1
-            self._bell.set()
+        await self._work_through()
+        # Not when it was interrupted: the reader would take that for the end of the items. It is interrupted too.
+        self._working -= 1
+        self._bell.set()
 
-    async def _work_through_plain(self) -> None:
-        # The items are pulled one by one as workers come free: they may have no end.
-        assert self._plain is not None
-        for item in self._plain:
-            await self._one(item)
+    def end(self) -> None:
+        """Let nobody wait for a result any more."""
+        self._working = 0
+        self._bell.set()
 
     async def _work_through(self) -> None:
-        assert self._items is not None
-        while True:
-            async with self._pulling:
-                try:
-                    item = await anext(self._items)
-                except StopAsyncIteration:
-                    return
-            await self._one(item)
+        # The items are pulled one by one as workers come free: they may have no end.
+        function, done, plain = self._function, self._done, self._plain
+        while (item := await self._pull() if plain is None else next(plain, _END)) is not _END:
+            try:
+                done.append(Ok(item, await function(item)))
+            except Cloud66Error as error:
+                done.append(Failed(item, error))
+            self._bell.set()
+            while len(done) >= self._limit:
+                self._room.clear()
+                await self._room.wait()
 
-    async def _one(self, item: K) -> None:
-        done = self._done
-        try:
-            done.append(Ok(item, await self._function(item)))
-        except Cloud66Error as error:
-            done.append(Failed(item, error))
-        self._bell.set()
-        while len(done) >= self._limit:
-            self._room.clear()
-            await self._room.wait()
+    async def _pull(self) -> K:
+        assert self._items is not None
+        async with self._pulling:
+            return await anext(self._items, _END)
 
     async def results(self) -> AsyncIterator[Ok[K, V] | Failed[K]]:
         done = self._done
@@ -131,6 +128,8 @@ async def _each(
     except BaseExceptionGroup as errors:  # several workers may fail at once; the first tells
         if failure is None or isinstance(failure, asyncio.CancelledError):
             failure = errors.exceptions[0]
+    finally:
+        run.end()
     if failure is not None:
         try:
             raise failure

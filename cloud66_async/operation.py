@@ -86,7 +86,9 @@ class Operation(msgspec.Struct, Generic[T], kw_only=True, frozen=True, eq=False,
         """
         given = values.keys()
         if given == self.names and not self.body:
-            return Call(self, self._template % {name: _segment(name, value) for name, value in values.items()})
+            for name, value in values.items():
+                values[name] = _segment(name, value)
+            return Call(self, self._template % values)
         if not self.names <= given <= self._known:
             missing, unknown = sorted(self.names - given), sorted(given - self._known)
             raise TypeError(f"{self}: missing {missing}, unknown {unknown}")
