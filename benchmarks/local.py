@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import json
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -25,11 +24,13 @@ __all__ = ["MEASURES"]
 
 
 def _timed(run: Callable[[], object], quick: bool, *, per: int, times: int) -> float:
-    """Microseconds of processor time per item: the median of several turns of `times` runs."""
+    """Microseconds of processor time per item: the median of many turns of `times` runs.
+
+    A turn of a few milliseconds is seldom interrupted by another program, so the median is of whole ones.
+    """
     turns: list[float] = []
     run()
-    for _ in range(3 if quick else 15):
-        gc.collect()
+    for _ in range(20 if quick else 200):
         start = time.process_time()
         for _ in range(times):
             run()
@@ -48,8 +49,8 @@ def decoding(quick: bool) -> dict[str, float]:
         "msgspec alone": lambda: fastest(PAGE),
         "json and cattrs": lambda: converter.structure(json.loads(PAGE)["response"], list[PlainStack]),
     }
-    found = {name: _timed(way, quick, per=PAGE_SIZE, times=20) for name, way in ways.items()}
-    found["one stack"] = _timed(lambda: _codec.read(STACK, stacks.GET.shape), quick, per=1, times=2000)
+    found = {name: _timed(way, quick, per=PAGE_SIZE, times=5) for name, way in ways.items()}
+    found["one stack"] = _timed(lambda: _codec.read(STACK, stacks.GET.shape), quick, per=1, times=400)
     return found
 
 
@@ -99,15 +100,15 @@ def sender(quick: bool) -> dict[str, float]:
             unread = _Unread(c66._sender)
             await unread.get(uid(0))
             turns: list[float] = []
-            for _ in range(3 if quick else 15):
+            for _ in range(20 if quick else 200):
                 start = time.process_time()
-                for _ in range(2000):
+                for _ in range(400):
                     await unread.get("5999b763474b0eafa5fafb64bff0ba80")
-                turns.append((time.process_time() - start) / 2000 * 1e6)
+                turns.append((time.process_time() - start) / 400 * 1e6)
             return {
                 "get": median(turns),
-                "using": _timed(lambda: c66.using(token=TOKEN), quick, per=1, times=2000),
-                "using, and its stacks": _timed(lambda: c66.using(token=TOKEN).stacks, quick, per=1, times=2000),
+                "using": _timed(lambda: c66.using(token=TOKEN), quick, per=1, times=400),
+                "using, and its stacks": _timed(lambda: c66.using(token=TOKEN).stacks, quick, per=1, times=400),
             }
 
     return asyncio.run(run())
@@ -124,7 +125,7 @@ async def _turn(item: int) -> int:
 
 def bulk(quick: bool) -> dict[str, float]:
     """Microseconds per item that `each` adds to a function which returns at once, or after a turn of the loop."""
-    count = 5_000 if quick else 50_000
+    count = 2_000
 
     async def through_each(function: Callable[[int], Awaitable[int]]) -> float:
         start = time.process_time()
@@ -145,7 +146,10 @@ def bulk(quick: bool) -> dict[str, float]:
         return (time.process_time() - start) / count * 1e6
 
     def added(function: Callable[[int], Awaitable[int]]) -> float:
-        return median(asyncio.run(through_each(function)) - asyncio.run(through_workers(function)) for _ in range(5))
+        return median(
+            asyncio.run(through_each(function)) - asyncio.run(through_workers(function))
+            for _ in range(20 if quick else 100)
+        )
 
     return {"each": added(_nothing), "each, one turn": added(_turn)}
 
