@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import shutil
 import tarfile
 import zipfile
 from pathlib import Path
@@ -17,7 +18,7 @@ nox.options.download_python = "never"
 nox.options.error_on_external_run = True
 nox.options.error_on_missing_interpreters = False
 nox.options.reuse_venv = "yes"
-nox.options.sessions = ["lint", "types", "imports", "tests", "coverage", "docs", "build"]
+nox.options.sessions = ["lint", "types", "imports", "tests", "peers", "coverage", "docs", "build"]
 
 PYTHONS = ("3.11", "3.12", "3.13")
 LIBRARIES = ("httpx", "httpx2")
@@ -38,7 +39,10 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def types(session: nox.Session) -> None:
     """Types, by two checkers; and that no public name lacks one."""
-    session.install("-e", ".[test,lint,docs,bench]", "nox")
+    # pyright runs on Node, and brings one along where the machine has none.
+    session.install(
+        "-e", ".[test,peers,lint,docs,bench]", "nox", *([] if shutil.which("node") else ["pyright[nodejs]"])
+    )
     session.run("mypy", *SOURCES)
     session.run("pyright")
     session.run("pyright", "--verifytypes", "cloud66_async", "--ignoreexternal")
@@ -54,18 +58,34 @@ def imports(session: nox.Session) -> None:
 @nox.session(python=PYTHONS)
 @nox.parametrize("library", LIBRARIES)
 def tests(session: nox.Session, library: str) -> None:
-    """The tests, with httpx alone or with httpx2 beside it. The slow ones run on the oldest Python only."""
+    """The tests, with httpx alone or with httpx2 beside it. On the oldest Python also the slow ones, and coverage."""
     session.install("-e", ".[test,httpx2]" if library == "httpx2" else ".[test]")
     session.run("python", "-c", f"from cloud66_async._http.library import httpx; assert httpx.__name__ == {library!r}")
-    chosen = session.posargs or ([] if session.python == PYTHONS[0] else ["-m", "not slow"])
-    session.env["COVERAGE_FILE"] = str(Path(f".coverage.{session.python}.{library}").resolve())
+    if session.python == PYTHONS[0]:
+        _run_with_coverage(session, library, *session.posargs)
+    else:
+        session.run("python", "-m", "pytest", *(session.posargs or ("-m", "not slow")))
+
+
+@nox.session
+def peers(session: nox.Session) -> None:
+    """Logins and the pool against servers of others: Django, Flask, Hypercorn; nginx, Rails, Node where they are."""
+    session.install("-e", ".[test,peers,httpx2]")
+    node = Path("tests", "providers", "node")
+    if shutil.which("npm") is not None:
+        session.run("npm", "ci", "--silent", "--prefix", str(node), external=True)
+    _run_with_coverage(session, "peers", "tests/providers", "tests/pool/test_real_servers.py", *session.posargs)
+
+
+def _run_with_coverage(session: nox.Session, name: str, *arguments: str) -> None:
+    session.env["COVERAGE_FILE"] = str(Path(f".coverage.{name}").resolve())
     session.run("coverage", "erase")
-    session.run("coverage", "run", "-m", "pytest", *chosen)
+    session.run("coverage", "run", "-m", "pytest", *arguments)
 
 
 @nox.session
 def coverage(session: nox.Session) -> None:
-    """What the tests of all sessions together have run."""
+    """What the tests on the oldest Python have run, all sessions together."""
     session.install("coverage[toml]>=7.10")
     session.run("coverage", "combine")
     session.run("coverage", "report")
