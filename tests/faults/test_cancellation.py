@@ -1,0 +1,217 @@
+"""Cancelled at every moment: nothing is lost, left running or given to the wrong one."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import anyio
+import pytest
+
+from cloud66_async import Cloud66, Redeployment, Retry
+from cloud66_async.sandbox.clock import FakeClock
+
+from ..conftest import PoolName
+from ..support import TOKEN, Asked, Script, answer, client, packet, pages, refusal, tasks_left, turns, wire
+
+UIDS = [f"s{number}" for number in range(12)]
+FINISHED = {"id": 1, "finished_at": "2026-03-02T09:13:00Z", "finished_success": True}
+
+
+class Slow(Script):
+    """A lane on which everything takes a few turns of the loop, and a request now and then a second try."""
+
+    def __init__(self) -> None:
+        super().__init__(self.reply)
+        self.numbers = itertools.count()
+
+    async def reply(self, request: Any) -> Any:
+        await turns(3)
+        target = request.target.removeprefix("/api/3")
+        if next(self.numbers) % 5 == 3:
+            return refusal(500)
+        if target.startswith("/stacks.json"):
+            return pages(*[[{"uid": uid}] for uid in UIDS[:6]])(request)
+        if "/actions" in target:
+            return answer({"response": [FINISHED] if "page=" in target else FINISHED})
+        return answer({"response": {"uid": target.removeprefix("/stacks/").removesuffix(".json")}})
+
+
+async def one(c66: Cloud66) -> Any:
+    return [(await c66.stacks.get("s1")).uid]
+
+
+async def bulk(c66: Cloud66) -> Any:
+    async with c66.each(c66.stacks.get, UIDS, limit=4) as results:
+        return sorted([result.item async for result in results])
+
+
+async def collected(c66: Cloud66) -> Any:
+    return [result.item for result in await c66.collect(c66.stacks.get, UIDS, limit=4)]
+
+
+async def listed(c66: Cloud66) -> Any:
+    return [stack.uid async for stack in c66.stacks.list()]
+
+
+async def ahead(c66: Cloud66) -> Any:
+    async with c66.stacks.list().ahead(3) as stacks:
+        return [stack.uid async for stack in stacks]
+
+
+async def many(c66: Cloud66) -> Any:
+    return [stack.uid for stack in await c66.stacks.get_many(UIDS[:6])]
+
+
+async def waiting(c66: Cloud66) -> Any:
+    started = Redeployment(async_action_id=1, stack="a")
+    return [(await c66.actions.finish(started)).id for _ in range(2)]
+
+
+async def nested(c66: Cloud66) -> Any:
+    async def inner(uid: str) -> int:
+        return len(await c66.collect(c66.stacks.get, [uid, uid], limit=2))
+
+    return [result.item for result in await c66.collect(inner, UIDS[:4], limit=2)]
+
+
+KINDS: dict[str, tuple[Callable[[Cloud66], Awaitable[Any]], Any]] = {
+    "one": (one, ["s1"]),
+    "each": (bulk, sorted(UIDS)),
+    "collect": (collected, UIDS),
+    "list": (listed, UIDS[:6]),
+    "ahead": (ahead, UIDS[:6]),
+    "get_many": (many, UIDS[:6]),
+    "finish": (waiting, [1, 1]),
+    "nested": (nested, UIDS[:4]),
+}
+every_kind = pytest.mark.parametrize(("use", "expected"), KINDS.values(), ids=KINDS)
+
+
+@pytest.fixture(autouse=True)
+async def nothing_left() -> AsyncIterator[None]:
+    before = tasks_left()
+    yield
+    await turns()
+    assert tasks_left() <= before
+
+
+class Quick(FakeClock):
+    """Time that passes by itself, one turn of the loop a sleep."""
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(0)
+        self.advance(seconds)
+
+
+def slow_client() -> tuple[Slow, Cloud66]:
+    lane = Slow()
+    return lane, client(lane, clock=Quick(), limit=4, retry=Retry(attempts=3))
+
+
+@every_kind
+async def test_after_any_number_of_turns(use: Callable[[Cloud66], Awaitable[Any]], expected: Any) -> None:
+    lane, c66 = slow_client()
+    count = -1
+    finished = False
+    while not finished:
+        count += 1
+        task = asyncio.ensure_future(use(c66))
+        await turns(count)
+        finished = task.done()
+        task.cancel()
+        found = (await asyncio.gather(task, return_exceptions=True))[0]
+        assert finished or isinstance(found, asyncio.CancelledError), f"after {count} turns: {found!r}"
+        await turns(2)
+        assert tasks_left() == set(), f"after {count} turns"
+        assert lane.in_flight == 0, f"after {count} turns"
+        if finished:
+            assert found == expected
+    assert count >= 4
+    assert await use(c66) == expected
+    assert c66._shared.line().gate._value == 4
+    await c66.aclose()
+
+
+@every_kind
+async def test_by_a_scope_after_any_number_of_turns(use: Callable[[Cloud66], Awaitable[Any]], expected: Any) -> None:
+    lane, c66 = slow_client()
+    for count in itertools.count(0, 3):
+        came, found = False, None
+        with anyio.CancelScope() as scope:
+            async with anyio.create_task_group() as group:
+
+                async def end(scope: anyio.CancelScope = scope, count: int = count) -> None:
+                    await turns(count)
+                    scope.cancel()
+
+                group.start_soon(end)
+                found = await use(c66)
+                came = True
+                group.cancel_scope.cancel()
+        await turns(2)
+        assert tasks_left() == set(), f"after {count} turns"
+        assert lane.in_flight == 0, f"after {count} turns"
+        if came:
+            assert found == expected
+            break
+        assert scope.cancelled_caught, f"after {count} turns"
+    assert c66._shared.line().gate._value == 4
+    await c66.aclose()
+
+
+@every_kind
+async def test_a_deadline_is_the_builtin_timeout_at_any_time(
+    use: Callable[[Cloud66], Awaitable[Any]], expected: Any
+) -> None:
+    """The loop's own time is moved, so that the deadline passes after a certain number of turns."""
+    _, c66 = slow_client()
+    loop = asyncio.get_running_loop()
+    movers: list[asyncio.Task[None]] = []
+    for count in range(0, 60, 4):
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(None) as limit:
+
+                async def move(limit: asyncio.Timeout = limit, count: int = count) -> None:
+                    await turns(count)
+                    limit.reschedule(loop.time() - 1)
+
+                movers.append(asyncio.create_task(move()))
+                while True:
+                    assert await use(c66) == expected
+        await turns(2)
+        assert tasks_left() == set()
+    await c66.aclose()
+
+
+async def test_a_storm_of_cancellations_leaves_a_client_that_works(lane: PoolName) -> None:
+    def reply(asked: Asked) -> bytes:
+        uid = asked.target.rpartition("/")[2].removesuffix(".json")
+        return packet(b'{"response":{"uid":"%b"}}' % uid.encode())
+
+    async with wire(reply) as server, Cloud66(TOKEN, url=server.url, pool=lane, limit=5) as c66:
+        tasks = [asyncio.create_task(c66.stacks.get(f"t{number}")) for number in range(300)]
+        for number, task in enumerate(tasks):
+            if number % 3:
+                await asyncio.sleep(0)
+                task.cancel()
+        found = await asyncio.gather(*tasks, return_exceptions=True)
+        for number, stack in enumerate(found):
+            assert isinstance(stack, asyncio.CancelledError) or getattr(stack, "uid", None) == f"t{number}"
+        after = await asyncio.gather(*(c66.stacks.get(f"u{number}") for number in range(100)))
+        assert [stack.uid for stack in after] == [f"u{number}" for number in range(100)]
+    assert server.connections <= 300
+
+
+async def test_closing_while_much_is_in_flight_ends_it_all(lane: PoolName) -> None:
+    async with wire(lambda _: b"") as server:
+        c66 = Cloud66(TOKEN, url=server.url, pool=lane, limit=5, retry=Retry(attempts=1))
+        tasks = [asyncio.create_task(c66.stacks.get(f"t{number}")) for number in range(20)]
+        while len(server.seen) < 5:
+            await asyncio.sleep(0.001)
+        await c66.aclose()
+        found = await asyncio.gather(*tasks, return_exceptions=True)
+    assert {type(error).__name__ for error in found} <= {"TransportError", "Broken", "ConfigError", "ReadError"}
+    assert sum(type(error).__name__ == "ConfigError" for error in found) == 15
