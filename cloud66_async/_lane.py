@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol
 
+from .errors import ConfigError
 from .model import MASK, Hidden
 
 __all__ = ["Answer", "Head", "Lane", "Request", "Timeouts"]
+
+# Nothing in a header may begin a line of its own.
+_HARMLESS = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+: [\t -~]*\r\n").fullmatch
 
 
 class Timeouts(NamedTuple):
@@ -32,7 +37,10 @@ class Head:
 
     def __init__(self, pairs: Sequence[tuple[str, str]]) -> None:
         self.pairs = tuple(pairs)
-        self.wire = Hidden("".join(f"{name}: {value}\r\n" for name, value in pairs).encode("ascii"))
+        lines = [f"{name}: {value}\r\n" for name, value in pairs]
+        if not all(map(_HARMLESS, lines)):
+            raise ConfigError("a header that goes with every request (the token?) holds a character that it may not")
+        self.wire = Hidden("".join(lines).encode("ascii"))
 
     def __repr__(self) -> str:
         return f"Head({MASK})"
