@@ -38,6 +38,8 @@ class Opener:
         Raises RequestTimeout, ConnectFailed, or TransportError if the pool closes. A look-up cannot be
         taken back: its thread goes on after a timeout, and its result is dropped.
         """
+        if self._closed:
+            raise TransportError("the connection pool was closed", sent=False)
         until = end if patience is None else min(end, self._loop.time() + patience)
         try:
             async with asyncio.timeout_at(None if until == INFINITY else until) as deadline:

@@ -85,7 +85,7 @@ class Pool:
         server closed a kept one just as it was sent. Raises TransportError or RequestTimeout.
         """
         end = self._begin(timeouts)
-        bound = limit or self._max_body
+        bound = self._max_body if limit is None else limit
         repeatable = repeatable and isinstance(body, bytes)
         outgoing = Outgoing(head, body, chunked, method == "HEAD", repeatable, timeouts, end, bound, True)
         connection = await self._perform(origin, outgoing)
@@ -117,7 +117,7 @@ class Pool:
         There is no bound on the body unless `limit` sets one.
         """
         end = self._begin(timeouts)
-        bound = limit or sys.maxsize
+        bound = sys.maxsize if limit is None else limit
         repeatable = repeatable and isinstance(body, bytes)
         outgoing = Outgoing(head, body, chunked, method == "HEAD", repeatable, timeouts, end, bound, False)
         return Streaming(self._stream(origin, outgoing))
@@ -237,8 +237,10 @@ class Pool:
             connection = await self._opener.open(origin, outgoing.timeouts.connect, outgoing.end)
         finally:
             self._opening -= 1
-        if self._closed or connection.closed:
+        if self._closed:
             connection.abort()
+            raise TransportError("the connection pool was closed", sent=False)
+        if connection.closed:
             raise ConnectFailed(f"{origin.host}:{origin.port} closed the connection at once", sent=False)
         self._live.add(connection)
         self.opened += 1

@@ -122,6 +122,15 @@ async def test_nothing_can_smuggle_a_line_in(pool: Pool, wrong: Request) -> None
         assert server.received == []
 
 
+@pytest.mark.parametrize(
+    "pair", [("X", "a\r\nY: b"), ("X", "\xe9"), ("X", "a\0"), ("X Y", "a"), ("X\n", "a"), ("", "a")]
+)
+def test_no_header_can_smuggle_a_line_in(pair: tuple[str, str]) -> None:
+    with pytest.raises(ConfigError, match="holds a character") as caught:
+        Head([("Accept", "application/json"), pair])
+    assert "\xe9" not in "".join(traceback.format_exception(caught.value))
+
+
 async def test_a_lane_closes_only_a_pool_of_its_own() -> None:
     pool = Pool()
     async with serve(echo) as server:
