@@ -15,7 +15,7 @@ import types
 import typing
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any
 
 import attrs
 import msgspec
@@ -54,7 +54,7 @@ class _Envelope(msgspec.Struct):
     pagination: msgspec.Raw = _ABSENT
 
 
-class _Place(NamedTuple):
+class _Place(msgspec.Struct):
     """Where in an answer a value stands, and which field of which model it fills."""
 
     path: str
@@ -96,7 +96,7 @@ def read(body: bytes, shape: Any) -> Any:
         raise _no_json(body, error) from None
 
 
-class _Decoders(NamedTuple):
+class _Decoders(msgspec.Struct):
     whole: Callable[[bytes], Any]
     one: Callable[[bytes], Any]
     many: bool
@@ -148,7 +148,7 @@ def _read_slowly(body: bytes, shape: Any, decoders: _Decoders) -> Any:
     raw, pagination, place = _unwrap(body)
     try:
         if not decoders.many:
-            return _item(raw, shape, place, decoders.one)
+            return _item(raw, shape, place)
         return _page(_items(raw, shape.item, place, decoders.one), pagination)
     except _Misfit as misfit:
         raise AnswerError(f"expected {misfit.wanted} at {misfit.path}", path=misfit.path) from None
@@ -194,19 +194,19 @@ def _items(raw: bytes, kind: Any, place: _Place, one: Callable[[bytes], Any]) ->
     first: _Misfit | None = None
     for number, part in enumerate(parts):
         try:
-            found.append(_item(bytes(part), kind, place.item(number), one))
-        except _Misfit as misfit:
-            first = first or misfit
+            found.append(one(part))
+        except _UNREADABLE:
+            try:
+                found.append(_item(bytes(part), kind, place.item(number)))
+            except _Misfit as misfit:
+                first = first or misfit
     if first is not None:
         raise AnswerError(f"expected {first.wanted} at {first.path}", path=first.path, partial=tuple(found))
     return found
 
 
-def _item(raw: bytes, kind: Any, place: _Place, one: Callable[[bytes], Any]) -> Any:
-    try:
-        return one(raw)
-    except _UNREADABLE:
-        return _value(_plain(raw, place), kind, place)
+def _item(raw: bytes, kind: Any, place: _Place) -> Any:
+    return _value(_plain(raw, place), kind, place)
 
 
 def _plain(raw: bytes, place: _Place) -> Any:
@@ -267,18 +267,15 @@ def _good(pairs: Any, kind: Any, place: _Place) -> list[tuple[Any, Any]]:
 
 def _model(data: dict[str, Any], kind: Any, place: _Place) -> Any:
     values: dict[str, Any] = {}
-    hints = _hints(kind)
-    for field in attrs.fields(kind):
-        name = field.name
+    for name, hint, reader, required in _fields(kind):
         inner = place.field(kind, name)
         try:
             if name in data:
-                reader = _moment if hints[name] in _MOMENTS else _value
-                values[name] = reader(data[name], hints[name], inner)
-            elif field.default is attrs.NOTHING:
+                values[name] = reader(data[name], hint, inner)
+            elif required:
                 raise _Misfit(inner, inner.owner)
         except _Misfit:
-            if field.default is attrs.NOTHING:
+            if required:
                 raise
             _report(inner.owner)
     return kind(**values)
@@ -313,5 +310,15 @@ def _report(owner: str) -> None:
 
 
 @functools.cache
-def _hints(kind: type) -> dict[str, Any]:
-    return typing.get_type_hints(kind, include_extras=True)
+def _fields(kind: type) -> tuple[tuple[str, Any, Callable[[Any, Any, _Place], Any], bool], ...]:
+    """The name and type of each field of a model, what reads it, and whether it must be there."""
+    hints = typing.get_type_hints(kind, include_extras=True)
+    return tuple(
+        (
+            field.name,
+            hints[field.name],
+            _moment if hints[field.name] in _MOMENTS else _value,
+            field.default is attrs.NOTHING,
+        )
+        for field in attrs.fields(kind)
+    )
