@@ -27,11 +27,11 @@ async def test_a_user_logs_in_and_comes_to_the_page_that_was_asked_for() -> None
     async with a_site() as site:
         site.fake.add_stack("web")
         browser = site.browser()
-        asked = await browser.get("/stacks?environment=caf%C3%A9&x=1")
+        asked = await browser.get("/stacks?environment=%C3%A9t%C3%A9&x=1")
         assert asked.status_code == 303
-        assert asked.headers["location"] == "/login?next=%2Fstacks%3Fenvironment%3Dcaf%25C3%25A9%26x%3D1"
+        assert asked.headers["location"] == "/login?next=%2Fstacks%3Fenvironment%3D%25C3%25A9t%25C3%25A9%26x%3D1"
         done = await browser.log_in(asked.headers["location"])
-        assert (done.status_code, done.headers["location"]) == (303, "/stacks?environment=caf%C3%A9&x=1")
+        assert (done.status_code, done.headers["location"]) == (303, "/stacks?environment=%C3%A9t%C3%A9&x=1")
         page = await browser.get(done.headers["location"])
         assert [stack["name"] for stack in page.json()] == ["web"]
         assert browser.pending == []
@@ -499,6 +499,14 @@ async def test_the_access_log_shows_no_code(caplog: pytest.LogCaptureFixture) ->
         '127.0.0.1:5000 - "GET /stacks?environment=qa HTTP/1.1" 303',
     ]
     assert logger.filters == filters
+
+
+def test_a_line_of_another_shape_is_left_alone() -> None:
+    from cloud66_async.integrations.starlette.logs import CallbackFilter
+
+    record = logging.LogRecord("x", logging.INFO, __file__, 1, "%(path)s", ({"path": "/callback?code=c"},), None)
+    assert CallbackFilter("/callback").filter(record)
+    assert record.args == {"path": "/callback?code=c"}
 
 
 def test_a_cookie_that_is_nonsense_is_a_state_mismatch() -> None:
