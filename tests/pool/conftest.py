@@ -38,10 +38,6 @@ def pytest_asyncio_loop_factories() -> Mapping[str, LoopFactory]:
     return factories
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "slow: takes seconds; `-m 'not slow'` leaves it out")
-
-
 @pytest.fixture(autouse=True)
 def no_leaks() -> Iterator[None]:
     """No socket outlives a test; ResourceWarnings come to light here, in the test that caused them."""
