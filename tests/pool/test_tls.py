@@ -189,3 +189,19 @@ async def test_a_tls_connection_that_ends_without_a_word(
 
 def test_origins_differ_in_everything_that_counts() -> None:
     assert len({Origin("a", 1), Origin("a", 1, True), Origin("a", 1, True, "b"), Origin("a", 2)}) == 4
+
+
+@pytest.mark.asyncio(loop_factories=["asyncio"])
+async def test_a_failed_handshake_closes_the_socket_even_if_the_loop_does_not(
+    client_tls: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(*_: object, **__: object) -> None:
+        raise OSError("no handshake")
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "start_tls", fail)
+    pool = Pool(2, tls=client_tls)
+    async with serve(echo) as server:
+        with pytest.raises(ConnectFailed, match="no handshake"):
+            await pool.request(server.origin._replace(tls=True), "GET", head())
+        await until(lambda: bool(server.peers) and server.peers[0].reader.at_eof())
+        await pool.aclose()
