@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         scope: str | None
         redirect_uri: str | None
         compliance_hook: dict[str, set[Callable[..., Any]]]
+        metadata: dict[str, Any]
 
         def __init__(self, client_id: str | None, client_secret: str | None, **options: Any) -> None: ...
         @property

@@ -27,7 +27,8 @@ LONGEST = 64 * 1024
 Mask: TypeAlias = Callable[[str], str]
 
 _LONGEST_TEXT = 300
-_ERROR_CODE = re.compile(r"[!#-\[\]-~]{1,64}")  # RFC 6749, section 5.2, less the blank
+# RFC 6749, section 5.2, less the blank: with one, it is Rails' own {"error": "Internal Server Error"}.
+_ERROR_CODE = re.compile(r"[!#-\[\]-~]{1,64}")
 _FORM = re.compile(r"[A-Za-z_][\w.\-]*=", re.ASCII)
 
 _ADVICE = {
@@ -84,9 +85,7 @@ def _read(status: int, body: bytes, mask: Mask) -> dict[str, Any] | TokenRequest
     if 300 <= status < 400:
         return _failure(status, "it redirects, which is not followed: check the address")
     if status >= 500:
-        # Rails reports its own troubles as {"status": 500, "error": "Internal Server Error"}.
-        oauth = {} if fields is None or "status" in fields else fields
-        return _refusal(status, oauth, mask, "the server has a problem; try again later")
+        return _refusal(status, fields or {}, mask, "the server has a problem; try again later")
     if fields is None:
         return _failure(status, "the answer is neither a JSON object nor a form: check the address")
     if status != 200 or fields.get("error"):

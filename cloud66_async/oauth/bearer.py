@@ -52,12 +52,8 @@ class BearerAuth(OAuth2Auth):
 
 
 def same_origin(one: httpx.URL, other: httpx.URL) -> bool:
-    """Whether scheme, host and port are equal."""
-    return _origin(one) == _origin(other)
-
-
-def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
-    return url.scheme, url.host, url.port or {"http": 80, "https": 443}.get(url.scheme)
+    """Whether scheme, host and port are equal; the library writes a scheme's own port as None."""
+    return (one.scheme, one.host, one.port) == (other.scheme, other.host, other.port)
 
 
 def _fields(token: Any) -> dict[str, Any]:

@@ -103,6 +103,7 @@ def test_an_empty_state_is_never_right() -> None:
     "url",
     [
         "http://app.example/callback",
+        "http://app.example:443/callback",
         "https://app.example.evil/callback",
         "https://app.example:8443/callback",
         "https://app.example:port/callback",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import copy
 import gc
 import hashlib
@@ -413,6 +414,26 @@ async def test_an_answer_in_drops_ends_in_time(make: Make) -> None:
         await asyncio.sleep(0.05)
 
 
+async def test_an_answer_without_end_is_not_read_to_it(make: Make) -> None:
+    async def pour(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\naccess_token=")
+        with contextlib.suppress(OSError):
+            while True:
+                writer.write(b"x" * 65_536)
+                await writer.drain()
+        writer.close()
+
+    listening = await asyncio.start_server(pour, "127.0.0.1", 0)
+    try:
+        client = make(url=f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}")
+        with pytest.raises(TokenRequestFailed, match="far too long"):
+            await client.fetch_token(code=CODE)
+    finally:
+        listening.close()
+        await asyncio.sleep(0.05)
+
+
 async def test_a_server_that_nobody_vouches_for_is_refused() -> None:
     authority = trustme.CA()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -579,6 +600,11 @@ async def test_an_address_given_to_a_call_must_be_https(client: Cloud66OAuth2Cli
     with pytest.raises(ConfigError):
         await client.revoke_token(evil, "TOKEN-1")
     assert server.asked == []
+
+
+def test_authlib_cannot_guess_another_grant() -> None:
+    client = Cloud66OAuth2Client(client_id="ID", client_secret="CLIENT-SECRET")
+    assert client.metadata == {"grant_type": "authorization_code"}  # and no argument has gone astray
 
 
 def test_two_redirect_urls_must_be_one() -> None:

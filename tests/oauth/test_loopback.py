@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import socket
 import threading
 import webbrowser
@@ -48,6 +49,19 @@ def status(answer: bytes) -> int:
 def is_closed(port: int) -> bool:
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) != 0
+
+
+def handlers() -> list[str]:
+    """The listener's tasks that still run."""
+    return [text for text in (repr(task.get_coro()) for task in asyncio.all_tasks()) if "Listener" in text]
+
+
+@pytest.fixture(autouse=True)
+async def _nothing_is_left(caplog: pytest.LogCaptureFixture) -> AsyncIterator[None]:
+    """No task of the listener, and no error that only asyncio's log tells of."""
+    yield
+    assert handlers() == []
+    assert [record.getMessage() for record in caplog.get_records("call") if record.levelno >= logging.ERROR] == []
 
 
 class Browser:
@@ -332,9 +346,12 @@ async def test_it_is_cancelled(client: Cloud66OAuth2Client) -> None:
     browser = Browser(nothing)
     task = asyncio.create_task(login_with_browser(client, open_browser=browser))
     await opened.wait()
+    while not handlers():
+        await asyncio.sleep(0)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
+    assert handlers() == []
     assert is_closed(browser.port)
     silent[0].close()
 
@@ -397,12 +414,3 @@ async def test_a_question_that_is_cancelled_keeps_nobody_waiting(client: Cloud66
         await task
     answered.set()
     await asyncio.sleep(0.01)  # the late answer finds nobody, and that is no error
-
-
-@pytest.fixture(autouse=True)
-async def _no_task_is_left() -> AsyncIterator[None]:
-    yield
-    for _ in range(3):
-        await asyncio.sleep(0)
-    left = [task for task in asyncio.all_tasks() if "Listener" in repr(task.get_coro())]
-    assert left == []

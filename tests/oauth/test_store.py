@@ -289,6 +289,17 @@ def test_without_the_extra_it_says_what_to_install(monkeypatch: pytest.MonkeyPat
         FileStore(path if package == "filelock" else None).write(TOKEN)
 
 
+@pytest.mark.parametrize("package", ["platformdirs", "filelock"])
+def test_it_is_known_whether_the_extra_is_there(monkeypatch: pytest.MonkeyPatch, package: str) -> None:
+    assert file_store.is_available()
+
+    def find_spec(name: str) -> str | None:
+        return None if name == package else name
+
+    monkeypatch.setattr(file_store, "find_spec", find_spec)
+    assert not file_store.is_available()
+
+
 # --- several processes
 
 
