@@ -1,13 +1,14 @@
-"""`python -m benchmarks [part ...] [--quick] [--json FILE] [--plot FILE] [--httpx-python PATH]`."""
+"""`python -m benchmarks [part ...] [--quick] [--json FILE] [--page FILE] [--plot FILE] [--httpx-python PATH]`."""
 
 from __future__ import annotations
 
 import argparse
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
-from . import report, targets
+from . import page, report, targets
 from .lab import open_lab
 from .parts import PARTS, Cell
 
@@ -17,6 +18,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("parts", nargs="*", metavar="part", help=f"which parts, by default all: {', '.join(PARTS)}")
     parser.add_argument("--quick", action="store_true", help="less of everything: a look, not a measurement")
     parser.add_argument("--json", type=Path, metavar="FILE", help="keep all numbers here")
+    parser.add_argument("--page", type=Path, metavar="FILE", help="write the tables here as Markdown")
     parser.add_argument("--plot", type=Path, metavar="FILE", help="draw them here (needs matplotlib)")
     parser.add_argument(
         "--httpx-python",
@@ -38,21 +40,23 @@ def main() -> int:
     start = time.monotonic()
     with open_lab(asked.httpx_python) as lab:
         for name in asked.parts or PARTS:
-            cells[name] = PARTS[name].measure(lab, asked.quick, lambda line, name=name: _progress(f"{name}: {line}"))
+            cells[name] = PARTS[name].measure(lab, asked.quick, partial(_progress, name))
     about["seconds"] = round(time.monotonic() - start)
-    _progress("")
+    _progress("", "done\n")
     found = targets.outcomes(cells)
     report.show(cells, found)
     if asked.json is not None:
         report.write(asked.json, about, cells, found)
+    if asked.page is not None:
+        asked.page.write_text(page.written(about, cells, found))
     if asked.plot is not None:
         report.draw(asked.plot, cells)
     return 0
 
 
-def _progress(line: str) -> None:
+def _progress(part: str, line: str) -> None:
     if sys.stderr.isatty():
-        print(f"\r\x1b[2K{line}", end="", file=sys.stderr, flush=True)
+        print(f"\r\x1b[2K{part}  {line}", end="", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

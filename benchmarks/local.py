@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from importlib import import_module
+from importlib.util import find_spec
 from statistics import median
 from typing import Any
 
@@ -42,13 +43,14 @@ def decoding(quick: bool) -> dict[str, float]:
     """Microseconds per stack."""
     plain: Any = msgspec.defstruct("Envelope", [("response", list[PlainStack])])
     fastest = msgspec.json.Decoder(plain, strict=False).decode
-    converter: Any = import_module("cattrs.preconf.json").make_converter()
     ways: dict[str, Callable[[], object]] = {
         "page": lambda: _codec.read(PAGE, stacks.LIST.shape),
         "bad page": lambda: _codec.read(BAD_PAGE, stacks.LIST.shape),
         "msgspec alone": lambda: fastest(PAGE),
-        "json and cattrs": lambda: converter.structure(json.loads(PAGE)["response"], list[PlainStack]),
     }
+    if find_spec("cattrs") is not None:
+        converter: Any = import_module("cattrs.preconf.json").make_converter()
+        ways["json and cattrs"] = lambda: converter.structure(json.loads(PAGE)["response"], list[PlainStack])
     found = {name: _timed(way, quick, per=PAGE_SIZE, times=5) for name, way in ways.items()}
     found["one stack"] = _timed(lambda: _codec.read(STACK, stacks.GET.shape), quick, per=1, times=400)
     return found
@@ -97,7 +99,7 @@ def sender(quick: bool) -> dict[str, float]:
 
     async def run() -> dict[str, float]:
         async with Cloud66(TOKEN, transport=_NullLane()) as c66:
-            unread = _Unread(c66._sender)
+            unread = _Unread(c66.stacks._sender)  # noqa: SLF001
             await unread.get(uid(0))
             turns: list[float] = []
             for _ in range(20 if quick else 200):

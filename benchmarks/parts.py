@@ -118,7 +118,17 @@ def _pages(lab: Lab, quick: bool, report: Report) -> list[Cell]:
     return _requests(
         lab,
         report,
-        ("cloud66-async", "aiohttp") if quick else (*_OURS, "aiohttp", "authlib on httpx", "authlib on httpx2"),
+        ("cloud66-async, workers", "aiohttp")
+        if quick
+        else (
+            "cloud66-async",
+            "cloud66-async, workers",
+            "pool",
+            "raw",
+            "aiohttp",
+            "authlib on httpx",
+            "authlib on httpx2",
+        ),
         flights=(32,) if quick else (1, 10, 32, 100),
         count=lambda _row, _flight: 50 if quick else 200,
         repetitions=1 if quick else 3,

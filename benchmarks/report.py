@@ -74,9 +74,8 @@ def show(cells: Mapping[str, list[Cell]], found: list[Outcome]) -> None:
     print("\nTargets")
     for outcome in found:
         if outcome.measured is not None:
-            print(
-                f"  {'met    ' if outcome.met else 'NOT MET'}  {outcome.measured:8.2f}  ({outcome.bound})  {outcome.what}"
-            )
+            word = "met" if outcome.met else "NOT MET"
+            print(f"  {word:7}  {outcome.measured:8.2f}  ({outcome.bound})  {outcome.what}")
 
 
 def _print_values(cells: list[Cell]) -> None:
@@ -113,15 +112,13 @@ def draw(path: Path, cells: Mapping[str, list[Cell]]) -> None:
     import matplotlib as mpl
 
     mpl.use("agg")
-    from matplotlib import pyplot
+    from matplotlib import pyplot as plt
 
     parts = [name for name in ("small", "tls", "pages", "growth") if name in cells]
     if not parts:
         return
     figure: Any
-    figure, places = pyplot.subplots(
-        1, len(parts), figsize=(4.6 * len(parts), 4.6), squeeze=False, layout="constrained"
-    )
+    figure, places = plt.subplots(1, len(parts), figsize=(4.6 * len(parts), 4.6), squeeze=False, layout="constrained")
     rows = list(dict.fromkeys(cell.row for name in parts for cell in cells[name]))
     colours = {row: f"C{number}" for number, row in enumerate(rows)}
     for name, place in zip(parts, places[0], strict=True):

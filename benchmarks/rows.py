@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from importlib import import_module
 from typing import Any
@@ -20,7 +20,7 @@ from .samples import PlainStack
 
 __all__ = ["ROWS", "TOKEN", "Job", "Row", "Target"]
 
-TOKEN = "b806f1c3344eb3aa2a024b23254b75b36d677352a6b2eefec6e345ee2b491521"  # noqa: S105  of no use anywhere
+TOKEN = "b806f1c3344eb3aa2a024b23254b75b36d677352a6b2eefec6e345ee2b491521"
 _HEADERS = {"Accept": "application/json", "Authorization": f"Bearer {TOKEN}"}
 _SECONDS = 60.0
 
@@ -105,13 +105,13 @@ async def _each(fetch: Fetch, items: Items, flight: int) -> None:
 
 
 @asynccontextmanager
-async def _cloud66(job: Job) -> AsyncIterator[Fetch]:
+async def _cloud66(job: Job) -> AsyncGenerator[Fetch]:
     async with Cloud66(TOKEN, url=job.target.url, limit=job.flight, tls=job.target.tls) as c66:
         yield c66.stacks.list().page if job.what == "page" else c66.stacks.get
 
 
 @asynccontextmanager
-async def _pool(job: Job) -> AsyncIterator[Fetch]:
+async def _pool(job: Job) -> AsyncGenerator[Fetch]:
     from cloud66_async.pool import Origin, Pool
 
     parts = urlsplit(job.target.url)
@@ -129,7 +129,7 @@ async def _pool(job: Job) -> AsyncIterator[Fetch]:
 
 
 @asynccontextmanager
-async def _raw(job: Job) -> AsyncIterator[Fetch]:
+async def _raw(job: Job) -> AsyncGenerator[Fetch]:
     from .raw import RawClient
 
     parts = urlsplit(job.target.url)
@@ -139,7 +139,7 @@ async def _raw(job: Job) -> AsyncIterator[Fetch]:
 
 
 @asynccontextmanager
-async def _aiohttp(job: Job) -> AsyncIterator[Fetch]:
+async def _aiohttp(job: Job) -> AsyncGenerator[Fetch]:
     aiohttp: Any = import_module("aiohttp")
     decode = job.decoder()
     connector = aiohttp.TCPConnector(limit=job.flight, keepalive_timeout=_SECONDS, ssl=job.target.tls or True)
@@ -159,7 +159,7 @@ def _library_options(library: Any, job: Job) -> dict[str, Any]:
 
 def _bare(name: str) -> Callable[[Job], AbstractAsyncContextManager[Fetch]]:
     @asynccontextmanager
-    async def opened(job: Job) -> AsyncIterator[Fetch]:
+    async def opened(job: Job) -> AsyncGenerator[Fetch]:
         library: Any = import_module(name)
         async with library.AsyncClient(headers=_HEADERS, **_library_options(library, job)) as client:
 
@@ -172,7 +172,7 @@ def _bare(name: str) -> Callable[[Job], AbstractAsyncContextManager[Fetch]]:
 
 
 @asynccontextmanager
-async def _authlib(job: Job) -> AsyncIterator[Fetch]:
+async def _authlib(job: Job) -> AsyncGenerator[Fetch]:
     from cloud66_async._http.library import AsyncOAuth2Client, httpx
 
     converter: Any = import_module("cattrs.preconf.json").make_converter()
@@ -188,7 +188,7 @@ async def _authlib(job: Job) -> AsyncIterator[Fetch]:
 
 
 @asynccontextmanager
-async def _through_the_library(job: Job) -> AsyncIterator[Fetch]:
+async def _through_the_library(job: Job) -> AsyncGenerator[Fetch]:
     from cloud66_async._http.library import httpx
 
     async with (
@@ -205,7 +205,7 @@ async def _through_the_library(job: Job) -> AsyncIterator[Fetch]:
 
 
 @asynccontextmanager
-async def _library_alone(job: Job) -> AsyncIterator[Fetch]:
+async def _library_alone(job: Job) -> AsyncGenerator[Fetch]:
     from cloud66_async._http.library import httpx
 
     async with httpx.AsyncClient(headers=_HEADERS, **_library_options(httpx, job)) as client:
@@ -235,6 +235,7 @@ class Row:
 
 ROWS = {
     "cloud66-async": Row("c66.each(c66.stacks.get, uids), into attrs", _cloud66, _each),
+    "cloud66-async, workers": Row("the same calls, from workers as the peers have them", _cloud66, _workers),
     "raw": Row("asyncio.BufferedProtocol, workers, nothing read", _raw, _workers),
     "pool": Row("the SDK's pool alone, workers, nothing decoded", _pool, _workers),
     "aiohttp": Row("aiohttp, workers, msgspec into attrs", _aiohttp, _workers),

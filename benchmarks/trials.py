@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -48,7 +47,7 @@ async def cancelling(target: Target, count: int, flight: int, *, peer: bool) -> 
 
 
 async def _cancel(read: Callable[[int], Awaitable[object]], count: int) -> dict[str, float]:
-    chance = random.Random(66)  # noqa: S311
+    chance = random.Random(66)
 
     async def one(number: int) -> None:
         task = asyncio.ensure_future(read(number))
@@ -74,9 +73,9 @@ def _sockets() -> int:
 
 def _is_socket(link: Path) -> bool:
     try:
-        return os.readlink(link).startswith("socket:")
+        return str(link.readlink()).startswith("socket:")
     except OSError:  # the folder itself was among them
         return False
 
 
-TRIALS: dict[str, Callable[..., Awaitable[dict[str, float]]]] = {"crowd": crowd, "cancelling": cancelling}
+TRIALS: dict[str, Callable[..., Coroutine[Any, Any, dict[str, float]]]] = {"crowd": crowd, "cancelling": cancelling}

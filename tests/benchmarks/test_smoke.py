@@ -1,0 +1,45 @@
+"""The benchmarks run and say what they should. No figure is looked at: a benchmark is a measurement, not a test."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def run(tmp_path: Path, *arguments: str) -> tuple[str, dict[str, Any]]:
+    report = tmp_path / "report.json"
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks", *arguments, "--quick", "--json", str(report)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout, json.loads(report.read_text())
+
+
+def test_parts_run_and_are_reported(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    printed, report = run(tmp_path, "local", "trials", "--page", str(page))
+    assert list(report["parts"]) == ["local", "trials"]
+    assert report["machine"]["packages"]["httpx"]
+    measured = {target["what"]: target for target in report["targets"] if target["measured"] is not None}
+    assert measured["reads that failed of many at once, pool of 20"]["met"] is True
+    assert measured["decoding, per stack"]["bound"] == "at most 3 µs"
+    assert "reads that failed of many at once" in printed
+    assert "| decoding | page" in page.read_text()
+
+
+def test_a_part_that_there_is_not(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks", "smal"], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 2
+    assert "unknown part 'smal'" in done.stderr
