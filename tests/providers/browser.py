@@ -50,7 +50,11 @@ class _Forms(HTMLParser):
         elif tag == "a":
             self._link = found.get("href")
         elif tag in ("input", "button") and self.forms:
-            form, kind, name = self.forms[-1], found.get("type", "submit" if tag == "button" else "text"), found.get("name")
+            form, kind, name = (
+                self.forms[-1],
+                found.get("type", "submit" if tag == "button" else "text"),
+                found.get("name"),
+            )
             if kind == "submit":
                 form.buttons.append((name or "", found.get("value", "")))
             elif name:
@@ -64,19 +68,20 @@ class _Forms(HTMLParser):
             self._link = None
 
 
-class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    def redirect_request(self, *_: object) -> None:
-        return None
-
-
 class Browser:
     """One user's browser, with cookies of its own."""
 
-    def __init__(self, user: str = "ann") -> None:
+    def __init__(self, user: str = "somebody") -> None:
         self.user = user
         jar = CookieJar(DefaultCookiePolicy(strict_ns_domain=DefaultCookiePolicy.DomainLiberal))
-        proxies = urllib.request.ProxyHandler({})
-        self._opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(jar), proxies, _NoRedirect())
+        self._opener = urllib.request.OpenerDirector()
+        for handler in (
+            urllib.request.HTTPHandler(),
+            urllib.request.HTTPCookieProcessor(jar),
+            urllib.request.HTTPDefaultErrorHandler(),
+            urllib.request.HTTPErrorProcessor(),
+        ):
+            self._opener.add_handler(handler)
         self.seen: set[str] = set()
 
     async def consent(self, url: str) -> Page:
@@ -102,7 +107,9 @@ class Browser:
             body = None
             if location is not None:
                 url = urljoin(url, location)
-                self.seen |= {value for name, value in page._replace(url=url).query.items() if name in ("code", "state")}
+                self.seen |= {
+                    value for name, value in page._replace(url=url).query.items() if name in ("code", "state")
+                }
                 if urlsplit(url).netloc != site:
                     return Page(url, page.status, "")
                 continue

@@ -6,6 +6,7 @@ import json
 import logging
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack
+from itertools import count
 from typing import Any
 
 import pytest
@@ -20,6 +21,8 @@ from .browser import Browser
 from .provider import KINDS, Kind, Provider, running, secret_of
 
 REDIRECT = "https://app.example/callback"
+
+_number = count(1)
 
 
 @pytest.fixture(scope="session")
@@ -82,7 +85,8 @@ def vault(
 
 @pytest.fixture
 def browser(vault: Vault) -> Iterator[Browser]:
-    browser = Browser("ann")
+    """The browser of a user whom no server has seen: who agreed once may not be asked again."""
+    browser = Browser(f"user-{next(_number)}")
     yield browser
     vault.add(*browser.seen)
 

@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -55,7 +55,9 @@ class Provider(NamedTuple):
 def _no_rails() -> str | None:
     if shutil.which("puma") is None or shutil.which("ruby") is None:
         return "Doorkeeper is not installed (Debian: apt-get install ruby-doorkeeper ruby-sqlite3 puma)"
-    found = subprocess.run(["ruby", "-e", "%w[railties activerecord doorkeeper sqlite3].each { gem _1 }"], capture_output=True, check=False)
+    found = subprocess.run(
+        ["ruby", "-e", "%w[railties activerecord doorkeeper sqlite3].each { gem _1 }"], capture_output=True, check=False
+    )
     return "Rails, Doorkeeper or SQLite is missing for Ruby" if found.returncode else None
 
 
@@ -93,7 +95,13 @@ KINDS = (
     Kind("oidc-provider", _node("oidc-provider"), _no_node, ("basic", "strict", "public"), out_of_band=False),
     Kind("oidc-provider-8", _node("oidc-provider-8"), _no_node, ("basic", "strict", "public"), out_of_band=False),
     Kind("django", _python("django_site.py"), _without("django", "oauth2_provider"), ("strict", "public")),
-    Kind("flask", _python("flask_site.py"), _without("flask"), ("public",), environment={"AUTHLIB_INSECURE_TRANSPORT": "1"}),
+    Kind(
+        "flask",
+        _python("flask_site.py"),
+        _without("flask"),
+        ("public",),
+        environment={"AUTHLIB_INSECURE_TRANSPORT": "1"},
+    ),
 )
 
 
@@ -105,7 +113,7 @@ def _free_port() -> int:
 
 
 @contextmanager
-def running(kind: Kind, folder: Path) -> Iterator[Provider]:
+def running(kind: Kind, folder: Path) -> Generator[Provider]:
     """The server as a process of its own, up and listening; skips where it is not installed."""
     reason = kind.missing()
     if reason is not None:
@@ -113,7 +121,9 @@ def running(kind: Kind, folder: Path) -> Iterator[Provider]:
     port, log = _free_port(), folder / "log"
     environment = os.environ | {"FOLDER": str(folder)} | kind.environment
     with log.open("wb") as output:
-        process = subprocess.Popen(kind.command(folder, port), cwd=folder, env=environment, stdout=output, stderr=output)
+        process = subprocess.Popen(
+            kind.command(folder, port), cwd=folder, env=environment, stdout=output, stderr=output
+        )
     try:
         deadline = time.monotonic() + 60
         while not _listens(port):

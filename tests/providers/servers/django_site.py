@@ -1,3 +1,5 @@
+# mypy: ignore-errors
+# pyright: basic, reportMissingImports=false, reportAttributeAccessIssue=false, reportArgumentType=false
 """A Django site with django-oauth-toolkit: logs users in, and serves a small API. Arguments: its folder, the port."""
 
 from __future__ import annotations
@@ -89,7 +91,7 @@ def sign_in(request: Any) -> HttpResponse:
 @csrf_exempt
 def age(request: Any) -> HttpResponse:
     """Let everything given so far be old."""
-    long_ago = timezone.now() - timedelta(days=1)
+    long_ago = timezone.now() - timedelta(days=30)
     Grant.objects.update(expires=long_ago)
     AccessToken.objects.update(expires=long_ago)
     return HttpResponse(status=204)

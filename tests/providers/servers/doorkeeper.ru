@@ -86,8 +86,8 @@ class PagesController < ActionController::Base
 
   # Everything given so far is old.
   def age
-    Doorkeeper::AccessGrant.update_all(created_at: 1.day.ago)
-    Doorkeeper::AccessToken.update_all(created_at: 1.day.ago, expires_in: 60)
+    Doorkeeper::AccessGrant.update_all(created_at: 30.days.ago)
+    Doorkeeper::AccessToken.update_all(created_at: 30.days.ago, expires_in: 60)
     head :no_content
   end
 end
@@ -107,7 +107,7 @@ class ApiController < ActionController::API
   end
 
   def echo
-    render plain: request.raw_post.bytesize.to_s
+    render plain: request.body.read.bytesize.to_s
   end
 
   def large

@@ -1,3 +1,5 @@
+# mypy: ignore-errors
+# pyright: basic, reportMissingImports=false
 """A Flask site with Authlib's own server: logs users in, and serves a small API. Arguments: its folder, the port."""
 
 from __future__ import annotations
@@ -118,7 +120,7 @@ CODES: dict[str, Code] = {}
 TOKENS: dict[str, Given] = {}
 
 
-class CodeGrant(grants.AuthorizationCodeGrant):  # type: ignore[misc]  # Authlib has no types
+class CodeGrant(grants.AuthorizationCodeGrant):
     TOKEN_ENDPOINT_AUTH_METHODS = ("client_secret_post", "client_secret_basic", "none")
 
     def save_authorization_code(self, code: str, request: Any) -> None:
@@ -135,12 +137,12 @@ class CodeGrant(grants.AuthorizationCodeGrant):  # type: ignore[misc]  # Authlib
         return authorization_code.user
 
 
-class Validator(BearerTokenValidator):  # type: ignore[misc]
+class Validator(BearerTokenValidator):
     def authenticate_token(self, token_string: str) -> Given | None:
         return TOKENS.get(token_string)
 
 
-class Revocation(RevocationEndpoint):  # type: ignore[misc]
+class Revocation(RevocationEndpoint):
     CLIENT_AUTH_METHODS = ("client_secret_post", "client_secret_basic", "none")
 
     def query_token(self, token_string: str, token_type_hint: str) -> Given | None:
@@ -150,7 +152,7 @@ class Revocation(RevocationEndpoint):  # type: ignore[misc]
         token.revoked = True
 
 
-class Introspection(IntrospectionEndpoint):  # type: ignore[misc]
+class Introspection(IntrospectionEndpoint):
     CLIENT_AUTH_METHODS = ("client_secret_post", "client_secret_basic")
 
     def query_token(self, token_string: str, token_type_hint: str) -> Given | None:
@@ -198,7 +200,9 @@ def sign_in() -> Any:
 @app.get("/oauth/authorize")
 def consent() -> Any:
     if "user" not in session:
-        return redirect("/sign_in?back=" + request.full_path.replace("%", "%25").replace("&", "%26").replace("+", "%2B"))
+        return redirect(
+            "/sign_in?back=" + request.full_path.replace("%", "%25").replace("&", "%26").replace("+", "%2B")
+        )
     try:
         server.get_consent_grant(end_user=session["user"])
     except OAuth2Error as error:
@@ -209,7 +213,9 @@ def consent() -> Any:
 @app.post("/oauth/authorize")
 def decide() -> Any:
     grant = server.get_consent_grant(end_user=session["user"])
-    return server.create_authorization_response(grant_user=session["user"] if "allow" in request.form else None, grant=grant)
+    return server.create_authorization_response(
+        grant_user=session["user"] if "allow" in request.form else None, grant=grant
+    )
 
 
 @app.post("/oauth/token")
@@ -231,7 +237,7 @@ def introspect() -> Any:
 def age() -> Any:
     """Let everything given so far be old."""
     for given in (*CODES.values(), *TOKENS.values()):
-        given.expires_at -= 24 * 3600
+        given.expires_at -= 30 * 24 * 3600
     return "", 204
 
 
