@@ -6,6 +6,7 @@ import pkgutil
 from collections.abc import Iterator
 from importlib import import_module
 from types import ModuleType
+from typing import Any, cast
 
 from docutils import nodes  # type: ignore[import-untyped,unused-ignore]
 from sphinx.application import Sphinx
@@ -40,7 +41,7 @@ def _page() -> Iterator[str]:
         yield f"|{' --- |' * len(_HEAD)}"
         for name, operation in vars(module).items():
             if isinstance(operation, Operation):
-                yield _row(module, resource, name, operation)
+                yield _row(module, resource, name, cast("Operation[Any]", operation))
         yield ""
 
 
@@ -50,7 +51,7 @@ def _resources() -> Iterator[ModuleType]:
             yield import_module(f"{cloud66_async.resources.__name__}.{found.name}")
 
 
-def _row(module: ModuleType, resource: str, name: str, operation: Operation[object]) -> str:
+def _row(module: ModuleType, resource: str, name: str, operation: Operation[Any]) -> str:
     owner = resource.title().replace("_", "")
     method = name.lower()
     if not hasattr(getattr(module, owner), method):

@@ -46,7 +46,11 @@ async def names(
     monkeypatch.setattr(SystemClock, "sleep", _hurry)
     names: dict[str, Any] = {name: getattr(cloud66_async, name) for name in cloud66_async.__all__}
     names |= {"FakeCloud66": FakeCloud66, "uids": [*server.fake.world.stacks][:40]}
-    names |= {"input": lambda _prompt: names["callback"], "ask_for_code": _bring_code}
+
+    def paste(_prompt: str) -> Any:
+        return names["callback"]
+
+    names |= {"input": paste, "ask_for_code": _bring_code}
     monkeypatch.chdir(tmp_path)
     names["c66"] = standing = Cloud66()
     yield names
