@@ -18,7 +18,7 @@ from cloud66_async import Cloud66, Timeouts
 
 from .samples import PlainStack
 
-__all__ = ["ROWS", "TOKEN", "Job", "Row", "Target"]
+__all__ = ["ROWS", "TOKEN", "Job", "Row", "Target", "one_by_one"]
 
 TOKEN = "b806f1c3344eb3aa2a024b23254b75b36d677352a6b2eefec6e345ee2b491521"
 _HEADERS = {"Accept": "application/json", "Authorization": f"Bearer {TOKEN}"}
@@ -66,6 +66,12 @@ Items = Iterable[Any]
 
 
 # --- how many at a time -----------------------------------------------------------------------------
+
+
+async def one_by_one(fetch: Fetch, items: Items, flight: int) -> None:  # noqa: ARG001
+    """Each after the one before."""
+    for item in items:
+        await fetch(item)
 
 
 async def _gather(fetch: Fetch, items: Items, flight: int) -> None:  # noqa: ARG001  the library's pool is the limit
