@@ -15,6 +15,7 @@ __all__ = ["Hidden", "IsoMoment", "Model", "Moment", "OpenInt", "OpenText", "Sec
 
 MASK = "********"
 _NEVER = "0001-01-01"
+_set = object.__setattr__  # past the freezing
 _MOMENT_SCHEMA = {"type": "string", "format": "date-time"}
 _SECRET_SCHEMA = {"type": "string", "const": MASK}
 
@@ -34,7 +35,7 @@ class Model:
                 found = None if twin is None else getattr(self, twin)
                 if found is None and value is not None:
                     found = moment(value)
-                object.__setattr__(self, name, found)
+                _set(self, name, found)
 
     def to_dict(self) -> dict[str, Any]:
         """The fields as JSON-ready values: moments as ISO 8601 text, secrets masked."""
