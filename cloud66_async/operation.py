@@ -151,9 +151,9 @@ class Response(Generic[T]):
     __slots__ = ("_answer", "data", "quota", "request_id")
 
     def __init__(self, data: T, answer: Answer, *, request_id: str, quota: Quota) -> None:
-        self.data = data
-        self.request_id = request_id
-        self.quota = quota
+        self.data: T = data
+        self.request_id: str = request_id
+        self.quota: Quota = quota
         self._answer = answer
 
     @property
@@ -266,8 +266,8 @@ class _Verb:
         )
 
 
-get = _Verb("GET", "Read something. Lists need not name `page`: every list has it.", repeatable=True)
-post = _Verb("POST", "Make or start something.")
-put = _Verb("PUT", "Replace something.")
-patch = _Verb("PATCH", "Change a part of something.")
-delete = _Verb("DELETE", "Remove or stop something.")
+get: _Verb = _Verb("GET", "Read something. Lists need not name `page`: every list has it.", repeatable=True)
+post: _Verb = _Verb("POST", "Make or start something.")
+put: _Verb = _Verb("PUT", "Replace something.")
+patch: _Verb = _Verb("PATCH", "Change a part of something.")
+delete: _Verb = _Verb("DELETE", "Remove or stop something.")

@@ -42,7 +42,7 @@ class Allowance:
     __slots__ = ("_clock", "_disorder", "_ends", "_reserve", "quota")
 
     def __init__(self, clock: Clock, *, reserve: int | None = None, in_flight: int = 32) -> None:
-        self.quota = Quota()
+        self.quota: Quota = Quota()
         self._clock = clock
         self._reserve = reserve
         self._disorder = in_flight

@@ -13,7 +13,7 @@ from .console import run
 
 __all__ = ["app"]
 
-app = App(
+app: App = App(
     name="cloud66-async",
     help="Cloud 66 from the terminal: stacks, servers, deployments, and a sandbox to try it all on.",
     version=__version__,

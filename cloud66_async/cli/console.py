@@ -19,8 +19,8 @@ T = TypeVar("T")
 # In a pipe a line is as long as it is: other programs read it.
 _PIPE_WIDTH = 4096
 
-out = Console(highlight=False, width=None if sys.stdout.isatty() else _PIPE_WIDTH)
-errors = Console(stderr=True, highlight=False, soft_wrap=True)
+out: Console = Console(highlight=False, width=None if sys.stdout.isatty() else _PIPE_WIDTH)
+errors: Console = Console(stderr=True, highlight=False, soft_wrap=True)
 
 INTERRUPTED = 130
 

@@ -71,7 +71,9 @@ class Cloud66OAuth2Client(Session):
         trust_env: bool = True,
         headers: Mapping[str, str] | None = None,
     ) -> None:
-        self.endpoints = Endpoints.of(url, authorize=authorize_url, token=token_url, revoke=revoke_url, api=api_url)
+        self.endpoints: Endpoints = Endpoints.of(
+            url, authorize=authorize_url, token=token_url, revoke=revoke_url, api=api_url
+        )
         method = "client_secret_post" if client_secret else "none"
         super().__init__(
             client_id,

@@ -36,7 +36,7 @@ class FileStore:
     """
 
     def __init__(self, path: str | Path | None = None, *, site: str = URL) -> None:
-        self.path = default_path() if path is None else Path(path)
+        self.path: Path = default_path() if path is None else Path(path)
         self._site = Address.read(site).site
 
     def __repr__(self) -> str:

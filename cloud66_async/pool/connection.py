@@ -66,9 +66,9 @@ class Connection(asyncio.BufferedProtocol):
         buffer: memoryview,
         forget: Callable[[Connection], None],
     ) -> None:
-        self.origin = origin
-        self.parser = AnswerParser()
-        self.idle_since = 0.0
+        self.origin: Origin = origin
+        self.parser: AnswerParser = AnswerParser()
+        self.idle_since: float = 0.0
         self._phase: Phase = IDLE
         self._error: TransportError | None = None
         self._loop = loop

@@ -49,6 +49,16 @@ class AnswerParser:
         "taken",
     )
 
+    reason: bytes
+    status: int
+    size: int
+    taken: int
+    started: bool
+    head_done: bool
+    complete: bool
+    surplus: bool
+    keep: bool
+
     def __init__(self) -> None:
         self._parser: HttpResponseParser | None = None
         self._is_head = False

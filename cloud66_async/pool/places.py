@@ -17,7 +17,7 @@ class Places:
     __slots__ = ("_queue", "free")
 
     def __init__(self, number: int) -> None:
-        self.free = number
+        self.free: int = number
         self._queue: deque[asyncio.Future[bool]] = deque()
 
     async def wait(self, patience: float | None, end: float) -> None:

@@ -45,7 +45,7 @@ class Pool:
         if limit < 1:
             raise ConfigError("a connection pool needs a limit of at least 1")
         self.limit = limit
-        self.opened = 0
+        self.opened: int = 0
         self._idle_time = idle
         self._tls = tls
         self._max_body = max_body

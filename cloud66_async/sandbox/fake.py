@@ -65,15 +65,15 @@ class FakeCloud66:
         hourly_limit: int = 3600,
     ) -> None:
         self._clock = clock or FakeClock()
-        self.faults = Faults()
-        self.world = World(self._clock, self.faults, action_seconds=action_seconds)
-        self.provider = Provider(self._clock, profile)
+        self.faults: Faults = Faults()
+        self.world: World = World(self._clock, self.faults, action_seconds=action_seconds)
+        self.provider: Provider = Provider(self._clock, profile)
         self._seen: deque[Seen] = deque(maxlen=_KEPT)
         self._api = API(self.world, self.provider, self._clock, HANDLERS, hourly_limit=hourly_limit)
         self._calls: Counter[str] = Counter()
         self._requests = 0
         self._lock = threading.RLock()
-        self.user = self.add_user("ada@example.com")
+        self.user: User = self.add_user("ada@example.com")
         self.add_user("grace@example.com")
 
     def __repr__(self) -> str:

@@ -45,7 +45,7 @@ class SandboxServer:
         latency: float = 0.0,
         log: bool = False,
     ) -> None:
-        self.fake = fake or FakeCloud66(clock=SystemClock())
+        self.fake: FakeCloud66 = fake or FakeCloud66(clock=SystemClock())
         self._latency = latency
         self.connections_opened = 0
         """How many TCP connections were accepted."""

@@ -38,7 +38,7 @@ from .site import Site
 
 __all__ = ["WebLogin"]
 
-logger = logging.getLogger("cloud66_async.web")
+logger: logging.Logger = logging.getLogger("cloud66_async.web")
 
 _SEE_OTHER = 303
 _DEFAULT_TIMEOUTS = Timeouts()
