@@ -178,14 +178,27 @@ def noticed(mutation: Mutation, folder: Path) -> str | None:
         sys.exit(f"{mutation.name}: the guard is not in {mutation.module} any more")
     module.write_text(text.replace(mutation.guard, mutation.instead))
     tests = [f"tests/pool/test_{name}.py" for name in mutation.tests.split()]
-    command = [sys.executable, "-m", "pytest", "-xq", "-p", "no:cacheprovider", "--timeout=20", "--tb=no", *tests]
-    run = subprocess.run(
-        command, cwd=folder, env={**os.environ, "PYTHONPATH": str(folder)}, capture_output=True, text=True, check=False
-    )
-    if run.returncode == 0:
-        return None
-    found = re.search(r"(?:FAILED|ERROR) tests/pool/(\S+)|Timeout", run.stdout + run.stderr)
-    return found[0] if found else run.stdout[-300:]
+    environment = {**os.environ, "PYTHONPATH": str(folder)}
+    for loops in ("not uvloop", "uvloop"):
+        command = [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-xq",
+            "-k",
+            loops,
+            "-p",
+            "no:cacheprovider",
+            "--timeout=20",
+            "--tb=no",
+        ]
+        run = subprocess.run(
+            [*command, *tests], cwd=folder, env=environment, capture_output=True, text=True, check=False
+        )
+        if run.returncode not in {0, 5}:  # 5: no test was chosen
+            found = re.search(r"(?:FAILED|ERROR) tests/pool/(\S+)|Timeout", run.stdout + run.stderr)
+            return found[0] if found else run.stdout[-300:]
+    return None
 
 
 def main(wanted: list[str]) -> int:
