@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -138,13 +138,14 @@ class Asked(NamedTuple):
 
 
 class Wire:
-    """A small HTTP server that shows the bytes it was sent; `reply` makes its answers."""
+    """A small HTTP server that shows the bytes it was sent; `reply` makes its answers, `once` one a connection."""
 
-    def __init__(self, reply: Callable[[Asked], bytes]) -> None:
+    def __init__(self, reply: Callable[[Asked], bytes], *, once: bool = False) -> None:
         self.seen: list[Asked] = []
         self.connections = 0
         self.port = 0
         self._reply = reply
+        self._once = once
         self._open: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
 
     @property
@@ -166,19 +167,23 @@ class Wire:
                 self.seen.append(asked)
                 writer.write(self._reply(asked))
                 await writer.drain()
+                if self._once:
+                    break
         except (asyncio.IncompleteReadError, ConnectionError):
             pass
         finally:
             writer.close()
+            with suppress(ConnectionError):
+                await writer.wait_closed()
             del self._open[task]
 
     async def aclose(self) -> None:
         """End every connection and wait until it has ended."""
-        tasks = list(self._open)
-        for writer in list(self._open.values()):
-            writer.close()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        await asyncio.sleep(0)
+        while self._open:
+            for writer in self._open.values():
+                writer.transport.abort()
+            await asyncio.wait(self._open)
+        await turns(2)
 
 
 def packet(body: bytes = b'{"response":{"uid":"a"}}', status: str = "200 OK", *headers: str) -> bytes:
@@ -188,14 +193,15 @@ def packet(body: bytes = b'{"response":{"uid":"a"}}', status: str = "200 OK", *h
 
 
 @asynccontextmanager
-async def wire(reply: Callable[[Asked], bytes] | None = None) -> AsyncGenerator[Wire]:
+async def wire(reply: Callable[[Asked], bytes] | None = None, *, once: bool = False) -> AsyncGenerator[Wire]:
     """A `Wire` on a free port of this machine."""
-    server = Wire(reply or (lambda _: packet()))
+    server = Wire(reply or (lambda _: packet()), once=once)
     running = await asyncio.start_server(server.serve, "127.0.0.1", 0)
     server.port = running.sockets[0].getsockname()[1]
     try:
         yield server
     finally:
+        await turns(5)  # a server that closes while it lets somebody in drops them without closing (CPython 3.11)
         running.close()
         await server.aclose()
         await running.wait_closed()
