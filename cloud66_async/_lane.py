@@ -36,11 +36,11 @@ class Head:
     __slots__ = ("pairs", "wire")
 
     def __init__(self, pairs: Sequence[tuple[str, str]]) -> None:
-        self.pairs = tuple(pairs)
+        self.pairs: tuple[tuple[str, str], ...] = tuple(pairs)
         lines = [f"{name}: {value}\r\n" for name, value in pairs]
         if not all(map(_HARMLESS, lines)):
             raise ConfigError("a header that goes with every request (the token?) holds a character that it may not")
-        self.wire = Hidden("".join(lines).encode("ascii"))
+        self.wire: Hidden = Hidden("".join(lines).encode("ascii"))
 
     def __repr__(self) -> str:
         return f"Head({MASK})"

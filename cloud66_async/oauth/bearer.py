@@ -29,6 +29,7 @@ class BearerAuth(OAuth2Auth):
     # Authlib's own collects each upload in memory, and sends it with two contradicting lengths.
     requires_request_body = False
     origin: httpx.URL
+    token: MaskedToken | None
 
     def __init__(self, token: Any, token_placement: str = "header", client: Any = None) -> None:  # noqa: S107
         super().__init__(None, token_placement, client)

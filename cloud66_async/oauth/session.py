@@ -30,7 +30,7 @@ _HOOKS = ("access_token_response", "introspect_token_request")
 class Session(AsyncOAuth2Client):
     """Authlib's client as far as it sends requests: every way into the network goes through `send()`."""
 
-    token_auth_class = BearerAuth
+    token_auth_class: type[BearerAuth] = BearerAuth
     token_auth: BearerAuth
 
     def __init__(

@@ -24,8 +24,8 @@ class _Headed:
     __slots__ = ("_by_name", "_headers", "_raw", "reason", "status")
 
     def __init__(self, parser: AnswerParser) -> None:
-        self.status = parser.status
-        self.reason = parser.reason
+        self.status: int = parser.status
+        self.reason: bytes = parser.reason
         self._raw = parser.headers
         self._by_name = parser.by_name
         self._headers: dict[str, str] | None = None
