@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import urllib.error
 import urllib.request
 from html.parser import HTMLParser
@@ -10,7 +11,7 @@ from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import NamedTuple
 from urllib.parse import parse_qs, urlencode, urljoin, urlsplit
 
-__all__ = ["Browser", "Page"]
+__all__ = ["Browser", "Page", "code_on"]
 
 _DENY = ("deny", "cancel")
 
@@ -25,6 +26,12 @@ class Page(NamedTuple):
     @property
     def query(self) -> dict[str, str]:
         return {name: values[0] for name, values in parse_qs(urlsplit(self.url).query).items()}
+
+
+def code_on(page: Page) -> str:
+    """The code that the page shows, or that its address holds."""
+    shown = re.search(r'<code id="authorization_code">([^<]+)</code>', page.text)
+    return shown[1] if shown else page.query["code"]
 
 
 class _Form:

@@ -16,10 +16,10 @@ from typing import NamedTuple
 
 import pytest
 
-__all__ = ["KINDS", "Kind", "Provider", "running", "secret_of"]
+__all__ = ["KINDS", "NODE", "RAILS", "Kind", "Provider", "running", "secret_of"]
 
 HERE = Path(__file__).parent
-NODE = HERE / "node"
+NODE_SITE = HERE / "node"
 SITES = HERE / "servers"
 PUMA = ["puma", "--quiet", "--environment", "production", "--threads", "1:5"]
 
@@ -64,7 +64,7 @@ def _no_rails() -> str | None:
 def _no_node() -> str | None:
     if shutil.which("node") is None:
         return "Node is not installed"
-    if not (NODE / "node_modules").exists():
+    if not (NODE_SITE / "node_modules").exists():
         return "oidc-provider is not installed (npm ci --prefix tests/providers/node)"
     return None
 
@@ -82,18 +82,20 @@ def _rails(folder: Path, port: int) -> list[str]:
 
 
 def _node(module: str) -> Callable[[Path, int], list[str]]:
-    return lambda folder, port: ["node", str(NODE / "server.js"), module, str(port)]
+    return lambda folder, port: ["node", str(NODE_SITE / "server.js"), module, str(port)]
 
 
 def _python(site: str) -> Callable[[Path, int], list[str]]:
     return lambda folder, port: [sys.executable, str(SITES / site), str(folder), str(port)]
 
 
+RAILS = Kind("doorkeeper", _rails, _no_rails, ("public",))
+NODE = Kind("oidc-provider", _node("oidc-provider"), _no_node, ("basic", "strict", "public"), out_of_band=False)
 KINDS = (
-    Kind("doorkeeper", _rails, _no_rails, ("public",)),
-    Kind("doorkeeper-without-pkce", _rails, _no_rails, ("public",), pkce=False, environment={"PKCE": "no"}),
-    Kind("oidc-provider", _node("oidc-provider"), _no_node, ("basic", "strict", "public"), out_of_band=False),
-    Kind("oidc-provider-8", _node("oidc-provider-8"), _no_node, ("basic", "strict", "public"), out_of_band=False),
+    RAILS,
+    RAILS._replace(name="doorkeeper-without-pkce", pkce=False, environment={"PKCE": "no"}),
+    NODE,
+    NODE._replace(name="oidc-provider-8", command=_node("oidc-provider-8")),
     Kind("django", _python("django_site.py"), _without("django", "oauth2_provider"), ("strict", "public")),
     Kind(
         "flask",

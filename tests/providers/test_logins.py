@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
@@ -15,7 +14,7 @@ from cloud66_async.oauth import Cloud66OAuth2Client, Login, login_with_browser, 
 from cloud66_async.token import Token
 
 from ..oauth.clocks import HandClock
-from .browser import Browser, Page
+from .browser import Browser, Page, code_on
 from .provider import Provider
 
 pytestmark = pytest.mark.slow
@@ -152,9 +151,7 @@ async def test_out_of_band(provider: Provider, c66: Cloud66, browser: Browser) -
         pytest.skip("this server has no page that shows the code")
 
     async def ask(url: str) -> str:
-        page = await browser.consent(url)
-        shown = re.search(r'<code id="authorization_code">([^<]+)</code>', page.text)
-        return f" {shown[1] if shown else page.query['code']}\n"
+        return f" {code_on(await browser.consent(url))}\n"
 
     token = await login_with_code(c66, scope="public redeploy", ask=ask)
     assert await whose(c66, token) == browser.user
