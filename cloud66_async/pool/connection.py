@@ -104,8 +104,10 @@ class Connection(asyncio.BufferedProtocol):
             self.abort()  # nobody asked for this
             return
         parser.feed(self._buffer[:nbytes])
-        if parser.error is not None:
-            self.fail(parser.error)
+        error = parser.error
+        if error is not None:
+            parser.error = None
+            self.fail(error)
         elif parser.complete:
             self._wake()
         else:

@@ -65,6 +65,7 @@ MUTATIONS = [
     Mutation("a cancelled exchange closes its connection", "connection", "        except BaseException:\n            self.abort()\n            raise", "        except BaseException:\n            raise", "cancel"),
     Mutation("a cancelled look at the socket closes it", "pool", "                except BaseException:\n                    connection.abort()\n                    raise", "                except BaseException:\n                    raise", "cancel"),
     Mutation("errors leave no cycle", "connection", "error, self._error = self._error, None", "error = self._error", "streaming cancel"),
+    Mutation("nor in the parser", "connection", "            parser.error = None\n", "", "cancel"),
     Mutation("a closed pool takes no requests", "pool", 'if self._closed:\n            raise TransportError("the connection pool is closed"', 'if False:\n            raise TransportError("the connection pool is closed"', "reuse"),
     Mutation("closing ends what is under way", "pool", 'connection.fail(Broken("the connection pool was closed"))', "pass", "reuse"),
     Mutation("closing empties the queue", "pool", "self._places.close()", "pass", "reuse"),
