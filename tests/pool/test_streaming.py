@@ -78,6 +78,20 @@ async def test_an_error_in_the_readers_block_leaves_as_itself(pool: Pool) -> Non
         assert pool._places.free == pool.limit
 
 
+async def test_closing_the_pool_ends_a_stream_and_who_waits_behind_it() -> None:
+    pool = Pool(1)
+    async with serve(big) as server, stream(pool, server, "/big") as streamed:
+        behind = asyncio.ensure_future(get(pool, server))
+        await turns(4)
+        await pool.aclose()
+        with pytest.raises(TransportError, match="pool was closed"):
+            await asyncio.wait_for(behind, 5)
+        with pytest.raises(Broken, match="pool was closed"):
+            async for _ in streamed:
+                pass
+    assert pool._places.free == 1
+
+
 async def test_a_slow_reader_slows_the_server(pool: Pool) -> None:
     sent = 0
 
