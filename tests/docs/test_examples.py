@@ -52,23 +52,30 @@ async def names(
 
     names |= {"input": paste, "ask_for_code": _bring_code}
     monkeypatch.chdir(tmp_path)
-    names["c66"] = standing = Cloud66()
+    names["c66"] = Cloud66()
     yield names
-    for value in [standing, *names.values()]:
-        if isinstance(value, Cloud66 | Cloud66OAuth2Client):
-            await value.aclose()
+    await _leave(names)
 
 
 async def _hurry(_clock: SystemClock, seconds: float) -> None:
     await asyncio.sleep(min(seconds, 0.02))
 
 
-async def _consent(names: dict[str, Any]) -> None:
+async def _follow(names: dict[str, Any]) -> None:
     """Press the button of each login that an example began; where that leads is its `callback`."""
+    opened = names.setdefault("_opened", {})
+    opened |= {id(value): value for value in names.values() if isinstance(value, Cloud66 | Cloud66OAuth2Client)}
     login = names.get("login")
     if isinstance(login, Login) and names.get("_consented") is not login:
         names["_consented"] = login
         names["callback"] = await consent(login.url)
+
+
+async def _leave(names: dict[str, Any]) -> None:
+    """Close every client that an example left open, also where its name was taken by another."""
+    await _follow(names)
+    for client in names["_opened"].values():
+        await client.aclose()
 
 
 async def _bring_code(url: str) -> str:
@@ -87,7 +94,7 @@ async def test_the_examples_of_a_page_run_one_after_the_other(
 ) -> None:
     for block in blocks(page, "python"):
         if block.runs:
-            await run(block, names, after=_consent, fixture=_fixture)
+            await run(block, names, after=_follow, fixture=_fixture)
     assert "Traceback" not in capsys.readouterr().err
 
 
