@@ -38,7 +38,7 @@ class HttpxLane:
                 return await self._send(request)
         except TimeoutError:
             raise RequestTimeout("timed out (whole)", phase="whole") from None
-        except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
+        except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError) as error:
             raise translate(error) from None  # the library's errors carry the request, token and all
 
     async def _send(self, request: Request) -> Answer:

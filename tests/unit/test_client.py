@@ -447,6 +447,29 @@ async def test_a_transport_of_the_http_library_is_taken() -> None:
     assert [request.headers.get("authorization") for request in seen] == [f"Bearer {TOKEN}", None, f"Bearer {TOKEN}"]
 
 
+async def test_the_pool_is_a_transport_for_requests_of_ones_own(lane: PoolName) -> None:
+    async with wire() as server, Cloud66(TOKEN, url=server.url, pool=lane) as c66:
+        await c66.stacks.get("a")
+        async with httpx.AsyncClient(transport=c66.transport) as raw:
+            assert (await raw.get(f"{server.url}/robots.txt")).json() == {"response": {"uid": "a"}}
+        await c66.stacks.get("a")
+    assert [asked.target for asked in server.seen] == ["/api/3/stacks/a.json", "/robots.txt", "/api/3/stacks/a.json"]
+    assert "authorization" not in server.seen[1].headers
+    assert server.connections == 1
+
+
+@pytest.mark.parametrize(
+    "trouble", [OSError("of the transport"), TimeoutError("of the system"), ConnectionResetError()]
+)
+async def test_a_transport_that_raises_errors_of_the_system_raises_ours(trouble: Exception) -> None:
+    def handle(_: httpx.Request) -> httpx.Response:
+        raise trouble
+
+    async with Cloud66(TOKEN, transport=httpx.MockTransport(handle), retry=ONCE) as c66:
+        with pytest.raises(errors.TransportError):
+            await c66.stacks.get("a")
+
+
 async def test_a_lane_is_a_transport_too() -> None:
     lane = Script(answer({"ok": True}, x_more="yes"))
     async with client(lane) as c66, httpx.AsyncClient(transport=c66.transport) as raw:

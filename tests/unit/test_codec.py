@@ -360,6 +360,11 @@ def test_paging_is_read_as_far_as_it_makes_sense(
     assert page == Page((Thing(uid="a"),), *expected)
 
 
+def test_paging_that_is_no_text_is_left_alone() -> None:
+    page = _codec.read(b'{"response":[{"uid":"a"}],"pagination":{"next":"\xff"}}', many(Thing))
+    assert page == Page((Thing(uid="a"),))
+
+
 def test_a_page_number_beyond_every_range_is_none() -> None:
     page = _codec.read(b'{"response":[{"uid":"a"}],"pagination":{"next":1e999,"pages":4}}', many(Thing))
     assert (page.next, page.pages) == (None, 4)

@@ -1,0 +1,98 @@
+"""What holds for every model of every resource."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import typing
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import attrs
+import msgspec
+import pytest
+
+from cloud66_async import _codec
+from cloud66_async.model import Model, Moment, OpenInt, OpenText, Secret
+
+from ..support import SECRET
+from .test_operation import MODULES
+
+
+def models() -> Iterator[type[Model]]:
+    for module in MODULES:
+        names: dict[str, object] = module.__dict__
+        for thing in names.values():
+            if isinstance(thing, type) and issubclass(thing, Model) and thing.__module__ == module.__name__:
+                yield thing
+
+
+def sample(hint: Any) -> Any:
+    """JSON that fits this type."""
+    arguments = [each for each in typing.get_args(hint) if each is not type(None)]
+    origin = typing.get_origin(hint)
+    if isinstance(origin, type) and issubclass(origin, Mapping):
+        return {"free": [1, {"form": None}]}
+    if origin in (tuple, list):
+        return [sample(arguments[0])] * 2
+    if origin is not None and arguments:
+        return sample(arguments[0])
+    if hint is Secret:
+        return SECRET
+    if hint is Moment or hint.__name__ == "datetime":
+        return "2014-09-01T19:00:33Z"
+    if issubclass(hint, Model):
+        return full(hint)
+    if issubclass(hint, OpenInt):
+        return 99
+    if issubclass(hint, OpenText):
+        return "unheard-of"
+    return {str: "text", int: 7, float: 1.5, bool: True}[hint]
+
+
+def full(kind: type[Model]) -> dict[str, Any]:
+    """JSON with every field of this model."""
+    hints = typing.get_type_hints(kind)
+    return {field.name: sample(hints[field.name]) for field in attrs.fields(kind)}
+
+
+def made(kind: type[Model]) -> Any:
+    return _codec.read(msgspec.json.encode({"response": full(kind)}), kind)
+
+
+every_model = pytest.mark.parametrize("kind", list(models()), ids=lambda kind: kind.__name__)
+
+
+def test_there_are_models() -> None:
+    assert {kind.__name__ for kind in models()} >= {"Stack", "Server", "Action", "Deployment", "Redeployment"}
+
+
+@every_model
+def test_every_field_is_read(kind: type[Model], reports: set[str]) -> None:
+    model = made(kind)
+    assert type(model) is kind
+    assert all(getattr(model, field.name) is not None for field in attrs.fields(kind))
+    assert reports == set()
+
+
+@every_model
+def test_it_compares_hashes_and_pickles(kind: type[Model]) -> None:
+    model = made(kind)
+    assert model == made(kind)
+    assert hash(model) == hash(made(kind))
+    assert pickle.loads(pickle.dumps(model)) == model
+
+
+@every_model
+def test_it_is_ready_for_json_and_hides_its_secrets(kind: type[Model]) -> None:
+    model = made(kind)
+    text = json.dumps(model.to_dict())
+    assert SECRET not in text + repr(model)
+    assert json.loads(text).keys() == {field.name for field in attrs.fields(kind)}
+
+
+@every_model
+def test_only_identifiers_are_needed(kind: type[Model]) -> None:
+    needed = [field.name for field in attrs.fields(kind) if field.default is attrs.NOTHING]
+    assert set(needed) <= {"uid", "id", "name", "key"}
+    assert all(field.kw_only for field in attrs.fields(kind))
