@@ -84,7 +84,7 @@ MUTATIONS = [
     Mutation("nothing is kept of a silent origin", "idle", "                del self._by_origin[connection.origin]", "                pass", "reuse"),
     Mutation("an idle connection holds no body", "connection", "        self.parser.clear()\n", "        pass\n", "reuse framing"),
     Mutation("repeat only what was reused", "connection", "if self._used > 1 and not self.parser.started:", "if not self.parser.started:", "reuse"),
-    Mutation("repeat only if nothing arrived", "connection", "if self._used > 1 and not self.parser.started:", "if self._used > 1:", "reuse faults"),
+    Mutation("repeat only if nothing arrived", "connection", "if self._used > 1 and not self.parser.started:", "if self._used > 1:", "reuse"),
     Mutation("repeat only what is repeatable", "pool", "                if not outgoing.repeatable:\n                    raise\n", "                pass\n", "reuse"),
     Mutation("a stream cannot be repeated", "pool", 'repeatable = repeatable and isinstance(body, bytes)\n        outgoing = Outgoing(head, body, chunked, method == "HEAD", repeatable, timeouts, end, bound, True)', 'outgoing = Outgoing(head, body, chunked, method == "HEAD", repeatable, timeouts, end, bound, True)', "reuse"),
     Mutation("repeat on a new connection", "pool", "            connection = await self._connect(origin, outgoing)\n            await connection.exchange(outgoing)", "            connection = self._idle.pop(origin) or await self._connect(origin, outgoing)\n            await connection.exchange(outgoing)", "reuse"),
