@@ -13,7 +13,7 @@ import msgspec
 import pytest
 
 from cloud66_async import _codec
-from cloud66_async.model import Model, Moment, OpenInt, OpenText, Secret
+from cloud66_async.model import IsoMoment, Model, Moment, OpenInt, OpenText, Secret
 
 from ..support import SECRET
 from .test_operation import MODULES
@@ -29,6 +29,8 @@ def models() -> Iterator[type[Model]]:
 
 def sample(hint: Any) -> Any:
     """JSON that fits this type."""
+    if hint in (Moment, IsoMoment):
+        return "2014-09-01T19:00:33Z"
     arguments = [each for each in typing.get_args(hint) if each is not type(None)]
     origin = typing.get_origin(hint)
     if isinstance(origin, type) and issubclass(origin, Mapping):
@@ -39,8 +41,6 @@ def sample(hint: Any) -> Any:
         return sample(arguments[0])
     if hint is Secret:
         return SECRET
-    if hint is Moment or hint.__name__ == "datetime":
-        return "2014-09-01T19:00:33Z"
     if issubclass(hint, Model):
         return full(hint)
     if issubclass(hint, OpenInt):
@@ -52,7 +52,7 @@ def sample(hint: Any) -> Any:
 
 def full(kind: type[Model]) -> dict[str, Any]:
     """JSON with every field of this model."""
-    hints = typing.get_type_hints(kind)
+    hints = typing.get_type_hints(kind, include_extras=True)
     return {field.name: sample(hints[field.name]) for field in attrs.fields(kind)}
 
 
