@@ -21,7 +21,8 @@ __all__ = ["KINDS", "NODE", "RAILS", "Kind", "Provider", "running", "secret_of"]
 HERE = Path(__file__).parent
 NODE_SITE = HERE / "node"
 SITES = HERE / "servers"
-PUMA = ["puma", "--quiet", "--environment", "production", "--threads", "1:5"]
+# One thread: SQLite, waiting for another thread of the same Ruby, would hold it up.
+PUMA = ["puma", "--quiet", "--environment", "production", "--threads", "1:1"]
 
 
 def secret_of(client_id: str) -> str:

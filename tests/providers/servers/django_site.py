@@ -1,5 +1,3 @@
-# mypy: ignore-errors
-# pyright: basic, reportMissingImports=false, reportAttributeAccessIssue=false, reportArgumentType=false
 """A Django site with django-oauth-toolkit: logs users in, and serves a small API. Arguments: its folder, the port."""
 
 from __future__ import annotations

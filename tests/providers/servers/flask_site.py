@@ -1,5 +1,3 @@
-# mypy: ignore-errors
-# pyright: basic, reportMissingImports=false
 """A Flask site with Authlib's own server: logs users in, and serves a small API. Arguments: its folder, the port."""
 
 from __future__ import annotations
