@@ -40,10 +40,9 @@ def read_private(path: Path) -> bytes | None:
 def write_private(path: Path, body: bytes) -> None:
     """Put this into the file, whole or not at all; it is for its owner alone from the first moment on.
 
-    The directory is made where it is missing. Only one process may do this at a time. Raises ConfigError.
+    Only one process may do this at a time. Raises ConfigError, also where others could replace the file.
     """
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         _check_directory(path.parent)
         for abandoned in path.parent.glob(f".{path.name}.*.new"):
             abandoned.unlink(missing_ok=True)  # of a process that was killed while it wrote

@@ -93,6 +93,9 @@ class Listener:
                 await asyncio.wait(left)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if not self._server.is_serving():
+            writer.close()  # it came in as the port was closed
+            return
         task = asyncio.current_task()
         assert task is not None
         if len(self._peers) >= _MOST_CONNECTIONS:

@@ -372,6 +372,17 @@ async def test_a_listener_that_waits_for_nothing_yet() -> None:
     assert is_closed(port)
 
 
+async def test_who_comes_as_the_port_closes_is_let_go() -> None:
+    async with Listener("127.0.0.1", 0, "/callback") as listener:
+        pass
+    here, there = socket.socketpair()
+    reader, writer = await asyncio.open_connection(sock=here)
+    peer, answer = await asyncio.open_connection(sock=there)
+    await listener._serve(reader, writer)
+    assert await peer.read() == b""
+    answer.close()
+
+
 # --- with a pasted code
 
 
