@@ -37,16 +37,17 @@ def main() -> int:
     asked = _arguments()
     about = report.machine()
     cells: dict[str, list[Cell]] = {}
+    found: list[targets.Outcome] = []
     start = time.monotonic()
     with open_lab(asked.httpx_python) as lab:
         for name in asked.parts or PARTS:
             cells[name] = PARTS[name].measure(lab, asked.quick, partial(_progress, name))
-    about["seconds"] = round(time.monotonic() - start)
+            about["seconds"] = round(time.monotonic() - start)
+            found = targets.outcomes(cells)
+            if asked.json is not None:  # after each part: nothing is lost if a later one fails
+                report.write(asked.json, about, cells, found)
     _progress("", "done\n")
-    found = targets.outcomes(cells)
     report.show(cells, found)
-    if asked.json is not None:
-        report.write(asked.json, about, cells, found)
     if asked.page is not None:
         asked.page.write_text(page.written(about, cells, found))
     if asked.plot is not None:

@@ -246,16 +246,16 @@ ROWS = {
     "pool": Row("the SDK's pool alone, workers, nothing decoded", _pool, _workers),
     "aiohttp": Row("aiohttp, workers, msgspec into attrs", _aiohttp, _workers),
     "authlib on httpx": Row(
-        "AsyncOAuth2Client.get, gather, json + cattrs", _authlib, _gather, share=0.2, httpx_alone=True, most=100
+        "AsyncOAuth2Client.get, gather, json + cattrs", _authlib, _gather, share=0.1, httpx_alone=True, most=100
     ),
-    "authlib on httpx2": Row("AsyncOAuth2Client.get, gather, json + cattrs", _authlib, _gather, share=0.3, most=100),
+    "authlib on httpx2": Row("AsyncOAuth2Client.get, gather, json + cattrs", _authlib, _gather, share=0.2, most=100),
     "httpx": Row("AsyncClient.get, gather, json", _bare("httpx"), _gather, share=0.05, most=100),
     "httpx, semaphore": Row(
         "AsyncClient.get, gather, semaphore, json", _bare("httpx"), _semaphore, share=0.05, most=100
     ),
-    "httpx2": Row("AsyncClient.get, gather, json", _bare("httpx2"), _gather, share=0.3, most=100),
+    "httpx2": Row("AsyncClient.get, gather, json", _bare("httpx2"), _gather, share=0.2, most=100),
     "library over our pool": Row("client.send(Request) over c66.transport, workers", _through_the_library, _workers),
     "library's own pool": Row(
-        "AsyncClient.get, workers, nothing decoded", _library_alone, _workers, share=0.3, most=100
+        "AsyncClient.get, workers, nothing decoded", _library_alone, _workers, share=0.2, most=100
     ),
 }
