@@ -31,7 +31,7 @@ class BulkReport:
         return self.pages + self.singles
 
 
-class Fetched(tuple[T, ...], Generic[T]):
+class Fetched(tuple[T, ...], Generic[T]):  # noqa: SLOT001  the report is not one of its items
     """Things in the order in which they were asked for; `report` says what that took."""
 
     report: BulkReport = BulkReport()
