@@ -391,14 +391,20 @@ async def test_inside_one_another() -> None:
     assert found == {0: 0, 1: 0, 2: 2, 3: 6, 4: 12}
 
 
-async def test_the_error_of_a_block_makes_no_cycle() -> None:
+@pytest.mark.parametrize("of_the_block", [True, False])
+async def test_an_error_makes_no_cycle(of_the_block: bool) -> None:
     class Rare(Exception):
         pass
 
+    async def work(_: int) -> None:
+        if not of_the_block:
+            raise Rare
+
     async def fail() -> None:
         try:
-            async with each(double, range(3)):
-                raise Rare
+            async with each(work, range(3), limit=1) as results:
+                async for _ in results:
+                    raise Rare
         except Rare:
             pass
 

@@ -349,3 +349,36 @@ async def test_cancelling_the_reader_cancels_the_pages() -> None:
 async def test_a_count_below_one_is_refused_at_once(count: int) -> None:
     with pytest.raises(ValueError, match="count must be at least 1"):
         Book(1).pager().ahead(count)
+
+
+class Stubborn(Book):
+    """Pages that answer a cancellation with an error of their own."""
+
+    async def read(self, number: int) -> Page[str]:
+        try:
+            return await super().read(number)
+        except asyncio.CancelledError:
+            raise ServerError("500", status=500) from None
+
+
+async def test_a_page_that_fails_while_it_is_cancelled_is_neither_raised_nor_complained_of() -> None:
+    book = Stubborn(*[1] * 9)
+
+    async def hold(number: int) -> None:
+        if number > 1:
+            await asyncio.Event().wait()
+
+    book.before = hold
+    complaints: list[Any] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
+    async with book.pager().ahead(4) as items:
+        await anext(items)
+        await turns()
+    reader = asyncio.create_task(ahead(book.pager()))
+    await turns()
+    reader.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await reader
+    gc.collect()
+    await turns()
+    assert complaints == []
