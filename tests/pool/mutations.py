@@ -69,7 +69,7 @@ MUTATIONS = [
     Mutation("a closed pool takes no requests", "pool", 'if self._closed:\n            raise TransportError("the connection pool is closed"', 'if False:\n            raise TransportError("the connection pool is closed"', "reuse"),
     Mutation("closing ends what is under way", "pool", 'connection.fail(Broken("the connection pool was closed"))', "pass", "reuse"),
     Mutation("closing empties the queue", "pool", "self._places.close()", "pass", "streaming"),
-    Mutation("closing waits for the last connection_lost", "pool", "for _ in range(4):  # until", "for _ in range(0):  # until", "reuse cancel"),
+    Mutation("closing waits for the last connection_lost", "pool", "for _ in range(4):  # until", "for _ in range(0):  # until", "reuse"),
     Mutation("another event loop is refused", "pool", "elif self._loop is not loop:", "elif False:", "reuse"),
     Mutation("a forgotten stream gives its place back", "answer", "self._pool.release_later(self._connection)", "pass", "streaming"),
     # Reuse

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 
 import pytest
 
+from cloud66_async._lane import Timeouts
 from cloud66_async.errors import ConfigError, TransportError
 from cloud66_async.pool import Pool, pool as pooling
 from cloud66_async.pool.failures import Broken, Stale
 
-from .servers import Clock, Peer, answer, echo, get, head, pieces, post, serve, turns, until
+from .servers import Clock, Peer, answer, echo, get, head, open_sockets, pieces, post, serve, turns, until
 
 
 async def test_one_connection_serves_request_after_request(pool: Pool) -> None:
@@ -56,16 +58,16 @@ async def test_the_connection_used_last_is_used_first(pool: Pool) -> None:
 async def test_an_idle_connection_is_closed_when_its_time_is_over(clock: Clock) -> None:
     pool = Pool(4, idle=15.0)
     async with serve(echo) as server:
-        await get(pool, server)
+        await get(pool, server, timeouts=Timeouts(read=30.0))
         await clock.forward(14)
         assert pool.live == 1
-        await get(pool, server)
+        await get(pool, server, timeouts=Timeouts(read=30.0))
         await clock.forward(14)
         assert pool.live == 1
         await clock.forward(2)
         assert pool.live == 0
         assert pool.opened == 1
-        await get(pool, server)
+        await get(pool, server, timeouts=Timeouts(read=30.0))
         assert pool.opened == 2
         await pool.aclose()
 
@@ -309,6 +311,18 @@ async def test_closing_ends_what_is_under_way_and_what_waits() -> None:
         assert [isinstance(result, TransportError) and result.sent for result in results] == [True] * 2 + [False] * 3
         assert all("pool was closed" in str(result) for result in results)
         assert pool._places.free == 2
+
+
+@pytest.mark.parametrize("secure", [False, True], ids=["plain", "tls"])
+async def test_when_closing_returns_the_sockets_are_closed(
+    secure: bool, server_tls: ssl.SSLContext, client_tls: ssl.SSLContext
+) -> None:
+    pool = Pool(3, tls=client_tls)
+    async with serve(echo, tls=server_tls if secure else None) as server:
+        await asyncio.gather(*(get(pool, server) for _ in range(3)))
+        before = open_sockets()
+        await pool.aclose()
+        assert open_sockets() <= before - 3
 
 
 def test_another_event_loop_is_refused_in_one_sentence() -> None:
