@@ -6,7 +6,7 @@ import pkgutil
 from collections.abc import Iterator
 from importlib import import_module
 from types import ModuleType
-from typing import Any, cast
+from typing import Any, TypeGuard
 
 from docutils import nodes  # type: ignore[import-untyped,unused-ignore]
 from sphinx.application import Sphinx
@@ -40,8 +40,8 @@ def _page() -> Iterator[str]:
         yield f"| {' | '.join(_HEAD)} |"
         yield f"|{' --- |' * len(_HEAD)}"
         for name, operation in vars(module).items():
-            if isinstance(operation, Operation):
-                yield _row(module, resource, name, cast("Operation[Any]", operation))
+            if _is_operation(operation):
+                yield _row(module, resource, name, operation)
         yield ""
 
 
@@ -49,6 +49,10 @@ def _resources() -> Iterator[ModuleType]:
     for found in pkgutil.iter_modules(cloud66_async.resources.__path__):
         if not found.name.startswith("_"):
             yield import_module(f"{cloud66_async.resources.__name__}.{found.name}")
+
+
+def _is_operation(value: object) -> TypeGuard[Operation[Any]]:
+    return isinstance(value, Operation)
 
 
 def _row(module: ModuleType, resource: str, name: str, operation: Operation[Any]) -> str:
