@@ -146,10 +146,9 @@ def _fields(body: bytes) -> dict[str, str]:
 
 def _challenge(answer: Answer) -> dict[str, str]:
     """The parameters of `WWW-Authenticate`: with 401 and 403 often all there is."""
-    header = answer.header(b"www-authenticate")
-    if header is None:
-        return {}
-    return {name.lower(): clean(text) for name, text in _AUTHENTICATE.findall(header.decode("latin-1"))}
+    # All of them: a server may send one header for each scheme that it knows.
+    header = answer.headers.get("www-authenticate", "")
+    return {name.lower(): clean(text) for name, text in _AUTHENTICATE.findall(header)}
 
 
 def clean(text: str) -> str:

@@ -14,6 +14,7 @@ from cloud66_async.errors import APIError, ConfigError, Forbidden, TransportErro
 from cloud66_async.oauth import Cloud66OAuth2Client
 from cloud66_async.token import Token
 
+from ..conftest import PoolName
 from ..oauth.evidence import everything, own_locals
 from ..support import packet, wire
 from .browser import Browser
@@ -261,3 +262,14 @@ async def test_the_pool_as_a_transport(provider: Provider, c66: Cloud66, log_in:
         assert (await plain.get("stacks.json")).status_code == 401  # no token is added
         answer = await plain.get("stacks.json", headers={"Authorization": f"Bearer {token.reveal()}"})
         assert answer.json()["response"][0]["name"] == browser.user
+
+
+async def test_a_server_with_several_schemes(lane: PoolName) -> None:
+    schemes = ('Basic realm="site"', 'Bearer realm="api", error="invalid_token", error_description="It was revoked"')
+    headers = [f"WWW-Authenticate: {scheme}" for scheme in schemes]
+    async with (
+        wire(lambda _: packet(b"", "401 Unauthorized", *headers)) as server,
+        Cloud66("a-token", url=server.url, pool=lane) as c66,
+    ):
+        with pytest.raises(Unauthenticated, match="It was revoked"):
+            await c66.stacks.get("a")
