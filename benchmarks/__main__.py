@@ -35,7 +35,7 @@ def _arguments() -> argparse.Namespace:
 def main() -> int:
     """0, whatever was measured: a benchmark is not a test."""
     asked = _arguments()
-    about = report.machine()
+    about = report.machine(*asked.parts, *(["--quick"] if asked.quick else []))
     cells: dict[str, list[Cell]] = {}
     found: list[targets.Outcome] = []
     start = time.monotonic()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import platform
-import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -34,8 +33,8 @@ _PACKAGES = (
 )
 
 
-def machine() -> dict[str, Any]:
-    """Where and with what the run was made."""
+def machine(*what: str) -> dict[str, Any]:
+    """Where and with what the run was made; `what` are the arguments that say what is measured."""
     return {
         "at": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
         "python": platform.python_version(),
@@ -44,7 +43,7 @@ def machine() -> dict[str, Any]:
         "cores": os.cpu_count(),
         "load before": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
         "packages": {name: found for name in _PACKAGES if (found := _version(name)) is not None},
-        "command": " ".join(["python", "-m", "benchmarks", *sys.argv[1:]]),
+        "command": " ".join(["python", "-m", "benchmarks", *what]),
     }
 
 
