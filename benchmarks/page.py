@@ -33,7 +33,7 @@ def written(about: Mapping[str, Any], cells: Mapping[str, list[Cell]], found: li
         ),
     ]
     for name, part in cells.items():
-        parts += [f"## {PARTS[name].title}\n", f"{PARTS[name].unit[:1].upper()}{PARTS[name].unit[1:]}.\n"]
+        parts += [f"## {PARTS[name].title}\n", f"In {PARTS[name].unit}.\n"]
         parts.append(_values(part) if name in ("local", "startup", "trials") else _grid(name, part))
     return "\n\n".join(part.rstrip("\n") for part in parts) + "\n"
 

@@ -217,7 +217,7 @@ PARTS = {
     "small": Part("Single stacks", "µs of processor time per stack", _small),
     "tls": Part("Single stacks over TLS", "µs of processor time per stack", _tls),
     "pages": Part("List pages of 100 stacks", "µs of processor time per page", _pages),
-    "latency": Part("Single stacks, each answered after 50 ms", "duration as a multiple of the ideal", _latency),
+    "latency": Part("Single stacks, each answered after 50 ms", "multiples of the ideal duration", _latency),
     "library": Part("Through the HTTP library's interface", "µs of processor time per request", _library),
     "growth": Part("Growth, 32 in flight", "µs of processor time per stack", _growth),
     "local": Part("Without a server", "µs of processor time", _local),
