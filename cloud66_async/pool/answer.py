@@ -21,13 +21,12 @@ RawHeaders = list[tuple[bytes, bytes]]
 class _Headed:
     """Status, reason and headers, the latter read only when asked for."""
 
-    __slots__ = ("_by_name", "_headers", "_raw", "reason", "status")
+    __slots__ = ("_headers", "_raw", "reason", "status")
 
     def __init__(self, parser: AnswerParser) -> None:
         self.status: int = parser.status
         self.reason: bytes = parser.reason
         self._raw = parser.headers
-        self._by_name = parser.by_name
         self._headers: dict[str, str] | None = None
 
     def __repr__(self) -> str:
@@ -51,8 +50,10 @@ class _Headed:
 
     def header(self, name: bytes) -> bytes | None:
         """The first header of this lower-case name, or None."""
-        value = self._by_name.get(name)
-        return value if value is None else value.rstrip(b" \t")
+        for key, value in self._raw:
+            if len(key) == len(name) and key.lower() == name:
+                return value.rstrip(b" \t")
+        return None
 
 
 class PoolAnswer(_Headed):

@@ -15,6 +15,7 @@ MAX_INTERIM = 20
 MAX_OVERHEAD = 2 * MAX_HEAD
 
 _NO_BODY = (204, 304)
+_INSPECTED = frozenset(map(len, ("content-length", "content-encoding", "transfer-encoding")))
 _VERSIONS = ("1.1", "1.0")
 
 
@@ -27,13 +28,13 @@ class AnswerParser:
     """
 
     __slots__ = (
+        "_framed",
         "_interim",
         "_is_head",
         "_limit",
         "_overhead",
         "_parser",
         "_received",
-        "by_name",
         "codings",
         "complete",
         "error",
@@ -71,7 +72,6 @@ class AnswerParser:
         """Let go of the last answer."""
         self.reason = b""
         self.headers: list[tuple[bytes, bytes]] = []
-        self.by_name: dict[bytes, bytes] = {}
         self.codings: bytes | None = None
         self.parts: list[bytes] = []
 
@@ -83,7 +83,7 @@ class AnswerParser:
         self._is_head = is_head
         self._limit = limit
         self._received = self._overhead = self._interim = self.status = self.size = self.taken = 0
-        self.head_done = self.complete = self.surplus = self.started = False
+        self.head_done = self.complete = self.surplus = self.started = self._framed = False
         self.keep = True
 
     def feed(self, data: memoryview) -> None:
@@ -108,7 +108,7 @@ class AnswerParser:
 
     def feed_eof(self) -> None:
         """The server will send no more: that completes a body whose end nothing else marks."""
-        if not self.complete and self.head_done and self._ends_with_connection():
+        if not self.complete and self.head_done and not self._framed:
             self.complete = True
             self.keep = False
 
@@ -120,9 +120,6 @@ class AnswerParser:
     def release(self) -> None:
         """Give up the parser, which refers back to this object."""
         self._parser = None
-
-    def _ends_with_connection(self) -> bool:
-        return b"content-length" not in self.by_name and b"transfer-encoding" not in self.by_name
 
     # httptools calls these.
 
@@ -187,28 +184,28 @@ class AnswerParser:
 
     def _inspect(self, version: str) -> None:
         headers = self.headers
-        self.by_name = by_name = {name.lower(): value for name, value in reversed(headers)}  # the first one counts
+        for name, value in headers:
+            if len(name) in _INSPECTED:
+                self._inspect_header(name.lower(), value.strip(b" \t"))
         if version not in _VERSIONS:
             self.error = BadAnswer(f"the server speaks HTTP/{version}, not HTTP/1.1")
         elif len(headers) > MAX_HEADERS or (self._received > MAX_HEAD and _size(headers) > MAX_HEAD):
             self.error = BadAnswer("the answer's headers are too long or too many")
-        elif b"transfer-encoding" in by_name and self._all(b"transfer-encoding").lower() != b"chunked":
-            self.error = BadAnswer("the answer's body comes in a transfer coding other than chunked")
-        elif self._announced() > self._limit:
-            self.error = self._too_long()
-        if b"content-encoding" in by_name:
-            self.codings = self._all(b"content-encoding")
 
-    def _announced(self) -> int:
-        if self._is_head or self.status in _NO_BODY:
-            return 0
-        return int(self.by_name.get(b"content-length", b"0"))
-
-    def _all(self, name: bytes) -> bytes:
-        return b",".join(value.strip(b" \t") for key, value in self.headers if key.lower() == name)
+    def _inspect_header(self, name: bytes, value: bytes) -> None:
+        if name == b"content-encoding":
+            self.codings = value if self.codings is None else self.codings + b"," + value
+        elif name == b"transfer-encoding":
+            if self._framed or value.lower() != b"chunked":
+                self.error = BadAnswer("the answer's body comes in a transfer coding other than chunked")
+            self._framed = True
+        elif name == b"content-length":
+            self._framed = True
+            if int(value) > self._limit and not self._is_head and self.status not in _NO_BODY:
+                self.error = self._too_long()
 
     def _says_close(self) -> bool:
-        return b"close" in self._all(b"connection").lower()
+        return any(name.lower() == b"connection" and b"close" in value.lower() for name, value in self.headers)
 
     def _too_long(self) -> BadAnswer:
         return BadAnswer(f"the answer's body is over {self._limit} bytes")

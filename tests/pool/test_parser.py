@@ -169,6 +169,7 @@ def test_what_follows_the_answer_does_not_change_it(more: bytes) -> None:
         OK + b"Content-Length: five\r\n\r\n",
         OK + b"Content-Length: 99999999999999999999999999\r\n\r\n",
         OK + b"Transfer-Encoding: gzip\r\n\r\n",
+        OK + b"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
         OK + b"Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
         OK + b"Transfer-Encoding: chunked\r\n\r\nxyz\r\n",
         OK + b"Transfer-Encoding: chunked\r\n\r\n5\r\nhelloworld\r\n",

@@ -29,6 +29,8 @@ async def deaf(peer: Peer) -> None:
 
 
 async def timed_out(task: asyncio.Task[object] | asyncio.Future[object]) -> tuple[str, bool]:
+    await turns(4)
+    assert task.done()  # now, not when the time of the real clock has come too
     with pytest.raises(RequestTimeout) as caught:
         await task
     assert f"{caught.value.phase} timeout" in str(caught.value)
@@ -172,6 +174,32 @@ async def test_the_senders_own_pauses_are_not_the_servers(pool: Pool, clock: Clo
         assert (await task).body == b"/|ab"
 
 
+async def test_nor_are_they_after_the_server_was_slow_once(pool: Pool, clock: Clock) -> None:
+    read_on, go_on = asyncio.Event(), asyncio.Event()
+
+    async def slow_body() -> AsyncIterator[bytes]:
+        yield b"x" * 20_000_000
+        await go_on.wait()
+        yield b"y"
+
+    async def slow(peer: Peer) -> None:
+        await peer.head()
+        await read_on.wait()
+        await peer.send(answer(b"%d" % len(await peer._chunks())))
+        await peer.head()
+
+    async with serve(slow) as server:
+        task = asyncio.ensure_future(post(pool, server, slow_body(), timeouts=Timeouts(write=10.0)))
+        await until(lambda: pool.live == 1 and next(iter(pool._live))._writing_paused)
+        read_on.set()
+        await until(lambda: not next(iter(pool._live))._writing_paused)
+        await until(lambda: next(iter(pool._live))._waiter is None)
+        await clock.forward(100)
+        assert not task.done()
+        go_on.set()
+        assert (await task).body == b"20000001"
+
+
 async def test_the_whole_time_counts_while_the_sender_pauses(pool: Pool, clock: Clock) -> None:
     ended: list[BaseException] = []
 
@@ -196,15 +224,17 @@ async def test_the_whole_time_counts_while_the_sender_pauses(pool: Pool, clock: 
 async def test_the_readers_own_pauses_are_not_the_servers(pool: Pool, clock: Clock) -> None:
     more = asyncio.Event()
 
-    async def two_parts(peer: Peer) -> None:
+    async def three_parts(peer: Peer) -> None:
         await peer.request()
-        data = answer(b"one" + b"two")
-        await peer.send(data[:-3])
-        await more.wait()
-        await peer.send(data[-3:])
+        data = answer(b"one" + b"two" + b"six")
+        await peer.send(data[:-6])
+        for part in (data[-6:-3], data[-3:]):
+            await more.wait()
+            more.clear()
+            await peer.send(part)
         await peer.head()
 
-    async with serve(two_parts) as server, stream(pool, server, timeouts=Timeouts(read=5.0)) as streamed:
+    async with serve(three_parts) as server, stream(pool, server, timeouts=Timeouts(read=5.0)) as streamed:
         parts = aiter(streamed)
         assert await anext(parts) == b"one"
         await clock.forward(60)
@@ -214,6 +244,9 @@ async def test_the_readers_own_pauses_are_not_the_servers(pool: Pool, clock: Clo
         assert not task.done()
         more.set()
         assert await task == b"two"
+        await clock.forward(60)
+        more.set()
+        assert await anext(parts) == b"six"
 
 
 async def test_a_reader_who_waits_is_told_of_silence(pool: Pool, clock: Clock) -> None:
