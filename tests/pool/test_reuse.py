@@ -152,6 +152,15 @@ async def test_a_request_that_met_the_close_is_sent_once_more_on_a_new_connectio
         assert pool.opened == 2
 
 
+async def test_the_second_attempt_takes_no_chances_with_a_kept_connection(pool: Pool) -> None:
+    closing = ClosingServer(1, connections=2)
+    async with serve(closing) as server:
+        await asyncio.gather(get(pool, server, "/1"), get(pool, server, "/1"))
+        assert (await get(pool, server, "/2")).body == b"/2"
+        assert closing.read.count("/2") == 2
+        assert pool.opened == 3
+
+
 async def test_it_is_sent_once_more_only_once(pool: Pool) -> None:
     closing = ClosingServer(1)
     async with serve(closing) as server:
