@@ -18,7 +18,7 @@ nox.options.download_python = "never"
 nox.options.error_on_external_run = True
 nox.options.error_on_missing_interpreters = False
 nox.options.reuse_venv = "yes"
-nox.options.sessions = ["lint", "types", "imports", "tests", "peers", "coverage", "docs", "build"]
+nox.options.sessions = ["lint", "types", "imports", "tests", "lanes", "peers", "coverage", "docs", "build"]
 
 PYTHONS = ("3.11", "3.12", "3.13")
 LIBRARIES = ("httpx", "httpx2")
@@ -30,7 +30,7 @@ PROSE = ["README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "pyproje
 @nox.session
 def lint(session: nox.Session) -> None:
     """Style, layout and spelling."""
-    session.install("ruff>=0.12", "codespell>=2.4")
+    session.install("ruff>=0.17.6,<0.18", "codespell>=2.4")
     session.run("ruff", "check")
     session.run("ruff", "format", "--check")
     session.run("codespell", *SOURCES, *PROSE)
@@ -69,6 +69,15 @@ def tests(session: nox.Session, library: str) -> None:
 
 
 @nox.session
+def lanes(session: nox.Session) -> None:
+    """The tests that are not of the pool itself, with every client on the HTTP library's own pool instead."""
+    session.install("-e", ".[test]")
+    session.env["CLOUD66_POOL"] = "httpx"
+    without = ("--ignore=tests/providers", "--ignore=tests/pool", "--ignore=tests/benchmarks")
+    session.run("python", "-m", "pytest", *without, *(session.posargs or ("-m", "not slow")))
+
+
+@nox.session
 def peers(session: nox.Session) -> None:
     """Logins and the pool against servers of others: Django, Flask, Hypercorn; nginx, Rails, Node where they are."""
     session.install("-e", ".[test,peers,httpx2]")
@@ -95,7 +104,7 @@ def coverage(session: nox.Session) -> None:
 @nox.session
 def quick(session: nox.Session) -> None:
     """What one wants to know while working: style, and the tests that are not slow, until one fails."""
-    session.install("-e", ".[test]", "ruff>=0.12")
+    session.install("-e", ".[test]", "ruff>=0.17.6,<0.18")
     session.run("ruff", "check")
     session.run("python", "-m", "pytest", "-q", "-x", "-m", "not slow", *session.posargs)
 

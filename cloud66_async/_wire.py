@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 _MOST_TEXT = 300
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
-_AUTHENTICATE = re.compile(r'(\w+)="([^"]*)"')
+_AUTHENTICATE = re.compile(r'(\w+)\s*=\s*(?:"([^"]*)"|([^\s",]+))')
 
 _BY_STATUS: dict[int, type[errors.APIError]] = {
     400: errors.BadRequest,
@@ -148,7 +148,7 @@ def _challenge(answer: Answer) -> dict[str, str]:
     """The parameters of `WWW-Authenticate`: with 401 and 403 often all there is."""
     # All of them: a server may send one header for each scheme that it knows.
     header = answer.headers.get("www-authenticate", "")
-    return {name.lower(): clean(text) for name, text in _AUTHENTICATE.findall(header)}
+    return {name.lower(): clean(quoted or bare) for name, quoted, bare in _AUTHENTICATE.findall(header)}
 
 
 def clean(text: str) -> str:

@@ -48,9 +48,9 @@ class Cloud66OAuth2Client(Session):
 
     def __init__(
         self,
-        *,
         client_id: str | None = None,
         client_secret: str | Secret | None = None,
+        *,
         redirect_url: str | None = None,
         redirect_uri: str | None = None,
         scope: str | Iterable[str] = (),
@@ -188,11 +188,15 @@ class Cloud66OAuth2Client(Session):
         code_verifier: str | None = None,
         redirect_url: str | None = None,
         redirect_uri: str | None = None,
+        grant_type: str = "authorization_code",
     ) -> MaskedToken:
         """The token for a callback with its state, or for a bare code; it is the client's from then on.
 
         Who passes a bare code has compared the state. Errors as for `finish_login`; an earlier token stays.
+        `grant_type` is there for Authlib's sake: only logins by code exist here.
         """
+        if grant_type != "authorization_code":
+            raise LoginError(f"grant_type {grant_type!r} gives no token of a user: log in by code")
         address = _same(redirect_url, redirect_uri) or self.redirect_uri
         if authorization_response is not None:
             if not state:

@@ -231,9 +231,16 @@ async def test_a_token_in_a_fragment_is_never_taken(client: Cloud66OAuth2Client,
     assert server.asked == []
 
 
-@pytest.mark.parametrize(
-    "arguments", [{"grant_type": "client_credentials"}, {"username": "u", "password": "p"}, {"method": "GET"}]
-)
+@pytest.mark.parametrize("grant_type", ["client_credentials", "password", ""])
+async def test_another_grant_is_refused_by_its_name(
+    client: Cloud66OAuth2Client, server: Server, grant_type: str
+) -> None:
+    with pytest.raises(LoginError, match="by code"):
+        await client.fetch_token(code="CODE-1", grant_type=grant_type)
+    assert server.asked == []
+
+
+@pytest.mark.parametrize("arguments", [{"username": "u", "password": "p"}, {"method": "GET"}])
 async def test_there_is_no_other_grant(client: Cloud66OAuth2Client, server: Server, arguments: dict[str, Any]) -> None:
     with pytest.raises(TypeError):
         await client.fetch_token(**arguments)
@@ -268,7 +275,7 @@ async def test_authlibs_flow_with_a_verifier(client: Cloud66OAuth2Client, server
 
 
 async def test_a_bare_code(client: Cloud66OAuth2Client, server: Server) -> None:
-    await client.fetch_token(code="CODE-1", redirect_uri="http://127.0.0.1:5/cb")
+    await client.fetch_token(code="CODE-1", redirect_uri="http://127.0.0.1:5/cb", grant_type="authorization_code")
     assert server.asked[0].form["redirect_url"] == "http://127.0.0.1:5/cb"
     assert (await client.fetch_token(f"{server.url}/oauth/token", code="CODE-2"))["scope"] == "public redeploy"
     with pytest.raises(LoginError, match="the code is empty"):

@@ -121,7 +121,7 @@ def test_a_challenge_alone_tells_as_much(status: int, body: bytes) -> None:
 
 
 def test_forbidden_names_the_scope_that_was_needed() -> None:
-    said = error(answer(b"", 403, www_authenticate='Bearer error="insufficient_scope", scope="admin"'))
+    said = error(answer(b"", 403, www_authenticate='Bearer error = insufficient_scope, scope="admin"'))
     known = error(answer({}, 403))
     assert isinstance(said, errors.Forbidden)
     assert isinstance(known, errors.Forbidden)
