@@ -185,6 +185,11 @@ def test_what_is_no_answer(data: bytes) -> None:
         assert feed(begun(), *parts).error is not None
 
 
+@pytest.mark.parametrize("headers", [b"", b"Upgrade: x\r\nConnection: upgrade\r\n"])
+def test_a_switch_of_protocols_is_called_by_its_name(headers: bytes) -> None:
+    assert "another protocol" in refused(b"HTTP/1.1 101 Switching Protocols\r\n" + headers + b"\r\n")
+
+
 def test_the_bound_on_the_body_holds_at_the_head_and_while_it_comes() -> None:
     assert "over 4 bytes" in refused(OK + b"Content-Length: 5\r\n\r\n", limit=4)
     assert "over 4 bytes" in refused(OK + b"Transfer-Encoding: chunked\r\n\r\n3\r\nhel\r\n2\r\nlo\r\n", limit=4)
