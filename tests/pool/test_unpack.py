@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import tracemalloc
 import zlib
 from collections.abc import Callable
 
@@ -104,6 +105,17 @@ def test_a_bomb_inside_a_bomb_goes_off_nowhere() -> None:
     bomb = gzip.compress(gzip.compress(b"\0" * 50_000_000))
     with pytest.raises(BadAnswer, match="over"):
         unpack(bomb, b"gzip, gzip", 100_000)
+
+
+def test_no_more_memory_is_taken_than_the_bound_allows() -> None:
+    bomb = gzip.compress(b"\0" * 50_000_000)
+    tracemalloc.start()
+    try:
+        with pytest.raises(BadAnswer, match="over"):
+            unpack(bomb, b"gzip", 100_000)
+        assert tracemalloc.get_traced_memory()[1] < 5_000_000
+    finally:
+        tracemalloc.stop()
 
 
 async def test_answers_are_unpacked(pool: Pool) -> None:
