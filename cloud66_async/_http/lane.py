@@ -22,7 +22,15 @@ __all__ = ["BorrowedTransport", "HttpxLane", "LaneTransport", "library_transport
 _MAX_BODY = 64 * 1024 * 1024
 _PHASES = {"ConnectTimeout": "connect", "PoolTimeout": "pool", "WriteTimeout": "write", "ReadTimeout": "read"}
 # What the library raises before a byte was sent.
-_UNSENT = ("ConnectError", "ConnectTimeout", "PoolTimeout", "ProxyError", "UnsupportedProtocol", "LocalProtocolError")
+_UNSENT = (
+    "ConnectError",
+    "ConnectTimeout",
+    "PoolTimeout",
+    "ProxyError",
+    "UnsupportedProtocol",
+    "LocalProtocolError",
+    "InvalidURL",
+)
 
 
 class HttpxLane:
