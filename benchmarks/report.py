@@ -117,10 +117,14 @@ def draw(path: Path, cells: Mapping[str, list[Cell]]) -> None:
     if not parts:
         return
     figure: Any
-    figure, places = plt.subplots(1, len(parts), figsize=(4.6 * len(parts), 4.6), squeeze=False, layout="constrained")
+    lines = (len(parts) + 1) // 2
+    figure, grid = plt.subplots(lines, 2, figsize=(10, 4.4 * lines), squeeze=False, layout="constrained")
+    places = grid.flat[: len(parts)]
+    for empty in grid.flat[len(parts) :]:
+        empty.remove()
     rows = list(dict.fromkeys(cell.row for name in parts for cell in cells[name]))
     colours = {row: f"C{number}" for number, row in enumerate(rows)}
-    for name, place in zip(parts, places[0], strict=True):
+    for name, place in zip(parts, places, strict=True):
         for row in dict.fromkeys(cell.row for cell in cells[name]):
             mine = [cell for cell in cells[name] if cell.row == row]
             width = 2.8 if row == "cloud66-async" else 1.3
@@ -136,8 +140,8 @@ def draw(path: Path, cells: Mapping[str, list[Cell]]) -> None:
         place.set(xscale="log", yscale="log", title=PARTS[name].title, ylabel=PARTS[name].unit)
         place.set_xlabel("items" if name == "growth" else "in flight")
         place.grid(visible=True, which="both", alpha=0.25)
-    handles, labels = _legend(places[0])
-    figure.legend(handles, labels, loc="outside lower center", ncols=6, frameon=False)
+    handles, labels = _legend(places)
+    figure.legend(handles, labels, loc="outside lower center", ncols=4, frameon=False)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=110)
 
