@@ -81,6 +81,8 @@ def lanes(session: nox.Session) -> None:
 def peers(session: nox.Session) -> None:
     """Logins and the pool against servers of others: Django, Flask, Hypercorn; nginx, Rails, Node where they are."""
     session.install("-e", ".[test,peers,httpx2]")
+    # Alone: its bound on greenlet, which it hardly uses, and Playwright's exclude each other.
+    session.install("--no-deps", "httpbin>=0.10.4")
     node = Path("tests", "providers", "node")
     if shutil.which("npm") is not None:
         session.run("npm", "ci", "--silent", "--prefix", str(node), external=True)

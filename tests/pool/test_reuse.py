@@ -26,13 +26,17 @@ async def test_one_connection_serves_request_after_request(pool: Pool) -> None:
 
 async def test_never_more_connections_than_the_limit(pool: Pool) -> None:
     under_way = peak = 0
+    full = asyncio.Event()
 
     async def slow(peer: Peer) -> None:
         nonlocal under_way, peak
         while (received := await peer.request()) is not None:
             under_way += 1
             peak = max(peak, under_way)
-            await turns(5)
+            if under_way == pool.limit:
+                full.set()
+            await asyncio.wait_for(full.wait(), 10)
+            await turns(5)  # for one too many
             under_way -= 1
             await peer.send(answer(received.target.encode()))
 
