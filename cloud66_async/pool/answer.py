@@ -5,6 +5,8 @@ from __future__ import annotations
 import warnings
 from typing import TYPE_CHECKING
 
+from . import head as heads
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Coroutine, Generator, Mapping
     from typing import Any
@@ -15,45 +17,50 @@ if TYPE_CHECKING:
 
 __all__ = ["PoolAnswer", "StreamedAnswer", "Streaming"]
 
-RawHeaders = list[tuple[bytes, bytes]]
-
 
 class _Headed:
     """Status, reason and headers, the latter read only when asked for."""
 
-    __slots__ = ("_headers", "_raw", "reason", "status")
+    __slots__ = ("_head", "_headers", "_lowered", "status")
 
     def __init__(self, parser: AnswerParser) -> None:
         self.status: int = parser.status
-        self.reason: bytes = parser.reason
-        self._raw = parser.headers
+        self._head = parser.head
+        self._lowered = parser.lowered
         self._headers: dict[str, str] | None = None
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.status}>"
 
     @property
-    def raw_headers(self) -> RawHeaders:
+    def reason(self) -> bytes:
+        """The reason phrase, empty where there is none."""
+        return heads.reason(self._head)
+
+    @property
+    def raw_headers(self) -> list[tuple[bytes, bytes]]:
         """All headers in their order and spelling."""
-        return [(name, value.rstrip(b" \t")) for name, value in self._raw]
+        return heads.pairs(self._head)
 
     @property
     def headers(self) -> Mapping[str, str]:
         """All headers by lower-case name; repeated ones joined by a comma and a blank."""
         if self._headers is None:
             headers: dict[str, str] = {}
-            for raw_name, raw_value in self._raw:
-                name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1").rstrip(" \t")
+            for raw_name, raw_value in self.raw_headers:
+                name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
                 headers[name] = f"{headers[name]}, {value}" if name in headers else value
             self._headers = headers
         return self._headers
 
     def header(self, name: bytes) -> bytes | None:
         """The first header of this lower-case name, or None."""
-        for key, value in self._raw:
-            if len(key) == len(name) and key.lower() == name:
-                return value.rstrip(b" \t")
-        return None
+        line = self._lowered.find(b"\r\n%b:" % name)
+        if line < 0:
+            return None
+        start = line + len(name) + 3
+        end = self._head.find(b"\r", start)
+        return (self._head[start:] if end < 0 else self._head[start:end]).strip(b" \t")
 
 
 class PoolAnswer(_Headed):

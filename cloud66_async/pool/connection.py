@@ -183,7 +183,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def _broken(self, cause: Exception | None) -> TransportError:
         error: TransportError
-        if self._used > 1 and not self.parser.started:
+        if self._used > 1 and not self.parser.received:
             error = Stale("the server closed the connection as the request was sent")
         else:
             error = Broken("the connection ended before the answer did")

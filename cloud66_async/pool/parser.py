@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
+from . import head as heads
 from .failures import BadAnswer
 
 __all__ = ["AnswerParser"]
@@ -14,47 +15,46 @@ MAX_INTERIM = 20
 # Raw bytes in a row that bring no body on: an endless header, trailer or chunk extension ends here.
 MAX_OVERHEAD = 2 * MAX_HEAD
 
-_NO_BODY = (204, 304)
-_INSPECTED = frozenset(map(len, ("content-length", "content-encoding", "transfer-encoding")))
-_VERSIONS = ("1.1", "1.0")
+_NEARLY_EVERY_HEAD = 2048
+_SHORTEST_HEADER = len(b"A:\r\n")
 
 
 class AnswerParser:
     """One answer at a time, as far as it has come.
 
-    `complete` is true where no answer is awaited: before the first `begin` too. `started` says that a
-    byte of it came, `size` is how much of the body did, `parts` are what of it was not yet taken;
-    `surplus` says that more came than was asked for, `keep` that the server means to go on afterwards.
+    `complete` is true where no answer is awaited: before the first `begin` too. `received` is how many
+    bytes of it came, `size` how many of its body did, `parts` are what of it was not yet taken;
+    `head` is what stands before the body, `lowered` the same in lower case. `surplus` says that more
+    came than was asked for, `keep` that the server means to go on afterwards.
     """
 
     __slots__ = (
+        "_before",
         "_framed",
         "_interim",
         "_is_head",
         "_limit",
         "_overhead",
         "_parser",
-        "_received",
         "codings",
         "complete",
         "error",
+        "head",
         "head_done",
-        "headers",
         "keep",
+        "lowered",
         "parts",
-        "reason",
+        "received",
         "size",
-        "started",
         "status",
         "surplus",
         "taken",
     )
 
-    reason: bytes
     status: int
     size: int
     taken: int
-    started: bool
+    received: int
     head_done: bool
     complete: bool
     surplus: bool
@@ -62,6 +62,7 @@ class AnswerParser:
 
     def __init__(self) -> None:
         self._parser: HttpResponseParser | None = None
+        self._before = bytearray()
         self._is_head = False
         self._limit = 0
         self.complete = True
@@ -70,8 +71,8 @@ class AnswerParser:
 
     def clear(self) -> None:
         """Let go of the last answer."""
-        self.reason = b""
-        self.headers: list[tuple[bytes, bytes]] = []
+        self.head: bytes = b""
+        self.lowered: bytes = b""
         self.codings: bytes | None = None
         self.parts: list[bytes] = []
 
@@ -82,8 +83,8 @@ class AnswerParser:
             self._parser = HttpResponseParser(self)
         self._is_head = is_head
         self._limit = limit
-        self._received = self._overhead = self._interim = self.status = self.size = self.taken = 0
-        self.head_done = self.complete = self.surplus = self.started = self._framed = False
+        self.received = self._overhead = self._interim = self.status = self.size = self.taken = 0
+        self.head_done = self.complete = self.surplus = self._framed = False
         self.keep = True
 
     def feed(self, data: memoryview) -> None:
@@ -91,8 +92,7 @@ class AnswerParser:
         parser = self._parser
         if parser is None:
             return
-        self.started = True
-        self._received += len(data)
+        self.received += len(data)
         before = self.size
         try:
             parser.feed_data(data)
@@ -101,6 +101,8 @@ class AnswerParser:
                 self.surplus = True
             elif self.error is None:
                 self.error = BadAnswer(f"what the server sent is no HTTP/1.1 answer: {error}")
+        if not self.head:
+            self._read_head(data)
         if not self.complete:
             self._overhead = self._overhead + len(data) if self.size == before else 0
             if self._overhead > MAX_OVERHEAD and self.error is None:
@@ -121,21 +123,12 @@ class AnswerParser:
         """Give up the parser, which refers back to this object."""
         self._parser = None
 
-    # httptools calls these.
+    # httptools calls these. The headers are not among them: see `head`.
 
     def on_message_begin(self) -> None:
         """A message begins: one too many if the answer is complete."""
         if self.complete:
             self.surplus = True
-
-    def on_status(self, reason: bytes) -> None:
-        """Part of the reason phrase."""
-        self.reason += reason
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """A header, or a trailer."""
-        if not self.head_done:  # else a trailer, which must not pass for a header
-            self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
         """The head is there, an interim answer's or the answer's own."""
@@ -149,11 +142,8 @@ class AnswerParser:
         self.status = status
         self.head_done = True
         self.keep = parser.should_keep_alive()
-        version = parser.get_http_version()
-        self._inspect(version)
         if self._is_head:
             self.complete = True
-            self.keep = version == "1.1" and not self._says_close()
 
     def on_body(self, data: bytes) -> None:
         """Part of the body."""
@@ -173,8 +163,6 @@ class AnswerParser:
 
     def _skip_interim(self, status: int) -> None:
         self._interim += 1
-        self.headers = []
-        self.reason = b""
         if status < 100:
             self.error = BadAnswer(f"the server answered with status {status:03}, which does not exist")
         elif status == 101:
@@ -182,34 +170,48 @@ class AnswerParser:
         elif self._interim > MAX_INTERIM:
             self.error = BadAnswer(f"more than {MAX_INTERIM} interim answers (1xx) came before the answer")
 
-    def _inspect(self, version: str) -> None:
-        headers = self.headers
-        for name, value in headers:
-            if len(name) in _INSPECTED:
-                self._inspect_header(name.lower(), value.strip(b" \t"))
-        if version not in _VERSIONS:
-            self.error = BadAnswer(f"the server speaks HTTP/{version}, not HTTP/1.1")
-        elif len(headers) > MAX_HEADERS or (self._received > MAX_HEAD and _size(headers) > MAX_HEAD):
+    def _read_head(self, data: memoryview) -> None:
+        """Keep the head, if `data` ends it, and check what llhttp does not."""
+        if not self.head_done:
+            self._before += data
+            return
+        if not self._before:
+            head = heads.cut(bytes(data[:_NEARLY_EVERY_HEAD]), self._interim) or heads.cut(bytes(data), self._interim)
+        else:
+            head = heads.cut(bytes(self._before + data), self._interim)
+            self._before.clear()
+        assert head is not None
+        self.head = head
+        self.lowered = lowered = head.lower()
+        if not head.startswith(b"HTTP/1."):
+            self.error = BadAnswer(f"the server speaks {head.partition(b' ')[0].decode('latin-1')}, not HTTP/1.1")
+        elif len(head) > MAX_HEADERS * _SHORTEST_HEADER and (len(head) > MAX_HEAD or head.count(b"\r\n") > MAX_HEADERS):
             self.error = BadAnswer("the answer's headers are too long or too many")
+        elif b"-encoding:" in lowered:
+            self._inspect_codings(head)
+        if self._is_head:
+            self.keep = head.startswith(b"HTTP/1.1") and not self._says_close()
+        elif not self.complete:
+            self._inspect_length(head)
 
-    def _inspect_header(self, name: bytes, value: bytes) -> None:
-        if name == b"content-encoding":
-            self.codings = value if self.codings is None else self.codings + b"," + value
-        elif name == b"transfer-encoding":
-            if self._framed or value.lower() != b"chunked":
+    def _inspect_codings(self, head: bytes) -> None:
+        codings = heads.values(head, b"content-encoding")
+        if codings:
+            self.codings = b",".join(codings)
+        transfer = heads.values(head, b"transfer-encoding")
+        if transfer:
+            self._framed = True
+            if len(transfer) > 1 or transfer[0].lower() != b"chunked":
                 self.error = BadAnswer("the answer's body comes in a transfer coding other than chunked")
+
+    def _inspect_length(self, head: bytes) -> None:
+        for value in heads.values(head, b"content-length"):
             self._framed = True
-        elif name == b"content-length":
-            self._framed = True
-            if int(value) > self._limit and not self._is_head and self.status not in _NO_BODY:
+            if int(value) > self._limit:
                 self.error = self._too_long()
 
     def _says_close(self) -> bool:
-        return any(name.lower() == b"connection" and b"close" in value.lower() for name, value in self.headers)
+        return any(b"close" in value.lower() for value in heads.values(self.head, b"connection"))
 
     def _too_long(self) -> BadAnswer:
         return BadAnswer(f"the answer's body is over {self._limit} bytes")
-
-
-def _size(headers: list[tuple[bytes, bytes]]) -> int:
-    return sum(len(name) + len(value) for name, value in headers)

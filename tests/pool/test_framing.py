@@ -22,7 +22,7 @@ def only(pool: Pool) -> Connection:
 
 def waiting_behind(pool: Pool, position: int) -> Callable[[], bool]:
     """Whether the client has read so many bytes of an answer and wants more."""
-    return lambda: not only(pool).parser.complete and only(pool).parser._received == position
+    return lambda: not only(pool).parser.complete and only(pool).parser.received == position
 
 
 @pytest.mark.parametrize("secure", [False, True], ids=["plain", "tls"])

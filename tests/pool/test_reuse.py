@@ -297,7 +297,7 @@ async def test_an_idle_connection_holds_no_body(pool: Pool) -> None:
         await post(pool, server, b"x" * 1000)
         (connection,) = pool._live
         assert connection.parser.parts == []
-        assert connection.parser.headers == []
+        assert connection.parser.head == b""
 
 
 async def test_a_closed_pool_says_so() -> None:
