@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple, Protocol
+from collections.abc import Coroutine, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
+
+import msgspec
 
 from .errors import ConfigError
 from .model import MASK, Hidden
@@ -46,7 +48,7 @@ class Head:
         return f"Head({MASK})"
 
 
-class Request(NamedTuple):
+class Request(msgspec.Struct, frozen=True):
     """One request, as far as it differs from its neighbours: the head is shared."""
 
     method: str
@@ -78,5 +80,5 @@ class Answer(Protocol):
 class Lane(Protocol):
     """What the sender needs of a transport. Raises TransportError where no answer comes."""
 
-    async def exchange(self, request: Request) -> Answer: ...
+    def exchange(self, request: Request) -> Coroutine[Any, Any, Answer]: ...
     async def aclose(self) -> None: ...

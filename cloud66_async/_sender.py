@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from . import _wire
 from ._lane import Head, Lane, Request, Timeouts
+from ._places import Places
 from .errors import APIError, ConfigError, TransportError
 from .operation import Call, Response
 
@@ -43,7 +44,7 @@ class Line:
         self.lane = lane
         self.loop = asyncio.get_running_loop()
         self.prefix = prefix
-        self.gate = asyncio.Semaphore(limit)
+        self.gate = Places(limit)
 
     async def aclose(self) -> None:
         """Close the lane. Who still waits at the gate, and who comes later, gets ConfigError."""
@@ -87,7 +88,7 @@ class Sender:
         line, head, allowance = self._ready or await self._open()
         if line.loop is not asyncio.get_running_loop():
             raise ConfigError("this client belongs to another event loop: open one client per event loop")
-        operation = call.operation
+        operation, gate = call.operation, line.gate
         target, body = _wire.target(line.prefix, call), _wire.payload(call)
         attempt = 1
         while True:
@@ -95,14 +96,17 @@ class Sender:
             request = Request(operation.method, target, head, request_id, body, operation.repeatable, self.timeouts)
             allowance.check()
             try:
-                await line.gate.acquire()  # `async with` makes three coroutines of this
+                if gate.free:
+                    gate.free -= 1
+                else:
+                    await gate.wait()
                 try:
                     answer = await line.lane.exchange(request)
                 finally:
-                    line.gate.release()
+                    gate.give_back()
                 quota = allowance.learn(answer)
                 if 200 <= answer.status < 300:
-                    return Response(_wire.value(call, answer, request_id), answer, request_id=request_id, quota=quota)
+                    return Response(_wire.value(call, answer, request_id), answer, request_id, quota)
                 problem: APIError | TransportError = _wire.error(call, answer, request_id, self.clock.now())
             except TransportError as error:
                 problem = error

@@ -172,4 +172,4 @@ def _retry_at(answer: Answer, now: datetime) -> datetime | None:
 
 
 def _kept(answer: Answer, request_id: str) -> Response[None]:
-    return Response(None, answer, request_id=request_id, quota=Quota())
+    return Response(None, answer, request_id, Quota())

@@ -145,16 +145,13 @@ class Call(msgspec.Struct, Generic[T], frozen=True, eq=False):
         return f"<Call of {self.operation}>"  # the rest may hold secrets
 
 
-class Response(Generic[T]):
+class Response(msgspec.Struct, Generic[T], frozen=True, eq=False):
     """An answer of the API: `data` as models, and everything around it."""
 
-    __slots__ = ("_answer", "data", "quota", "request_id")
-
-    def __init__(self, data: T, answer: Answer, *, request_id: str, quota: Quota) -> None:
-        self.data: T = data
-        self.request_id: str = request_id
-        self.quota: Quota = quota
-        self._answer = answer
+    data: T
+    _answer: Answer
+    request_id: str
+    quota: Quota
 
     @property
     def status(self) -> int:
@@ -180,7 +177,7 @@ class Response(Generic[T]):
 
 
 def _respond(data: Any, answer: Answer, request_id: str, quota: Quota) -> Response[Any]:
-    return Response(data, answer, request_id=request_id, quota=quota)
+    return Response(data, answer, request_id, quota)
 
 
 class KeptAnswer(msgspec.Struct, frozen=True, eq=False):

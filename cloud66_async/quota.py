@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
+
+import msgspec
 
 from .errors import QuotaError
 
@@ -17,7 +19,7 @@ __all__ = ["Allowance", "Quota", "next_hour"]
 _MOST_DIGITS = 9  # Python refuses to read thousands of them
 
 
-class Quota(NamedTuple):
+class Quota(msgspec.Struct, frozen=True):
     """Requests per user and hour: how many there are and how many are left, None until an answer said so.
 
     The documentation says 3,000 in its text and 3,600 in its samples; the headers
@@ -62,16 +64,26 @@ class Allowance:
     def learn(self, answer: Answer) -> Quota:
         """The quota as this answer's headers tell it."""
         value = answer.header(b"x-ratelimit-remaining")
-        if value is None or not value.isdigit() or len(value) > _MOST_DIGITS:
+        if value is None or not _is_count(value):
             return self.quota
         left = int(value)
-        known = self.quota.remaining
+        quota = self.quota
+        known = quota.remaining
         # Answers overtake each other, by no more than there are in flight: a count that is a little
         # higher is an older one. A count that is much higher is the next hour's.
-        if known is None or left < known or left > known + self._disorder:
-            limit = answer.header(b"x-ratelimit-limit")
-            readable = limit is not None and limit.isdigit() and len(limit) <= _MOST_DIGITS
-            self.quota = Quota(int(limit) if limit is not None and readable else self.quota.limit, left)
+        fewer = known is not None and left < known
+        if fewer or known is None or left > known + self._disorder:
+            # Within an hour the limit stays as it is, and looking for a header costs as much as all the rest here.
+            limit = quota.limit if fewer and quota.limit is not None else self._limit(answer)
+            self.quota = quota = Quota(limit, left)
             if self._reserve is not None:
                 self._ends = next_hour(self._clock.now())
-        return self.quota
+        return quota
+
+    def _limit(self, answer: Answer) -> int | None:
+        value = answer.header(b"x-ratelimit-limit")
+        return int(value) if value is not None and _is_count(value) else self.quota.limit
+
+
+def _is_count(value: bytes) -> bool:
+    return value.isdigit() and len(value) <= _MOST_DIGITS

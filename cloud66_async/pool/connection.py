@@ -6,10 +6,11 @@ import asyncio
 from collections.abc import AsyncIterable, Callable
 from typing import Final, Literal
 
+from .._places import INFINITY
 from ..errors import RequestTimeout, TransportError
 from ..model import Hidden
 from .failures import Broken, Stale
-from .outgoing import INFINITY, Origin, Outgoing
+from .outgoing import Origin, Outgoing
 from .parser import AnswerParser
 
 __all__ = ["Connection"]
@@ -245,11 +246,13 @@ class Connection(asyncio.BufferedProtocol):
             self._rest()
 
     def _start(self, outgoing: Outgoing) -> None:
-        head, body, _, is_head, _, timeouts, self._end, limit, self._collect = outgoing
+        head, body = outgoing.head, outgoing.body
+        self._end = outgoing.end
+        self._collect = outgoing.collect
+        self._read_timeout = outgoing.timeouts.read
         self._used += 1
         self._awaited = True
-        self._read_timeout = timeouts.read
-        self.parser.begin(is_head=is_head, limit=limit)
+        self.parser.begin(is_head=outgoing.is_head, limit=outgoing.limit)
         if isinstance(body, bytes) and len(body) <= SLICE:
             self.transport.write(Hidden(head + body) if body else head)
             self._phase = READING

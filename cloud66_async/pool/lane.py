@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from ..errors import ConfigError
@@ -11,6 +11,8 @@ from ..model import Hidden
 from .outgoing import Origin
 
 if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
     from .._lane import Request
     from .answer import PoolAnswer
     from .pool import Pool
@@ -21,6 +23,8 @@ _PORTS: Final = {"http": 80, "https": 443}
 # A body is announced for these even where there is none (RFC 9110, section 8.6).
 _WITH_BODY: Final = frozenset({"POST", "PUT", "PATCH"})
 _HOST: Final = re.compile(r"[0-9A-Za-z._-]+|[0-9A-Fa-f:.]+(%[0-9A-Za-z]+)?").fullmatch
+# Nothing in method, path and id may begin a line of its own.
+_VISIBLE: Final = re.compile(r"[A-Z]+ [!-~]+ [!-~]+").fullmatch
 
 
 class PoolLane:
@@ -34,25 +38,28 @@ class PoolLane:
         self._owns_pool = owns_pool
         self._origin, authority = _read(url)
         self._host_line = f"HTTP/1.1\r\nHost: {authority}\r\n"
-        # Nothing in the line or the id may begin a line of its own.
-        self._harmless = re.compile(f"[A-Z]+ [!-~]+ {re.escape(self._host_line)}Request-Id: [!-~]+\r\n").fullmatch
 
     def __repr__(self) -> str:
         return f"<PoolLane to {self._origin.host}:{self._origin.port}>"
 
-    async def exchange(self, request: Request) -> PoolAnswer:
+    def exchange(self, request: Request) -> Coroutine[Any, Any, PoolAnswer]:
         """The whole answer, its body unpacked. Raises TransportError or RequestTimeout."""
-        method, target, head, request_id, body, repeatable, timeouts = request
-        start = f"{method} {target} {self._host_line}Request-Id: {request_id}\r\n"
-        if self._harmless(start) is None:
+        method, target, request_id, body = request.method, request.target, request.request_id, request.body
+        if _VISIBLE(f"{method} {target} {request_id}") is None:
             raise ConfigError("the method, path or id of a request may hold visible ASCII characters only")
-        if body is None:
+        if body is not None:
+            end = b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body)
+        else:
             end = b"Content-Length: 0\r\n\r\n" if method in _WITH_BODY else b"\r\n"
-            wire = Hidden(start.encode("ascii") + head.wire + end)
-            return await self._pool.request(self._origin, method, wire, repeatable=repeatable, timeouts=timeouts)
-        end = b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body)
-        wire = Hidden(start.encode("ascii") + head.wire + end)
-        return await self._pool.request(self._origin, method, wire, body, repeatable=repeatable, timeouts=timeouts)
+        start = f"{method} {target} {self._host_line}Request-Id: {request_id}\r\n"
+        return self._pool.request(
+            self._origin,
+            method,
+            Hidden(start.encode("ascii") + request.head.wire + end),
+            body or b"",
+            repeatable=request.repeatable,
+            timeouts=request.timeouts,
+        )
 
     async def aclose(self) -> None:
         """Close the pool, if it is this lane's own."""

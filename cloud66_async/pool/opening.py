@@ -9,10 +9,11 @@ from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any, TypeVar, cast
 
+from .._places import INFINITY
 from ..errors import RequestTimeout, TransportError
 from .connection import Connection
 from .failures import ConnectFailed
-from .outgoing import INFINITY, Origin
+from .outgoing import Origin
 from .sockets import Address, dial, numeric, shared_context
 
 __all__ = ["TLS", "Opener"]

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterable
-from typing import Final, NamedTuple
+from typing import NamedTuple
+
+import msgspec
 
 from .._lane import Timeouts
 
-__all__ = ["INFINITY", "Origin", "Outgoing"]
-
-INFINITY: Final = float("inf")
+__all__ = ["Origin", "Outgoing"]
 
 
 class Origin(NamedTuple):
@@ -21,7 +21,7 @@ class Origin(NamedTuple):
     sni: str | None = None
 
 
-class Outgoing(NamedTuple):
+class Outgoing(msgspec.Struct, frozen=True):
     """A request as a connection needs it; `end` is the loop's time when all of it must be over."""
 
     head: bytes

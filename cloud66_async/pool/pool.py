@@ -9,14 +9,14 @@ from contextlib import suppress
 from typing import Final
 
 from .._lane import Timeouts
+from .._places import INFINITY, Places
 from ..errors import ConfigError, TransportError
 from .answer import PoolAnswer, StreamedAnswer, Streaming
 from .connection import Connection
 from .failures import Broken, ConnectFailed, Stale
 from .idle import IdleConnections
 from .opening import TLS, Opener
-from .outgoing import INFINITY, Origin, Outgoing
-from .places import Places
+from .outgoing import Origin, Outgoing
 from .unpack import unpack
 
 __all__ = ["Pool"]

@@ -131,7 +131,7 @@ async def test_after_any_number_of_turns(use: Callable[[Cloud66], Awaitable[Any]
             assert found == expected
     assert count >= 4
     assert await use(c66) == expected
-    assert c66._shared.line().gate._value == 4
+    assert c66._shared.line().gate.free == 4
     await c66.aclose()
 
 
@@ -158,7 +158,7 @@ async def test_by_a_scope_after_any_number_of_turns(use: Callable[[Cloud66], Awa
             assert found == expected
             break
         assert scope.cancelled_caught, f"after {count} turns"
-    assert c66._shared.line().gate._value == 4
+    assert c66._shared.line().gate.free == 4
     await c66.aclose()
 
 

@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from cloud66_async import Cloud66, Ok, Retry
+from cloud66_async import Cloud66, Ok, Quota, Retry
 from cloud66_async._clock import SystemClock
 from cloud66_async._http.library import httpx
 from cloud66_async.errors import (
@@ -58,7 +58,7 @@ async def test_all_stacks_come_through_the_client(fake: FakeCloud66) -> None:
         assert fake.calls("stacks.list") == 4
         one = await c66.stacks.get(listed[0].uid)
         assert one == listed[0]
-        assert c66.quota == (3600, 3595)
+        assert c66.quota == Quota(3600, 3595)
     assert fake.calls() == 5
     assert fake.calls("stacks.get") == 1
     assert fake.calls("stacks.create") == 0

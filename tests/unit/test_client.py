@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from cloud66_async import Cloud66, ConfigError, Ok, Retry, Timeouts, Token, errors
+from cloud66_async import Cloud66, ConfigError, Ok, Quota, Retry, Timeouts, Token, errors
 from cloud66_async._lane import Request
 from cloud66_async.resources import stacks
 
@@ -197,7 +197,7 @@ async def test_quotas_are_kept_of_the_tokens_used_last() -> None:
 
 
 def test_a_client_without_a_user_has_no_quota() -> None:
-    assert Cloud66(**WEB, transport=Script()).quota == (None, None)
+    assert Cloud66(**WEB, transport=Script()).quota == Quota()
 
 
 # --- opening and closing -----------------------------------------------------------------------------------

@@ -45,6 +45,14 @@ def test_a_header_that_is_no_count_changes_nothing(value: str) -> None:
     assert allowance.learn(answer(x_ratelimit_remaining=value)) == Quota(3600, 50)
 
 
+def test_the_limit_is_read_when_it_comes_and_when_an_hour_begins() -> None:
+    allowance = Allowance(Recorder())
+    allowance.learn(answer(x_ratelimit_remaining="99"))
+    assert allowance.quota == Quota(None, 99)
+    assert allowance.learn(answer(x_ratelimit_remaining="98", x_ratelimit_limit="3000")) == Quota(3000, 98)
+    assert allowance.learn(answer(x_ratelimit_remaining="3599", x_ratelimit_limit="3600")) == Quota(3600, 3599)
+
+
 def test_a_limit_that_is_no_count_keeps_the_one_before() -> None:
     allowance = Allowance(Recorder())
     learn(allowance, 50)

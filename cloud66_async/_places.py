@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from typing import Final
 
-from ..errors import RequestTimeout, TransportError
-from .outgoing import INFINITY
+from .errors import RequestTimeout, TransportError
 
-__all__ = ["Places"]
+__all__ = ["INFINITY", "Places"]
+
+INFINITY: Final = float("inf")
 
 
 class Places:
-    """So many places; those who find none queue, first come first served. `free` may be taken directly."""
+    """So many places; those who find none queue, first come first served.
+
+    Nearly always one is free, and then it is taken without a coroutine: `if places.free: places.free -= 1`.
+    """
 
     __slots__ = ("_queue", "free")
 
@@ -20,7 +25,7 @@ class Places:
         self.free: int = number
         self._queue: deque[asyncio.Future[bool]] = deque()
 
-    async def wait(self, patience: float | None, end: float) -> None:
+    async def wait(self, patience: float | None = None, end: float = INFINITY) -> None:
         """Return with a place taken. Raises RequestTimeout, or TransportError if the pool closes."""
         loop = asyncio.get_running_loop()
         until = INFINITY if patience is None else loop.time() + patience
