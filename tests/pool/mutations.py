@@ -199,6 +199,7 @@ def noticed(mutation: Mutation, folder: Path) -> str | None:
             "-p",
             "no:cacheprovider",
             "--timeout=20",
+            "--timeout-method=thread",  # uvloop lets no signal interrupt it
             "--tb=no",
         ]
         run = subprocess.run(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 from collections.abc import AsyncIterator
+from unittest import mock
 
 import pytest
 
@@ -192,22 +193,64 @@ async def test_an_early_refusal_ends_a_body_that_sleeps(pool: Pool) -> None:
 
 
 async def test_a_refusal_in_two_parts_stops_the_upload_at_its_head(pool: Pool) -> None:
+    yielded = 0
+    went_on: list[int] = []
+
     async def refuse_slowly(peer: Peer) -> None:
         await peer.head()
         data = answer(b"too large", status=413)
         await peer.send(data[:-5])
         await turns(30)
+        before = yielded
+        await turns(30)
+        went_on.append(yielded - before)
         await peer.send(data[-5:])
         await asyncio.get_running_loop().create_future()
 
     async def endless() -> AsyncIterator[bytes]:
+        nonlocal yielded
         while True:
             await asyncio.sleep(0)
+            yielded += 1
             yield b"x"
 
     async with serve(refuse_slowly) as server:
         assert (await post(pool, server, endless())).body == b"too large"
         assert pool.live == 0
+        assert went_on == [0]
+
+
+async def refuse_when_full(peer: Peer, pool: Pool) -> None:
+    """Reads no body, and answers 413 once no more of it can be written."""
+    await peer.head()
+    await until(lambda: next(iter(pool._live))._writing_paused)
+    await peer.send(answer(b"too large", status=413))
+    await asyncio.get_running_loop().create_future()
+
+
+async def test_a_refusal_stops_a_body_of_bytes(pool: Pool) -> None:
+    async with serve(lambda peer: refuse_when_full(peer, pool)) as server:
+        task = asyncio.ensure_future(post(pool, server, b"x" * 32 * 1024 * 1024, timeouts=PATIENT))
+        await until(lambda: pool.live == 1 and next(iter(pool._live))._writing_paused)
+        connection = next(iter(pool._live))
+        connection.transport = watched = mock.Mock(wraps=connection.transport)
+        assert (await task).status == 413
+        watched.write.assert_not_called()
+        watched.abort.assert_called()
+
+
+async def test_a_refusal_stops_pieces_that_never_sleep(pool: Pool) -> None:
+    yielded = 0
+
+    async def busy() -> AsyncIterator[bytes]:
+        nonlocal yielded
+        for _ in range(1000):
+            yielded += 1
+            yield b"x" * 65536
+
+    async with serve(lambda peer: refuse_when_full(peer, pool)) as server:
+        assert (await post(pool, server, busy(), timeouts=PATIENT)).status == 413
+        assert yielded < 1000
 
 
 async def test_a_server_that_goes_ends_a_body_that_sleeps(pool: Pool) -> None:
@@ -243,8 +286,14 @@ async def test_an_early_answer_that_is_no_refusal_lets_the_upload_go_on(pool: Po
         await peer.send(b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body))
         await peer.head()
 
+    async def unhurried() -> AsyncIterator[bytes]:
+        yield b"a"
+        await until(lambda: next(iter(pool._live)).parser.head_done)
+        yield b"b"
+        yield b"c"
+
     async with serve(mirror) as server:
-        assert (await post(pool, server, pieces(b"a", b"b", b"c"))).body == b"abc"
+        assert (await post(pool, server, unhurried())).body == b"abc"
         assert pool.live == 1
 
 
