@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import enum
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 from importlib import import_module
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypeVar
 
-from . import bulk
+from . import _tls, bulk
 from ._clock import Clock, SystemClock
 from ._lane import Head, Lane, Timeouts
 from ._sender import Line, Sender
@@ -185,7 +185,14 @@ class Cloud66:
         token = self._token
         if token is None:
             raise ConfigError(NO_USER_YET)
+        self._prepare()
         return self._shared.line(), _head(token, self._account), self._shared.allowance(token)
+
+    def _prepare(self) -> None:
+        """Begin to load the system's roots, if it is to be; the way to the wire can be imported meanwhile."""
+        if self._config.needs_roots:
+            with suppress(RuntimeError):  # no thread to be had: whoever connects is told
+                _tls.prepare()
 
     # --- views -----------------------------------------------------------------------------------
 
@@ -317,6 +324,7 @@ class Cloud66:
             await self._shared.aclose()
 
     async def __aenter__(self) -> Self:
+        self._prepare()
         return self
 
     async def __aexit__(

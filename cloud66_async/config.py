@@ -156,8 +156,18 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
         if self.limit < 1:
             raise ConfigError("limit must be at least 1")
 
+    @property
+    def needs_roots(self) -> bool:
+        """Whether our own pool will want the process's TLS context; no where a proxy may be in between."""
+        own = self.own_pool and self.transport is None and not self.options
+        return own and self.address.tls and self.tls is None and not _names_proxy()
+
     def __repr__(self) -> str:
         return f"<Config of {self.address.site}>"  # a proxy's address may hold a password
+
+
+def _names_proxy() -> bool:
+    return any(name.lower().endswith("_proxy") for name in os.environ)
 
 
 def read_timeouts(timeout: float | Timeouts | None) -> Timeouts:

@@ -10,11 +10,12 @@ from contextlib import suppress
 from typing import Any, TypeVar, cast
 
 from .._places import INFINITY
+from .._tls import prepare
 from ..errors import RequestTimeout, TransportError
 from .connection import Connection
 from .failures import ConnectFailed
 from .outgoing import Origin
-from .sockets import Address, dial, numeric, shared_context
+from .sockets import Address, dial, numeric
 
 __all__ = ["TLS", "Opener"]
 
@@ -69,13 +70,22 @@ class Opener:
             task.cancel()
 
     async def _open(self, origin: Origin) -> Connection:
-        context = await self._context() if origin.tls else None
+        making = None
+        if origin.tls and not isinstance(self._tls, ssl.SSLContext):
+            making = self._share("tls", self._make_context)  # goes on while we connect
         addresses = numeric(origin.host, origin.port)
         if addresses is None:
-            addresses = await self._once(origin[:2], lambda: self._look_up(origin))
-        transport, connection = await self._wrap(origin, await dial(addresses))
-        if context is not None:
-            await self._secure(transport, connection, context)
+            addresses = await asyncio.shield(self._share(origin[:2], lambda: self._look_up(origin)))
+        connected = await dial(addresses)
+        if making is not None:
+            try:
+                await asyncio.shield(making)
+            except BaseException:
+                connected.close()
+                raise
+        transport, connection = await self._wrap(origin, connected)
+        if origin.tls:
+            await self._secure(transport, connection)
         return connection
 
     async def _wrap(self, origin: Origin, connected: socket.socket) -> tuple[asyncio.Transport, Connection]:
@@ -89,7 +99,9 @@ class Opener:
             raise
         return transport, connection
 
-    async def _secure(self, plain: asyncio.Transport, connection: Connection, context: ssl.SSLContext) -> None:
+    async def _secure(self, plain: asyncio.Transport, connection: Connection) -> None:
+        context = self._tls
+        assert isinstance(context, ssl.SSLContext)
         # Not `create_connection(ssl=...)`: cancelled before the handshake starts, that leaves it open.
         name = connection.origin.sni or connection.origin.host
         try:
@@ -107,17 +119,15 @@ class Opener:
         found = await self._loop.getaddrinfo(origin.host, origin.port, type=socket.SOCK_STREAM)
         return cast("list[Address]", found)
 
-    async def _context(self) -> ssl.SSLContext:
-        if isinstance(self._tls, ssl.SSLContext):
-            return self._tls
-        make = self._tls or shared_context
-        self._tls = context = await self._once("tls", lambda: asyncio.to_thread(make))
-        return context
+    async def _make_context(self) -> None:
+        make = self._tls
+        assert not isinstance(make, ssl.SSLContext)
+        self._tls = await (asyncio.wrap_future(prepare()) if make is None else asyncio.to_thread(make))
 
-    async def _once(self, key: object, make: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        """What `make()` gives, made once for all who ask meanwhile.
+    def _share(self, key: object, make: Callable[[], Coroutine[Any, Any, T]]) -> asyncio.Task[T]:
+        """A task for what `make()` gives, one for all who ask meanwhile; each has to shield it.
 
-        One who is cancelled does not take it from the others; a failure is not kept.
+        So one who is cancelled does not take it from the others. A failure is not kept.
         """
         task = self._shared.get(key)
         if task is None:
@@ -129,7 +139,7 @@ class Opener:
 
             task = self._shared[key] = self._loop.create_task(make())
             task.add_done_callback(done)
-        return await asyncio.shield(task)
+        return task
 
 
 def _drop(made: asyncio.Task[tuple[asyncio.Transport, Connection]]) -> None:

@@ -1,25 +1,19 @@
-"""Connected sockets, and the one TLS context of the process."""
+"""Connected sockets."""
 
 from __future__ import annotations
 
 import asyncio
 import socket
-import ssl
 from itertools import chain, zip_longest
-from pathlib import Path
-from threading import Lock
 from typing import Final
 
-__all__ = ["Address", "dial", "numeric", "shared_context"]
+__all__ = ["Address", "dial", "numeric"]
 
 HEAD_START: Final = 0.25
 """Seconds until the next address is tried as well (RFC 8305, section 5)."""
 
 Address = tuple[socket.AddressFamily, socket.SocketKind, int, str, tuple[str, int] | tuple[str, int, int, int]]
 """One answer of `getaddrinfo`."""
-
-_context: ssl.SSLContext | None = None
-_context_lock = Lock()
 
 
 def numeric(host: str, port: int) -> list[Address] | None:
@@ -88,33 +82,3 @@ def _sum(errors: list[OSError]) -> OSError:
         return OSError("the name has no address")
     texts = list(dict.fromkeys(str(error) for error in errors))
     return errors[0] if len(texts) == 1 else OSError("; ".join(texts))
-
-
-def shared_context() -> ssl.SSLContext:
-    """The process's TLS context, made on first use (10 to 30 ms: call it in a thread)."""
-    global _context  # noqa: PLW0603
-    with _context_lock:
-        if _context is None:
-            _context = _make_context()
-        return _context
-
-
-def _make_context() -> ssl.SSLContext:
-    context = ssl.create_default_context()
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.set_alpn_protocols(["http/1.1"])
-    if not _has_roots(context):
-        try:
-            import certifi
-        except ImportError:
-            pass
-        else:
-            context.load_verify_locations(certifi.where())
-    return context
-
-
-def _has_roots(context: ssl.SSLContext) -> bool:
-    if context.cert_store_stats()["x509_ca"]:
-        return True
-    folder = ssl.get_default_verify_paths().capath  # read only as the need arises, so not counted above
-    return bool(folder) and any(Path(folder).iterdir())

@@ -10,9 +10,10 @@ import threading
 import pytest
 import trustme
 
+from cloud66_async import _tls
 from cloud66_async._lane import Timeouts
 from cloud66_async.errors import RequestTimeout
-from cloud66_async.pool import Origin, Pool, sockets
+from cloud66_async.pool import Origin, Pool
 from cloud66_async.pool.failures import Broken, ConnectFailed
 
 from .servers import PATIENT, Peer, echo, get, head, serve, turns, until
@@ -74,7 +75,7 @@ async def test_the_name_to_check_can_be_another_than_the_hosts(
 
 
 async def test_no_version_below_1_2(authority: trustme.CA) -> None:
-    context = sockets.shared_context()
+    context = _tls.shared_context()
     assert context.minimum_version == ssl.TLSVersion.TLSv1_2
     assert context.verify_mode == ssl.CERT_REQUIRED
     assert context.check_hostname
@@ -121,17 +122,21 @@ async def test_the_context_is_made_once_in_a_thread_for_all(
     server_tls: ssl.SSLContext, client_tls: ssl.SSLContext
 ) -> None:
     threads: list[int] = []
+    go = threading.Event()
 
     def make() -> ssl.SSLContext:
         threads.append(threading.get_ident())
+        assert go.wait(10)
         return client_tls
 
     pool = Pool(8, tls=make)
     async with serve(echo, tls=server_tls) as server:
         first = asyncio.ensure_future(get(pool, server))
         others = [asyncio.ensure_future(get(pool, server)) for _ in range(7)]
-        await turns(1)
+        await turns(20)  # connected by now, all of them
         first.cancel()  # takes nothing from the others
+        await turns(4)
+        go.set()
         assert {result.status for result in await asyncio.gather(*others)} == {200}
         assert len(threads) == 1
         assert threads[0] != threading.get_ident()
@@ -158,17 +163,115 @@ async def test_a_context_that_cannot_be_made_is_asked_for_again(
         await pool.aclose()
 
 
+@pytest.mark.parametrize("fails", [False, True])
+async def test_it_connects_while_the_context_is_made(fails: bool, client_tls: ssl.SSLContext) -> None:
+    connected, ended = threading.Event(), asyncio.Event()
+
+    async def wait_for_the_end(peer: Peer) -> None:
+        connected.set()
+        await peer.reader.read()
+        ended.set()
+
+    def make() -> ssl.SSLContext:
+        assert connected.wait(10)
+        if fails:
+            raise FileNotFoundError("no such certificate")
+        return client_tls
+
+    pool = Pool(2, tls=make)
+    async with serve(wait_for_the_end) as server:
+        with pytest.raises(RequestTimeout if not fails else ConnectFailed):
+            await pool.request(server.origin._replace(tls=True), "GET", head(), timeouts=Timeouts(connect=0.2))
+        await asyncio.wait_for(ended.wait(), 10)  # and leaves no socket open
+        await pool.aclose()
+
+
 def test_one_context_for_the_process() -> None:
-    assert sockets.shared_context() is sockets.shared_context()
+    assert _tls.shared_context() is _tls.shared_context()
+
+
+@pytest.fixture
+def unprepared(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that has no context yet."""
+    monkeypatch.setattr(_tls, "_context", None)
+
+
+@pytest.mark.usefixtures("unprepared")
+def test_a_context_that_is_under_way_is_not_made_again(
+    client_tls: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go, made = threading.Event(), list[int]()
+
+    def make() -> ssl.SSLContext:
+        made.append(threading.get_ident())
+        assert go.wait(10)
+        return client_tls
+
+    monkeypatch.setattr(_tls, "_make_context", make)
+    first, second = _tls.prepare(), _tls.prepare()
+    assert first is second
+    assert not first.cancel()
+    go.set()
+    assert _tls.shared_context() is client_tls
+    assert len(made) == 1
+    assert made[0] != threading.get_ident()
+
+
+@pytest.mark.usefixtures("unprepared")
+def test_a_shared_context_that_cannot_be_made_is_asked_for_again(
+    client_tls: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outcomes: list[Exception | None] = [ssl.SSLError("bad roots"), None]
+
+    def make() -> ssl.SSLContext:
+        failure = outcomes.pop(0)
+        if failure is not None:
+            raise failure
+        return client_tls
+
+    monkeypatch.setattr(_tls, "_make_context", make)
+    with pytest.raises(ssl.SSLError, match="bad roots"):
+        _tls.shared_context()
+    assert _tls.shared_context() is client_tls
+
+
+@pytest.mark.usefixtures("unprepared")
+def test_a_thread_that_was_lost_in_a_fork_is_not_waited_for(
+    client_tls: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go = threading.Event()
+    monkeypatch.setattr(_tls, "_make_context", lambda: client_tls if go.wait(10) else None)
+    lost, lock = _tls.prepare(), _tls._lock
+    with lock:  # by a thread of the parent
+        _tls._forget()
+        assert _tls.prepare() is not lost
+    go.set()
+    assert _tls.shared_context() is client_tls
+    kept = _tls.prepare()
+    _tls._forget()
+    assert _tls.prepare() is kept
+    lost.result(10)
+
+
+@pytest.mark.usefixtures("unprepared")
+def test_a_context_is_not_begun_without_a_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as none_left:
+        none_left.setattr(threading.Thread, "start", refuse)
+        with pytest.raises(RuntimeError):
+            _tls.prepare()
+    assert _tls.shared_context().check_hostname
 
 
 def test_certifi_helps_where_the_system_has_no_roots(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert sockets._make_context().cert_store_stats()
+    assert _tls._make_context().cert_store_stats()
     monkeypatch.setenv("SSL_CERT_FILE", "/nowhere")
     monkeypatch.setenv("SSL_CERT_DIR", "/nowhere")
-    assert sockets._make_context().cert_store_stats()["x509_ca"] > 50
-    monkeypatch.setattr(sockets, "_has_roots", bool)
-    assert sockets._make_context().cert_store_stats()["x509_ca"] == 0
+    assert _tls._make_context().cert_store_stats()["x509_ca"] > 50
+    monkeypatch.setattr(_tls, "_has_roots", bool)
+    assert _tls._make_context().cert_store_stats()["x509_ca"] == 0
 
 
 async def test_a_tls_connection_that_ends_without_a_word(

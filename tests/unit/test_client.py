@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
+import ssl
 import traceback
 import warnings
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from cloud66_async import Cloud66, ConfigError, Ok, Quota, Retry, Timeouts, Token, errors
+from cloud66_async import Cloud66, ConfigError, Ok, Quota, Retry, Timeouts, Token, _tls, errors
 from cloud66_async._lane import Request
 from cloud66_async.resources import stacks
 
@@ -216,6 +217,51 @@ async def test_it_opens_on_the_first_call_and_closes_for_good() -> None:
     with pytest.raises(ConfigError, match="this client is closed"):
         _ = c66.transport
     assert len(lane.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "prepared"),
+    [
+        ({}, 1),
+        ({"url": "http://127.0.0.1:1"}, 0),
+        ({"pool": "httpx"}, 0),
+        ({"proxy": "http://127.0.0.1:1"}, 0),
+        ({"tls": ssl.create_default_context()}, 0),
+        ({"transport": Script()}, 0),
+    ],
+    ids=["own pool", "no TLS", "library", "proxy", "own context", "sandbox"],
+)
+async def test_entering_begins_to_load_the_roots_where_they_will_be_needed(
+    options: dict[str, Any], prepared: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[None] = []
+    monkeypatch.delenv("CLOUD66_POOL", raising=False)
+    monkeypatch.setattr(_tls, "prepare", lambda: asked.append(None))
+    async with Cloud66(TOKEN, **options):
+        assert len(asked) == prepared
+    with monkeypatch.context() as behind_a_proxy:
+        behind_a_proxy.setenv("https_proxy", "http://127.0.0.1:1")
+        async with Cloud66(TOKEN, **options):
+            assert len(asked) == prepared
+
+
+async def test_without_entering_the_first_call_begins_and_no_thread_is_no_error(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[None] = []
+
+    def refuse() -> None:
+        asked.append(None)
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.delenv("CLOUD66_POOL", raising=False)
+    monkeypatch.setattr(_tls, "prepare", refuse)
+    c66 = Cloud66(TOKEN, url="https://127.0.0.1:1", retry=ONCE)
+    assert asked == []
+    with pytest.raises(errors.TransportError):
+        await c66.using(timeout=5).stacks.get("a")
+    assert asked == [None]
+    await c66.aclose()
 
 
 async def test_closing_before_the_first_call_closes_too() -> None:
