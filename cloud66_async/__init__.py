@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 from ._lane import Timeouts
 from ._version import __version__
-from .bulk import Failed, Ok, collect, each
 from .client import Cloud66
 from .errors import (
     AccessDenied,
@@ -50,6 +49,7 @@ from .retry import Retry
 from .token import Token
 
 if TYPE_CHECKING:
+    from .bulk import Failed, Ok, collect, each
     from .oauth.client import Cloud66OAuth2Client
     from .oauth.login import Login
     from .resources.actions import Action
@@ -62,12 +62,16 @@ _LAZY = {
     "Action": "resources.actions",
     "Cloud66OAuth2Client": "oauth.client",
     "Deployment": "resources.deployments",
+    "Failed": "bulk",
     "Health": "resources.stacks",
     "Login": "oauth.login",
+    "Ok": "bulk",
     "Redeployment": "resources.stacks",
     "Server": "resources.servers",
     "Stack": "resources.stacks",
     "StackStatus": "resources.stacks",
+    "collect": "bulk",
+    "each": "bulk",
 }
 
 __all__ = [

@@ -9,7 +9,7 @@ from importlib import import_module
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypeVar
 
-from . import _tls, bulk
+from . import _tls
 from ._clock import Clock, SystemClock
 from ._lane import Head, Lane, Timeouts
 from ._sender import Line, Sender
@@ -35,6 +35,7 @@ from .token import Token
 if TYPE_CHECKING:
     import ssl
 
+    from . import bulk
     from ._http.library import httpx
     from .oauth.client import Cloud66OAuth2Client
     from .oauth.login import Login
@@ -243,12 +244,16 @@ class Cloud66:
 
         `limit` is how many run at a time, by default as many as the pool has connections.
         """
+        from . import bulk  # half a millisecond, and not every program works in bulk
+
         return bulk.each(function, items, limit=self._config.limit if limit is None else limit)
 
     async def collect(
         self, function: Callable[[K], Awaitable[V]], items: Iterable[K], *, limit: int | None = None
     ) -> list[bulk.Ok[K, V] | bulk.Failed[K]]:
         """The result of `await function(item)` for each item, in the order of the items."""
+        from . import bulk  # as in each
+
         return await bulk.collect(function, items, limit=self._config.limit if limit is None else limit)
 
     @property
