@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import enum
 import functools
-from collections.abc import Iterator, Mapping, Sequence
+import types
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any, Self, cast, get_type_hints
 
@@ -15,9 +16,25 @@ __all__ = ["Hidden", "IsoMoment", "Model", "Moment", "OpenInt", "OpenText", "Sec
 
 MASK = "********"
 _NEVER = "0001-01-01"
-_set = object.__setattr__  # past the freezing
 _MOMENT_SCHEMA = {"type": "string", "format": "date-time"}
 _SECRET_SCHEMA = {"type": "string", "const": MASK}
+
+
+class _MomentReader:
+    """`Model.__attrs_post_init__`: the function that reads the moments of a model, made for its class (`_reader`).
+
+    msgspec asks a class for it once, when it makes a decoder, and gets the very function: looking it up again for
+    each model would be a twentieth of decoding. attrs asks a class too, while it is still making it, but only for yes
+    or no; then there is no way to resolve annotations yet.
+    """
+
+    def __get__(self, model: Model | None, kind: type) -> Callable[..., None]:
+        if model is not None:
+            return types.MethodType(self, model)
+        return _reader(kind) if "__attrs_attrs__" in vars(kind) else self
+
+    def __call__(self, model: Model) -> None:
+        _reader(type(model))(model)  # type: ignore[arg-type]  # mypy takes a model's hash for its class's
 
 
 @attrs.frozen(kw_only=True)
@@ -28,14 +45,7 @@ class Model:
     taken from there: the API has the one, the other, or both.
     """
 
-    def __attrs_post_init__(self) -> None:
-        for name, twin in _moments(type(self)):  # type: ignore[arg-type]  # mypy takes a model's hash for its class's
-            value = getattr(self, name)
-            if not isinstance(value, datetime):
-                found = None if twin is None else getattr(self, twin)
-                if found is None and value is not None:
-                    found = moment(value)
-                _set(self, name, found)
+    __attrs_post_init__ = _MomentReader()
 
     def to_dict(self) -> dict[str, Any]:
         """The fields as JSON-ready values: moments as ISO 8601 text, secrets masked."""
@@ -189,7 +199,41 @@ else:
     Moment = Annotated[Any, "a point in time"]
 
 
+# The first question is quick, and answered with yes for nearly everything that comes as JSON.
+_READ_ONE = """
+    value = model.{name}
+    if type(value) is str or not isinstance(value, datetime):
+        found = {twin}
+        if found is None and value is not None:
+            found = moment(value)
+        set_{name}(model, found)
+"""
+
+
 @functools.cache
+def _reader(kind: type) -> Callable[[Model], None]:
+    """The function that makes datetimes of the moments of a `kind`, from their twins or from what they spell.
+
+    It is written out for the class, as attrs does with `__init__`: a loop over the fields takes three times as long,
+    for every model of every answer. And it is made late: annotations may name what a module defines further down.
+    """
+    source = "def read(model):\n    pass"
+    names: dict[str, Any] = {"datetime": datetime, "moment": moment}
+    for name, twin in _moments(kind):
+        source += _READ_ONE.format(name=name, twin=twin and f"model.{twin}")
+        names[f"set_{name}"] = _setter(kind, name)
+    exec(source, names)  # noqa: S102  nothing but names of fields goes into it
+    return cast("Callable[[Model], None]", names["read"])
+
+
+def _setter(kind: type, name: str) -> Callable[[Model, object], None]:
+    """What sets this field of a `kind`, past the freezing."""
+    slot = getattr(kind, name, None)
+    if isinstance(slot, types.MemberDescriptorType):
+        return slot.__set__  # a third of what the other takes
+    return lambda model, value: object.__setattr__(model, name, value)
+
+
 def _moments(kind: type) -> tuple[tuple[str, str | None], ...]:
     """The fields of `kind` that are moments, each with its `_iso` twin where it has one."""
     hints = get_type_hints(kind, include_extras=True)

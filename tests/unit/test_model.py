@@ -22,7 +22,7 @@ import rich.traceback
 
 from cloud66_async import Secret, Token
 from cloud66_async._lane import Head
-from cloud66_async.model import Hidden, Model, Moment, OpenInt, OpenText, free_form, moment
+from cloud66_async.model import Hidden, IsoMoment, Model, Moment, OpenInt, OpenText, free_form, moment
 from cloud66_async.resources.stacks import DeployStrategy, Health, Stack, StackStatus
 
 from ..support import SECRET
@@ -210,6 +210,105 @@ def test_a_missing_moment_is_filled_from_its_twin() -> None:
     assert stack.created_at == moments[0]
     assert stack.updated_at == moments[1]
     assert stack.last_activity is None
+
+
+# --- moments of a model --------------------------------------------------------------------------
+
+WHEN = datetime(2014, 8, 14, 0, 38, 14, tzinfo=UTC)
+TEXT = "2014-08-14 00:38:14 UTC"
+
+
+class Later(datetime):
+    """A `datetime` of somebody else's, such as those of pandas and freezegun."""
+
+
+@attrs.frozen(kw_only=True)
+class Early(Model):
+    at: Moment | None = None
+    at_iso: Defined | None = None  # made before that name exists
+
+
+Defined = IsoMoment
+
+
+@attrs.frozen(kw_only=True)
+class Derived(Early):
+    more: Moment | None = None
+
+
+class Undecorated(Derived):
+    pass
+
+
+@attrs.frozen(kw_only=True, slots=False)
+class WithDict(Derived):
+    most: Moment | None = None
+
+
+@attrs.frozen(kw_only=True)
+class Doubled(Derived):
+    twice: int = 1
+
+    def __attrs_post_init__(self) -> None:
+        super().__attrs_post_init__()
+        object.__setattr__(self, "twice", self.twice * 2)
+
+
+def called(kind: Any, **fields: object) -> Any:
+    return kind(**fields)
+
+
+def decoded(kind: Any, **fields: object) -> Any:
+    return msgspec.json.decode(msgspec.json.encode(fields), type=kind)
+
+
+def converted(kind: Any, **fields: object) -> Any:
+    return msgspec.convert(fields, kind)
+
+
+@pytest.mark.parametrize("make", [called, decoded, converted])
+@pytest.mark.parametrize("kind", [Derived, Undecorated, WithDict, Doubled])
+def test_the_moments_of_a_model_are_read_however_it_is_made(make: Callable[..., Any], kind: Any) -> None:
+    own = {"most": TEXT} if kind is WithDict else {}
+    model = make(kind, at=TEXT, more=1407976694, **own)
+    assert (type(model), model.at, model.at_iso, model.more) == (kind, WHEN, None, WHEN)
+    assert getattr(model, "most", WHEN) == WHEN
+    assert getattr(model, "twice", 2) == 2
+    assert make(kind, at="", more="0001-01-01T00:00:00Z") == kind()
+
+
+@pytest.mark.parametrize("make", [called, converted])
+@pytest.mark.parametrize("given", [WHEN, Later(2015, 1, 1, tzinfo=UTC)], ids=["datetime", "its subclass"])
+def test_a_moment_that_is_one_is_kept(make: Callable[..., Any], given: datetime) -> None:
+    model = make(Derived, at=given, at_iso=datetime(2016, 1, 1, tzinfo=UTC), more=given)
+    assert model.at is given
+    assert model.more is given
+
+
+@pytest.mark.parametrize("given", [None, "", "yesterday", [], 5])
+@pytest.mark.parametrize("make", [called, converted])
+def test_a_twin_is_taken_whatever_else_was_given(make: Callable[..., Any], given: object) -> None:
+    assert make(Derived, at=given, at_iso=WHEN).at == WHEN
+
+
+@pytest.mark.parametrize("value", ["yesterday", True, [], {}, 1e300])
+def test_what_is_no_moment_does_not_get_into_a_model(value: object) -> None:
+    with pytest.raises(ValueError, match=r"no point in time|Invalid isoformat string"):
+        called(Derived, at=value)
+    for make in (decoded, converted):
+        with pytest.raises(msgspec.ValidationError):
+            make(Derived, at=value)
+
+
+def test_a_model_may_be_evolved_with_a_moment_as_text() -> None:
+    model = Derived(more=WHEN)
+    assert attrs.evolve(model, at=cast("Any", TEXT)) == Derived(at=WHEN, more=WHEN)
+
+
+@pytest.mark.parametrize("back", [pytest.param(copy.copy), pytest.param(copy.deepcopy), pytest.param(pickled)])
+def test_moments_survive_pickle_and_copy(back: Callable[[Any], Any]) -> None:
+    model = Derived(at=WHEN, more=WHEN)
+    assert back(model) == model
 
 
 # --- open enumerations ---------------------------------------------------------------------------
