@@ -31,8 +31,11 @@ logger = logging.getLogger("cloud66_async")
 # What msgspec raises for a value that does not fit, for no JSON, for broken text and for endless nesting.
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
-_KINDS_OF_MOMENT: tuple[Any, ...] = (Moment, IsoMoment)
-_MOMENTS = (*_KINDS_OF_MOMENT, *(kind | None for kind in _KINDS_OF_MOMENT))
+_MOMENTS: tuple[Any, ...] = (Moment, IsoMoment)
+_UNIONS = (typing.Union, types.UnionType)
+_PLAIN = (str, int, float, bool, types.NoneType)  # what JSON has too, and is read already
+
+_new = object.__new__
 
 _reported: set[str] = set()
 
@@ -51,6 +54,13 @@ class _Envelope(msgspec.Struct):
     """Any answer, with the part that matters unread."""
 
     response: msgspec.Raw = _ABSENT
+    pagination: msgspec.Raw = _ABSENT
+
+
+class _Parts(msgspec.Struct):
+    """The usual answer with a list, with the items unread."""
+
+    response: list[msgspec.Raw]
     pagination: msgspec.Raw = _ABSENT
 
 
@@ -118,7 +128,9 @@ def _decoders(shape: Any) -> _Decoders:
 
 def _hook(kind: Any, value: Any) -> object:
     if kind is Secret:
-        return Secret(value if isinstance(value, str) else msgspec.json.encode(value).decode())
+        secret = _new(Secret)  # `Secret(...)` takes half as long again, and there is one in every stack
+        secret._text = value if isinstance(value, str) else msgspec.json.encode(value).decode()  # noqa: SLF001
+        return secret
     raise TypeError(f"no way to read {kind}")
 
 
@@ -145,11 +157,12 @@ def _reason(error: Exception) -> str:
 
 
 def _read_slowly(body: bytes, shape: Any, decoders: _Decoders) -> Any:
-    raw, pagination, place = _unwrap(body)
     try:
         if not decoders.many:
+            raw, _, place = _unwrap(body)
             return _item(raw, shape, place)
-        return _page(_items(raw, shape.item, place, decoders.one), pagination)
+        parts, pagination, place = _parts(body)
+        return _page(_items(parts, shape.item, place, decoders.one), pagination)
     except _Misfit as misfit:
         raise AnswerError(f"expected {misfit.wanted} at {misfit.path}", path=misfit.path) from None
 
@@ -166,8 +179,12 @@ def _unwrap(body: bytes) -> tuple[bytes, _Pagination | None, _Place]:
 
 
 def _paging(raw: msgspec.Raw) -> _Pagination | None:
+    if raw is _ABSENT:
+        return None
+    with contextlib.suppress(*_UNREADABLE):
+        return msgspec.json.decode(raw, type=_Pagination, strict=False)
     try:
-        fields: Any = None if raw is _ABSENT else _plain(bytes(raw), _Place("$.pagination"))
+        fields: Any = _plain(bytes(raw), _Place("$.pagination"))
     except _Misfit:
         return None
     if not isinstance(fields, dict):
@@ -183,13 +200,25 @@ def _number(value: Any) -> int | None:
         return None
 
 
-def _items(raw: bytes, kind: Any, place: _Place, one: Callable[[bytes], Any]) -> list[Any]:
-    if raw.strip() == b"null":
-        return []  # Go's empty list
+def _parts(body: bytes) -> tuple[list[msgspec.Raw], _Pagination | None, _Place]:
+    """The items of a list, unread, the paging, and where in the answer the list is; raises _Misfit."""
     try:
-        parts = msgspec.json.decode(raw, type=list[msgspec.Raw])
+        # In one pass: to find out where a part ends takes a fifth of what reading it takes.
+        answer = msgspec.json.decode(body, type=_Parts)
+    except msgspec.ValidationError:
+        raw, pagination, place = _unwrap(body)
+        return _unlist(raw, place), pagination, place
+    return answer.response, _paging(answer.pagination), _Place("$.response")
+
+
+def _unlist(raw: bytes, place: _Place) -> list[msgspec.Raw]:
+    try:
+        return msgspec.json.decode(raw, type=list[msgspec.Raw] | None) or []  # Go's empty list is null
     except msgspec.ValidationError:
         raise _Misfit(place, "a list") from None
+
+
+def _items(parts: list[msgspec.Raw], kind: Any, place: _Place, one: Callable[[Any], Any]) -> list[Any]:
     found: list[Any] = []
     first: _Misfit | None = None
     for number, part in enumerate(parts):
@@ -230,7 +259,7 @@ def _value(value: Any, hint: Any, place: _Place) -> Any:
     except msgspec.ValidationError:
         pass
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
-    if origin in (typing.Union, types.UnionType):
+    if origin in _UNIONS:
         return _either(value, arguments, place)
     if attrs.has(hint) and isinstance(value, dict):
         return _model(typing.cast("dict[str, Any]", value), hint, place)
@@ -267,15 +296,18 @@ def _good(pairs: Any, kind: Any, place: _Place) -> list[tuple[Any, Any]]:
 
 def _model(data: dict[str, Any], kind: Any, place: _Place) -> Any:
     values: dict[str, Any] = {}
-    for name, hint, reader, required in _fields(kind):
+    for name, field in _fields(kind).items():
+        if name in data and type(data[name]) in field.plain:
+            values[name] = data[name]
+            continue
         inner = place.field(kind, name)
         try:
             if name in data:
-                values[name] = reader(data[name], hint, inner)
-            elif required:
+                values[name] = field.read(data[name], field.kind, inner)
+            elif field.required:
                 raise _Misfit(inner, inner.owner)
         except _Misfit:
-            if required:
+            if field.required:
                 raise
             _report(inner.owner)
     return kind(**values)
@@ -309,16 +341,25 @@ def _report(owner: str) -> None:
         logger.warning("%s: a value of an unexpected type was left out", owner)
 
 
+class _Field(msgspec.Struct):
+    """A field of a model: what `read` takes it for, whether it must be there, and what is left as it is."""
+
+    kind: Any
+    read: Callable[[Any, Any, _Place], Any]
+    required: bool
+    plain: tuple[type, ...]
+
+
 @functools.cache
-def _fields(kind: type) -> tuple[tuple[str, Any, Callable[[Any, Any, _Place], Any], bool], ...]:
-    """The name and type of each field of a model, what reads it, and whether it must be there."""
+def _fields(kind: type) -> dict[str, _Field]:
+    """The fields of a model by their name."""
     hints = typing.get_type_hints(kind, include_extras=True)
-    return tuple(
-        (
-            field.name,
-            hints[field.name],
-            _moment if hints[field.name] in _MOMENTS else _value,
-            field.default is attrs.NOTHING,
-        )
-        for field in attrs.fields(kind)
-    )
+    return {field.name: _field(hints[field.name], field.default is attrs.NOTHING) for field in attrs.fields(kind)}
+
+
+def _field(hint: Any, required: bool) -> _Field:
+    kinds = typing.get_args(hint) if typing.get_origin(hint) in _UNIONS else (hint,)
+    plain = tuple(kind for kind in _PLAIN if kind in kinds)
+    others = [kind for kind in kinds if kind is not types.NoneType]
+    kind = others[0] if len(others) == 1 else hint  # a union takes msgspec twice as long, and None is plain
+    return _Field(kind, _moment if kind in _MOMENTS else _value, required, plain)

@@ -91,6 +91,13 @@ def test_an_empty_list_is_an_empty_page(body: object) -> None:
     assert read(body, many(Thing)) == Page(())
 
 
+@pytest.mark.parametrize("enveloped", [True, False])
+def test_a_list_with_an_odd_value_is_a_page_too(enveloped: bool) -> None:
+    items = [{"uid": "a"}, {"uid": "b", "count": "x", "name": "web"}, {"uid": "c"}]
+    page = read({"response": items} if enveloped else items, many(Thing))
+    assert page == Page((Thing(uid="a"), Thing(uid="b", name="web"), Thing(uid="c")))
+
+
 def test_keys_that_nobody_knows_are_passed_over() -> None:
     assert one(colour="red", more={"deep": [1]}) == Thing(uid="a")
 
@@ -151,6 +158,8 @@ def test_nothing_is_reported_where_all_is_well(caplog: pytest.LogCaptureFixture)
         ("free", {"at": "2014-08-14 00:38:14 UTC", "n": 1.0}, {"at": "2014-08-14 00:38:14 UTC", "n": 1.0}),
         ("either", "x", "x"),
         ("either", 5, 5),
+        ("either", "5", "5"),
+        ("either", 2.0, 2),
     ],
 )
 @pytest.mark.parametrize("company", [{}, {"flag": [], "ratio": []}], ids=["alone", "beside an odd value"])
