@@ -7,7 +7,7 @@ import functools
 import types
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Any, Self, cast, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self, cast, get_type_hints
 
 import attrs
 import msgspec
@@ -45,7 +45,7 @@ class Model:
     taken from there: the API has the one, the other, or both.
     """
 
-    __attrs_post_init__ = _MomentReader()
+    __attrs_post_init__: ClassVar[Callable[..., None]] = _MomentReader()
 
     def to_dict(self) -> dict[str, Any]:
         """The fields as JSON-ready values: moments as ISO 8601 text, secrets masked."""

@@ -98,6 +98,11 @@ def test_a_list_with_an_odd_value_is_a_page_too(enveloped: bool) -> None:
     assert page == Page((Thing(uid="a"), Thing(uid="b", name="web"), Thing(uid="c")))
 
 
+def test_an_empty_list_has_its_totals_too() -> None:
+    page = read({"response": None, "pagination": {"current": 3, "pages": 2, "count": 60}}, many(Thing))
+    assert page == Page((), 3, None, 2, 60)
+
+
 def test_keys_that_nobody_knows_are_passed_over() -> None:
     assert one(colour="red", more={"deep": [1]}) == Thing(uid="a")
 
@@ -160,6 +165,7 @@ def test_nothing_is_reported_where_all_is_well(caplog: pytest.LogCaptureFixture)
         ("either", 5, 5),
         ("either", "5", "5"),
         ("either", 2.0, 2),
+        ("either", 7.5, "7.5"),
     ],
 )
 @pytest.mark.parametrize("company", [{}, {"flag": [], "ratio": []}], ids=["alone", "beside an odd value"])
