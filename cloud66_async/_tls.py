@@ -63,13 +63,16 @@ def _has_roots(context: ssl.SSLContext) -> bool:
     return context.cert_store_stats()["x509_ca"] > 0
 
 
-def _forget() -> None:
-    """Begin anew in a process that was forked: a thread that was under way is not in it."""
-    global _context, _lock  # noqa: PLW0603
-    _lock = Lock()
-    if _context is not None and not _context.done():
-        _context = None
+def _before_fork() -> None:
+    """Wait for what is under way: a child that begins with OpenSSL's locks taken could never use TLS."""
+    _lock.acquire()
+    if _context is not None:
+        _context.exception()
+
+
+def _after_fork() -> None:
+    _lock.release()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget)
+    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork)

@@ -59,8 +59,8 @@ MUTATIONS = [
     Mutation("certifi where there are no roots", "../_tls", "context.load_verify_locations(certifi.where())", "pass", "tls"),
     Mutation("the process's context is made once", "../_tls", "if _context is None or", "if True or", "tls"),
     Mutation("a context that failed is not kept", "../_tls", "_context.exception() is not None", "False", "tls"),
-    Mutation("nor one lost in a fork", "../_tls", "        _context = None\n", "        pass\n", "tls"),
-    Mutation("nor a lock", "../_tls", "    _lock = Lock()\n    if", "    if", "tls"),
+    Mutation("a fork waits for it", "../_tls", "        _context.exception()\n", "        pass\n", "tls"),
+    Mutation("and leaves no lock behind", "../_tls", "after_in_child=_after_fork", "after_in_child=_before_fork", "tls"),
     Mutation("the name to check can differ", "opening", "connection.origin.sni or connection.origin.host", "connection.origin.host", "tls"),
     Mutation("a dead new connection is not used", "pool", "        if connection.closed:\n            raise ConnectFailed", "        if False:\n            raise ConnectFailed", "opening"),
     # Places and cancelling

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import os
 import ssl
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -235,22 +238,23 @@ def test_a_shared_context_that_cannot_be_made_is_asked_for_again(
     assert _tls.shared_context() is client_tls
 
 
-@pytest.mark.usefixtures("unprepared")
-def test_a_thread_that_was_lost_in_a_fork_is_not_waited_for(
-    client_tls: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    go = threading.Event()
-    monkeypatch.setattr(_tls, "_make_context", lambda: client_tls if go.wait(10) else None)
-    lost, lock = _tls.prepare(), _tls._lock
-    with lock:  # by a thread of the parent
-        _tls._forget()
-        assert _tls.prepare() is not lost
-    go.set()
-    assert _tls.shared_context() is client_tls
-    kept = _tls.prepare()
-    _tls._forget()
-    assert _tls.prepare() is kept
-    lost.result(10)
+FORK = """
+import os, warnings
+from cloud66_async import _tls
+warnings.simplefilter("ignore")  # of Python, that a thread is running
+for _ in range(3):
+    making = _tls.prepare()
+    child = os.fork()
+    if not child:
+        os._exit(not (making.done() and _tls.prepare() is making and _tls._make_context().check_hostname))
+    assert os.waitpid(child, 0) == (child, 0)
+    _tls._context = None
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
+def test_a_process_that_forks_meanwhile_has_a_child_that_can_use_tls() -> None:
+    subprocess.run([sys.executable, "-c", FORK], check=True, timeout=30)
 
 
 @pytest.mark.usefixtures("unprepared")
