@@ -23,6 +23,7 @@ FRAMINGS = {
     + b"Content-Length: 5\r\n\r\nhello",
     "none-204": b"HTTP/1.1 204 No Content\r\n\r\n",
     "none-304": b"HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n",
+    "empty-lines": b"\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n\r\n" + OK + b"Content-Length: 5\r\n\r\nhello",
     "kept-1.0": b"HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 5\r\n\r\nhello",
 }
 BODIES = dict.fromkeys(FRAMINGS, b"hello") | {"empty": b"", "none-204": b"", "none-304": b""}
@@ -31,6 +32,11 @@ ENDED_BY_CLOSE = {
     "1.0": b"HTTP/1.0 200 OK\r\n\r\nhello",
     "closing": OK + b"Connection: close\r\n\r\nhello",
 }
+
+
+def head_of(name: str) -> bytes:
+    """The head of the answer itself, after those of interim ones."""
+    return FRAMINGS[name][FRAMINGS[name].rindex(b"HTTP/1.") :].partition(b"\r\n\r\n")[0]
 
 
 def begun(*, is_head: bool = False, limit: int = LIMIT) -> AnswerParser:
@@ -106,8 +112,9 @@ def test_one_parser_reads_answer_after_answer() -> None:
     for name in [*FRAMINGS, *reversed(FRAMINGS)]:
         parser.clear()
         parser.begin(is_head=False, limit=LIMIT)
-        feed(parser, FRAMINGS[name])
+        feed(parser, FRAMINGS[name][:20], FRAMINGS[name][20:])
         assert parser.complete
+        assert parser.head == head_of(name)
         assert b"".join(parser.parts) == BODIES[name]
 
 
