@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import warnings
 from collections import OrderedDict
 from typing import TYPE_CHECKING, TypeGuard, cast
 
 from ._sender import CLOSED, Line
+from .config import names_proxy
 from .errors import ConfigError
 from .quota import Allowance
 
@@ -131,7 +131,7 @@ class Shared:
 
     def _proxy(self) -> str | None:
         """The proxy through which the environment wants this address reached; our pool speaks to none."""
-        if not any(name.lower().endswith("_proxy") for name in os.environ):
+        if not names_proxy():
             return None
         from urllib.request import getproxies, proxy_bypass  # 15 ms to import, and rarely needed
 

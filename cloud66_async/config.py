@@ -31,6 +31,7 @@ __all__ = [
     "Application",
     "Config",
     "environment_token",
+    "names_proxy",
     "read_pool",
     "read_timeouts",
 ]
@@ -160,13 +161,14 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     def needs_roots(self) -> bool:
         """Whether our own pool will want the process's TLS context; no where a proxy may be in between."""
         own = self.own_pool and self.transport is None and not self.options
-        return own and self.address.tls and self.tls is None and not _names_proxy()
+        return own and self.address.tls and self.tls is None and not names_proxy()
 
     def __repr__(self) -> str:
         return f"<Config of {self.address.site}>"  # a proxy's address may hold a password
 
 
-def _names_proxy() -> bool:
+def names_proxy() -> bool:
+    """Whether the environment names a proxy, for whatever address."""
     return any(name.lower().endswith("_proxy") for name in os.environ)
 
 
