@@ -57,6 +57,7 @@ class Server(Model):
     updated_at: Moment | None = None
 
     def __attrs_post_init__(self) -> None:
+        super().__attrs_post_init__()
         if self.ssh_private_key is None and self.private_key is not None:
             object.__setattr__(self, "ssh_private_key", self.private_key)
 

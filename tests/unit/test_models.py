@@ -6,6 +6,7 @@ import json
 import pickle
 import typing
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 import attrs
@@ -61,6 +62,13 @@ def made(kind: type[Model]) -> Any:
 
 
 every_model = pytest.mark.parametrize("kind", list(models()), ids=lambda kind: kind.__name__)
+
+
+@every_model
+def test_every_moment_is_a_datetime(kind: type[Model]) -> None:
+    moments = [name for name, hint in typing.get_type_hints(kind, include_extras=True).items() if hint == Moment | None]
+    model = made(kind)
+    assert [getattr(model, name) for name in moments] == [datetime(2014, 9, 1, 19, 0, 33, tzinfo=UTC)] * len(moments)
 
 
 def test_there_are_models() -> None:
