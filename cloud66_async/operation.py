@@ -145,13 +145,16 @@ class Call(msgspec.Struct, Generic[T], frozen=True, eq=False):
         return f"<Call of {self.operation}>"  # the rest may hold secrets
 
 
-class Response(msgspec.Struct, Generic[T], frozen=True, eq=False):
+class Response(Generic[T]):
     """An answer of the API: `data` as models, and everything around it."""
 
-    data: T
-    _answer: Answer
-    request_id: str
-    quota: Quota
+    __slots__ = ("_answer", "data", "quota", "request_id")
+
+    def __init__(self, data: T, answer: Answer, request_id: str, quota: Quota) -> None:
+        self.data: T = data
+        self.request_id: str = request_id
+        self.quota: Quota = quota
+        self._answer = answer
 
     @property
     def status(self) -> int:
