@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import attrs
 
@@ -14,7 +14,9 @@ from ..model import Model, Moment, free_form
 from ..operation import get, many
 from ..pager import Pager
 from ._base import Resource
-from ._poller import Poller
+
+if TYPE_CHECKING:
+    from ._poller import Poller
 
 __all__ = ["Action", "Actions", "Started"]
 
@@ -118,6 +120,8 @@ class Actions(Resource):
             raise ConfigError("the answer named no action to wait for: follow `deployments.list` instead")
         poller = self._pollers.get(uid)
         if poller is None:
+            from ._poller import Poller  # half a millisecond, and stacks import this module too
+
             poller = self._pollers[uid] = Poller(
                 self._sender.clock, lambda action: self.get(uid, action), lambda: self.list(uid).page(1)
             )
