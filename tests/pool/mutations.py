@@ -164,11 +164,11 @@ MUTATIONS = [
     Mutation("an earlier due is heeded", "connection", "        if due < self._armed:\n", "        if self._armed == INFINITY:\n", "reuse timeouts"),
     Mutation("one lazy timer", "connection", "        if due < self._armed:\n", "        if True:\n", "timeouts"),
     # Lane and transport
-    Mutation("no smuggled line in the lane", "lane", "if self._harmless(start) is None:", "if False:", "lane"),
+    Mutation("no smuggled line in the lane", "lane", 'if _VISIBLE(f"{method} {target} {request_id}") is None:', "if False:", "lane"),
     Mutation("an empty body is announced", "lane", 'b"Content-Length: 0\\r\\n\\r\\n" if method in _WITH_BODY else b"\\r\\n"', 'b"\\r\\n"', "lane"),
     Mutation("the lane closes only its own pool", "lane", "        if self._owns_pool:\n", "        if True:\n", "lane"),
     Mutation("no user name in the address", "lane", "parts.username is not None or ", "", "lane"),
-    Mutation("heads are hidden", "lane", "wire = Hidden(", "wire = bytes(", "lane"),
+    Mutation("heads are hidden", "lane", "Hidden(start", "bytes(start", "lane"),
     Mutation("no smuggled line in the transport", "../_http/transport", "    if _LINE(line) is None:\n", "    if False:\n", "transport"),
     Mutation("no smuggled header in the transport", "../_http/transport", "_NAME(name) is None or _FORBIDDEN(value) is not None", "False", "transport"),
     Mutation("no smuggled value in the transport", "../_http/transport", " or _FORBIDDEN(value) is not None", "", "transport"),
