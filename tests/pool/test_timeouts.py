@@ -304,3 +304,19 @@ async def test_requests_set_no_timer_of_their_own(pool: Pool, monkeypatch: pytes
         for _ in range(20):
             await get(pool, server, timeouts=Timeouts())
         assert set_timers == []
+
+
+async def test_a_request_may_end_before_its_connections_idle_time_would(pool: Pool, clock: Clock) -> None:
+    async def once(peer: Peer) -> None:
+        await peer.request()
+        await peer.send(answer(b"first"))
+        await silent(peer)
+
+    async with serve(once) as server:
+        assert (await get(pool, server)).body == b"first"  # from here the timer waits for the idle time to end
+        task = asyncio.ensure_future(get(pool, server, timeouts=PATIENT._replace(read=2.0)))
+        await until(lambda: len(server.received) == 2)
+        await clock.forward(1.9)
+        assert not task.done()
+        await clock.forward(0.2)
+        assert await timed_out(task) == ("read", True)
