@@ -320,3 +320,22 @@ async def test_a_request_may_end_before_its_connections_idle_time_would(pool: Po
         assert not task.done()
         await clock.forward(0.2)
         assert await timed_out(task) == ("read", True)
+
+
+async def test_a_body_that_pauses_after_the_server_did_is_not_timed_out(pool: Pool, clock: Clock) -> None:
+    pausing, go_on = asyncio.Event(), asyncio.Event()
+
+    async def body() -> AsyncIterator[bytes]:
+        yield b"x" * 8 * 1024 * 1024  # more than the server's buffers take at once
+        pausing.set()
+        await go_on.wait()
+        yield b"end"
+
+    async with serve(echo) as server:
+        task = asyncio.ensure_future(post(pool, server, body(), timeouts=PATIENT._replace(write=2.0)))
+        await pausing.wait()
+        await clock.forward(5.0)
+        await turns(4)
+        assert not task.done()
+        go_on.set()
+        assert (await task).body.endswith(b"end")
