@@ -84,7 +84,7 @@ MUTATIONS = [
     Mutation("surplus ends it", "connection", "            and not parser.surplus\n", "", "reuse"),
     Mutation("close is heeded", "connection", "            and parser.keep\n", "", "reuse"),
     Mutation("an unfinished upload ends it", "connection", "            and not self._body_open\n", "", "streaming"),
-    Mutation("only a clean end is used again", "connection", "            self._phase is READING\n            and parser.complete\n", "            parser.complete\n", "reuse cancel"),
+    Mutation("only a clean end is used again", "connection", "            self._phase is READING\n            and parser.complete\n", "            parser.complete\n", "reuse cancel streaming"),
     Mutation("the last one used comes first", "idle", "mine.popitem()[0]", "(lambda c: (mine.pop(c), c)[1])(next(iter(mine)))", "reuse"),
     Mutation("idle time ends", "connection", "        elif self._phase is IDLE:\n            self.abort()\n", "", "reuse"),
     Mutation("nothing is kept of a silent origin", "idle", "                del self._by_origin[connection.origin]", "                pass", "reuse"),

@@ -353,3 +353,16 @@ def test_a_streamed_answer_can_be_forgotten_after_the_event_loop() -> None:
         answers = [runner.run(leave())]
     with pytest.warns(ResourceWarning, match="never closed"):
         forget(answers)
+
+
+async def test_a_stream_that_broke_leaves_no_connection_to_use_again(pool: Pool) -> None:
+    async def cut_short(peer: Peer) -> None:
+        await peer.request()
+        await peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhe")
+
+    async with serve(cut_short) as server:
+        async with stream(pool, server) as answered:
+            with pytest.raises(TransportError):
+                assert [part async for part in answered] == []
+        assert pool._idle.pop(server.origin) is None
+        assert (pool.live, pool._places.free) == (0, pool.limit)
