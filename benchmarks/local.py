@@ -1,4 +1,4 @@
-"""What needs no server: decoding, the sender over a lane that answers at once, views, bulk workers."""
+"""What needs no server: decoding, the sender over a transport that answers at once, views, bulk workers."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from typing import Any
 
 import msgspec
 
-from cloud66_async import Cloud66, _codec, each
+from cloud66_async import Cloud66, codec, each
 from cloud66_async.operation import get
 from cloud66_async.resources import stacks
-from cloud66_async.resources._base import Resource
+from cloud66_async.resources._resource import Resource
 
 from .rows import TOKEN
 from .samples import BAD_PAGE, PAGE, PAGE_SIZE, STACK, PlainStack, uid
@@ -44,20 +44,20 @@ def decoding(quick: bool) -> dict[str, float]:
     plain: Any = msgspec.defstruct("Envelope", [("response", list[PlainStack])])
     fastest = msgspec.json.Decoder(plain, strict=False).decode
     ways: dict[str, Callable[[], object]] = {
-        "page": lambda: _codec.read(PAGE, stacks.LIST.shape),
-        "bad page": lambda: _codec.read(BAD_PAGE, stacks.LIST.shape),
+        "page": lambda: codec.decode(PAGE, stacks.LIST.returns),
+        "bad page": lambda: codec.decode(BAD_PAGE, stacks.LIST.returns),
         "msgspec alone": lambda: fastest(PAGE),
     }
     if find_spec("cattrs") is not None:
         converter: Any = import_module("cattrs.preconf.json").make_converter()
         ways["json and cattrs"] = lambda: converter.structure(json.loads(PAGE)["response"], list[PlainStack])
     found = {name: _timed(way, quick, per=PAGE_SIZE, times=5) for name, way in ways.items()}
-    found["one stack"] = _timed(lambda: _codec.read(STACK, stacks.GET.shape), quick, per=1, times=400)
+    found["one stack"] = _timed(lambda: codec.decode(STACK, stacks.GET.returns), quick, per=1, times=400)
     return found
 
 
 class _Answer:
-    """An answer as a lane gives it, one request after the other."""
+    """An answer as a transport gives it, one request after the other."""
 
     status = 200
     body = b""
@@ -73,11 +73,11 @@ class _Answer:
         return b"3600" if name == b"x-ratelimit-limit" else None
 
 
-class _NullLane:
+class _NullTransport:
     def __init__(self) -> None:
         self._answer = _Answer()
 
-    async def exchange(self, request: object) -> _Answer:  # noqa: ARG002
+    async def send(self, request: object) -> _Answer:  # noqa: ARG002
         return self._answer
 
     async def aclose(self) -> None:
@@ -91,14 +91,14 @@ class _Unread(Resource):
     """`stacks.get` without the decoding."""
 
     async def get(self, stack: str) -> None:
-        return await self._call(_GET_UNREAD.at(stack=stack))
+        return await self._call(_GET_UNREAD.bind(stack=stack))
 
 
 def sender(quick: bool) -> dict[str, float]:
-    """Microseconds of a whole `get` without decoding over a lane that answers at once, and of a view."""
+    """Microseconds of a whole `get` without decoding over a transport that answers at once, and of a view."""
 
     async def run() -> dict[str, float]:
-        async with Cloud66(TOKEN, transport=_NullLane()) as c66:
+        async with Cloud66(TOKEN, transport=_NullTransport()) as c66:
             unread = _Unread(c66.stacks._sender)  # noqa: SLF001
             await unread.get(uid(0))
             turns: list[float] = []

@@ -159,7 +159,7 @@ _TARGETS = (
         "µs",
     ),
     _Target(
-        "a whole get over a null lane, without decoding", 10, lambda r: r.value("local", "sender", "", "get"), "µs"
+        "a whole get over a null transport, without decoding", 10, lambda r: r.value("local", "sender", "", "get"), "µs"
     ),
     _Target(
         "bulk workers, per item that has to wait", 2, lambda r: r.value("local", "bulk", "", "each, one turn"), "µs"

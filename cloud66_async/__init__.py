@@ -1,4 +1,4 @@
-"""The async Python SDK for the Cloud 66 API.
+"""Async Python SDK for the Cloud 66 API.
 
 ::
 
@@ -10,19 +10,13 @@
 from importlib import import_module as _import_module
 from typing import TYPE_CHECKING, Any
 
-from ._lane import Timeouts
 from ._version import __version__
 from .client import Cloud66
 from .errors import (
     AccessDenied,
-    ActionError,
-    ActionFailed,
-    ActionUnfinished,
     AmbiguousName,
-    AnswerError,
     APIError,
     BadRequest,
-    BulkError,
     Cloud66Error,
     ConfigError,
     Conflict,
@@ -31,45 +25,52 @@ from .errors import (
     NotFound,
     QuotaError,
     RequestTimeout,
+    ResponseError,
     ServerError,
-    ServerTimedOut,
     StateMismatch,
     Throttled,
     TokenRequestFailed,
     TransportError,
+    TransportTimeout,
     TrialExpired,
     Unauthenticated,
     Unsupported,
 )
-from .model import Secret
 from .operation import Page, Response
 from .pager import Pager
 from .quota import Quota
 from .retry import Retry
+from .secret import Secret
 from .token import Token
+from .transport import Timeouts, Transport
 
 if TYPE_CHECKING:
-    from .bulk import Failed, Ok, collect, each
+    from .bulk import BatchResult, BulkError, Failed, Ok, collect, each
+    from .clock import Clock
+    from .models import Action, Deployment, Health, Redeployment, Server, Stack, StackStatus
     from .oauth.client import Cloud66OAuth2Client
     from .oauth.login import Login
-    from .resources.actions import Action
-    from .resources.deployments import Deployment
-    from .resources.servers import Server
-    from .resources.stacks import Health, Redeployment, Stack, StackStatus
+    from .resources.actions import ActionError, ActionFailed, ActionUnfinished
 
-# Loaded when first asked for: Authlib costs 110 ms, and each file of models a few.
+# Imported on first use: Authlib takes 110 ms, and each module of models a few.
 _LAZY = {
-    "Action": "resources.actions",
+    "Action": "models",
+    "ActionError": "resources.actions",
+    "ActionFailed": "resources.actions",
+    "ActionUnfinished": "resources.actions",
+    "BatchResult": "bulk",
+    "BulkError": "bulk",
+    "Clock": "clock",
     "Cloud66OAuth2Client": "oauth.client",
-    "Deployment": "resources.deployments",
+    "Deployment": "models",
     "Failed": "bulk",
-    "Health": "resources.stacks",
+    "Health": "models",
     "Login": "oauth.login",
     "Ok": "bulk",
-    "Redeployment": "resources.stacks",
-    "Server": "resources.servers",
-    "Stack": "resources.stacks",
-    "StackStatus": "resources.stacks",
+    "Redeployment": "models",
+    "Server": "models",
+    "Stack": "models",
+    "StackStatus": "models",
     "collect": "bulk",
     "each": "bulk",
 }
@@ -82,9 +83,10 @@ __all__ = [
     "ActionFailed",
     "ActionUnfinished",
     "AmbiguousName",
-    "AnswerError",
     "BadRequest",
+    "BatchResult",
     "BulkError",
+    "Clock",
     "Cloud66",
     "Cloud66Error",
     "Cloud66OAuth2Client",
@@ -105,11 +107,11 @@ __all__ = [
     "Redeployment",
     "RequestTimeout",
     "Response",
+    "ResponseError",
     "Retry",
     "Secret",
     "Server",
     "ServerError",
-    "ServerTimedOut",
     "Stack",
     "StackStatus",
     "StateMismatch",
@@ -117,7 +119,9 @@ __all__ = [
     "Timeouts",
     "Token",
     "TokenRequestFailed",
+    "Transport",
     "TransportError",
+    "TransportTimeout",
     "TrialExpired",
     "Unauthenticated",
     "Unsupported",

@@ -1,4 +1,4 @@
-"""Many calls, a few at a time, with a result for each item."""
+"""Concurrent calls with one result per item."""
 
 from __future__ import annotations
 
@@ -8,34 +8,72 @@ from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaita
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Generic, TypeVar
 
+import attrs
 import msgspec
 
-from .errors import BulkError, Cloud66Error
+from .errors import Cloud66Error
 
-__all__ = ["Failed", "Ok", "collect", "each", "values"]
+__all__ = ["BatchReport", "BatchResult", "BulkError", "Failed", "Ok", "collect", "each", "values"]
 
 K = TypeVar("K")
+T = TypeVar("T")
 V = TypeVar("V")
 
 _END: Any = object()
 
 
 class Ok(msgspec.Struct, Generic[K, V], frozen=True):
-    """What came back for `item`."""
+    """Successful result for `item`."""
 
     item: K
     value: V
 
 
 class Failed(msgspec.Struct, Generic[K], frozen=True):
-    """Why nothing came back for `item`."""
+    """Error raised for `item`."""
 
     item: K
     error: Cloud66Error
 
 
+@attrs.frozen(kw_only=True)
+class BatchReport:
+    """The requests that reading many resources took: `pages` of their list, and `singles` one by one."""
+
+    pages: int = 0
+    singles: int = 0
+
+    @property
+    def requests(self) -> int:
+        """The number of requests, not counting retries."""
+        return self.pages + self.singles
+
+
+class BatchResult(tuple[T, ...], Generic[T]):  # noqa: SLOT001  the report is an attribute
+    """Resources in the order in which they were requested. `report` tells which requests that took."""
+
+    report: BatchReport = BatchReport()
+
+
+class BulkError(Cloud66Error, ExceptionGroup[Cloud66Error]):
+    """Some of many calls failed.
+
+    `results` has an `Ok` or a `Failed` for every item, in the order of the items, so that nothing that was read is
+    lost. `exceptions` holds only the errors, so `except*` works. `report` tells which requests `get_many` sent.
+    """
+
+    results: Sequence[Ok[Any, Any] | Failed[Any]] = ()
+    report: BatchReport | None = None
+
+    def derive(self, excs: Sequence[Any]) -> BulkError:  # type: ignore[override]  # the base promises any exception
+        """Return a part of this error for `except*` and `split`. It holds all results."""
+        part = BulkError(self.message, excs)
+        part.results = self.results
+        return part
+
+
 class _Run(Generic[K, V]):
-    """The state that the workers and the reader of one run share."""
+    """State shared by the workers and the reader of one `each` block."""
 
     def __init__(
         self, function: Callable[[K], Awaitable[V]], items: Iterable[K] | AsyncIterable[K], limit: int
@@ -45,31 +83,31 @@ class _Run(Generic[K, V]):
         self._plain = None if isinstance(items, AsyncIterable) else iter(items)
         self._limit = limit
         self._working = limit
-        self._pulling = asyncio.Lock()  # an async iterator is not to be asked twice at once
+        self._pulling = asyncio.Lock()  # an async iterator must not be advanced concurrently
         self._done: deque[Ok[K, V] | Failed[K]] = deque()
-        self._bell = asyncio.Event()
+        self._changed = asyncio.Event()
         self._room = asyncio.Event()
 
     async def work(self) -> None:
         await self._work_through()
-        # Not when it was interrupted: the reader would take that for the end of the items. It is interrupted too.
+        # Not reached on cancellation: the reader would mistake it for the end of the items. It is cancelled, too.
         self._working -= 1
-        self._bell.set()
+        self._changed.set()
 
     def end(self) -> None:
-        """Let nobody wait for a result any more."""
+        """Wake the reader and stop waiting for results."""
         self._working = 0
-        self._bell.set()
+        self._changed.set()
 
     async def _work_through(self) -> None:
-        # The items are pulled one by one as workers come free: they may have no end.
+        # Read one item at a time, as workers become free: the iterable may be infinite.
         function, done, plain = self._function, self._done, self._plain
         while (item := await self._pull() if plain is None else next(plain, _END)) is not _END:
             try:
                 done.append(Ok(item, await function(item)))
             except Cloud66Error as error:
                 done.append(Failed(item, error))
-            self._bell.set()
+            self._changed.set()
             while len(done) >= self._limit:
                 self._room.clear()
                 await self._room.wait()
@@ -87,23 +125,26 @@ class _Run(Generic[K, V]):
                 self._room.set()
             if not self._working:
                 return
-            self._bell.clear()
-            await self._bell.wait()
+            self._changed.clear()
+            await self._changed.wait()
 
 
 def each(
     function: Callable[[K], Awaitable[V]], items: Iterable[K] | AsyncIterable[K], *, limit: int = 32
 ) -> AbstractAsyncContextManager[AsyncIterator[Ok[K, V] | Failed[K]]]:
-    """The results of `await function(item)` for every item, `limit` at a time, as they finish.
+    """Call `function` for every item concurrently and yield results as they finish.
 
-    A context manager that gives an iterator of `Ok` and `Failed`. The items may be any iterable or
-    async iterable, also one without end: they are taken as places come free, and at most
-    twice `limit` are under way or wait to be read. `Failed` holds an error of this package; any other exception
-    of `function`, of `items` or of the block ends everything and leaves as itself. Leaving the block,
-    however that happens, cancels what still runs and waits until it has ended.
+    Use it as a context manager; it returns an async iterator of `Ok` and `Failed`. `items` may be any
+    iterable or async iterable, even an infinite one. At most `limit` calls run at a time, and at most
+    twice `limit` items are running or waiting to be read.
+
+    `Failed` holds a `Cloud66Error`. Any other exception from `function`, `items` or the block stops the
+    run and propagates unchanged. Leaving the block cancels the remaining calls and waits for them.
+
+    Raises ValueError if `limit` is less than 1.
     """
     if limit < 1:
-        raise ValueError("limit must be at least 1")
+        raise ValueError(f"invalid limit {limit}: must be at least 1")
     return _each(function, items, limit)
 
 
@@ -111,7 +152,7 @@ def each(
 async def _each(
     function: Callable[[K], Awaitable[V]], items: Iterable[K] | AsyncIterable[K], limit: int
 ) -> AsyncGenerator[AsyncIterator[Ok[K, V] | Failed[K]]]:
-    import anyio  # 20 ms to import, and not every program works in bulk
+    import anyio  # imported lazily: takes 20 ms, and only bulk calls need it
 
     run = _Run(function, items, limit)
     results = run.results()
@@ -122,10 +163,10 @@ async def _each(
                 group.start_soon(run.work)
             try:
                 yield results
-            except BaseException as error:  # noqa: BLE001  it leaves below, as itself
+            except BaseException as error:  # noqa: BLE001  re-raised below, outside the task group
                 failure = error
             group.cancel_scope.cancel()
-    except BaseExceptionGroup as errors:  # several workers may fail at once; the first tells
+    except BaseExceptionGroup as errors:  # several workers may fail together; raise the first error
         if failure is None or isinstance(failure, asyncio.CancelledError):
             failure = errors.exceptions[0]
     finally:
@@ -134,13 +175,13 @@ async def _each(
         try:
             raise failure
         finally:
-            failure = None  # no cycle: error -> traceback -> this frame -> error
+            failure = None  # break the reference cycle: error -> traceback -> frame -> error
 
 
 async def collect(
     function: Callable[[K], Awaitable[V]], items: Iterable[K], *, limit: int = 32
 ) -> list[Ok[K, V] | Failed[K]]:
-    """The results of `await function(item)` for every item, `limit` at a time, in the order of the items."""
+    """Call `function` for every item concurrently and return the results in the order of the items."""
     pairs = list(enumerate(items))
     found: dict[int, Ok[K, V] | Failed[K]] = {}
 
@@ -158,10 +199,10 @@ async def collect(
 
 
 def values(results: Sequence[Ok[K, V] | Failed[K]]) -> list[V]:
-    """The values of `results`. Raises BulkError, which holds all of them, if one failed."""
+    """Return the values of `results`. Raise BulkError, which holds every result, if any call failed."""
     failed = [result.error for result in results if isinstance(result, Failed)]
     if failed:
-        problem = BulkError(f"{len(failed)} of {len(results)} calls failed; the first: {failed[0]}", failed)
+        problem = BulkError(f"{len(failed)} of {len(results)} calls failed; first error: {failed[0]}", failed)
         problem.results = results
         raise problem
     return [result.value for result in results if isinstance(result, Ok)]

@@ -1,22 +1,21 @@
-"""Cloud66: the client. It opens and closes everything and owns the resources."""
+"""Cloud66: the client of the API."""
 
 from __future__ import annotations
 
 import enum
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
-from importlib import import_module
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypeVar
 
-from . import _tls
-from ._clock import Clock, SystemClock
-from ._lane import Head, Lane, Timeouts
-from ._sender import Line, Sender
-from ._shared import Shared
+from ._core import tls as tls_context
+from ._core.connections import Connections
+from ._core.sender import Sender
+from ._core.shared import SharedState
+from .clock import Clock, SystemClock
 from .config import (
-    NO_USER_YET,
-    NOBODY,
+    NO_TOKEN,
+    NO_TOKEN_FOR_USER,
     URL,
     USER_AGENT,
     Address,
@@ -27,10 +26,12 @@ from .config import (
     read_timeouts,
 )
 from .errors import ConfigError
-from .model import Secret
 from .quota import Allowance, Quota
+from .resources import Resources
 from .retry import Retry
+from .secret import Secret
 from .token import Token
+from .transport import SharedHeaders, Timeouts, Transport
 
 if TYPE_CHECKING:
     import ssl
@@ -40,10 +41,6 @@ if TYPE_CHECKING:
     from .oauth.client import Cloud66OAuth2Client
     from .oauth.login import Login
     from .operation import Call, Response
-    from .resources.actions import Actions
-    from .resources.deployments import Deployments
-    from .resources.servers import Servers
-    from .resources.stacks import Stacks
 
 __all__ = ["Cloud66"]
 
@@ -52,68 +49,56 @@ T = TypeVar("T")
 V = TypeVar("V")
 
 
-class _Keep(enum.Enum):
-    """What `using` leaves as it is."""
+class _Unchanged(enum.Enum):
+    """Sentinel for options that `using()` does not change."""
 
-    KEEP = enum.auto()
+    UNCHANGED = enum.auto()
+
+    def __repr__(self) -> str:
+        return "UNCHANGED"
 
 
-KEEP: Final = _Keep.KEEP
+UNCHANGED: Final = _Unchanged.UNCHANGED
 _DEFAULT_RETRY: Final = Retry()
 _DEFAULT_TIMEOUTS: Final = Timeouts()
 
 
-class _Lazy:
-    """A resource, imported and made when it is first used: most programs need few of them."""
+class Cloud66(Resources):
+    """Client of the Cloud 66 API: all resources over one connection pool.
 
-    def __init__(self, module: str) -> None:
-        self._module = module
+    The access token comes from `token`, or else from the environment variable CLOUD66_ACCESS_TOKEN, or else from a
+    stored login: that of `cloud66-async login`, or that of the official toolbelt. If `client_id` is given, the
+    client serves the users of your application instead: it never uses the environment or a stored login, and
+    `using` takes the token of each user.
 
-    def __set_name__(self, owner: type, name: str) -> None:
-        self._name = name
+    Use the client as a context manager, or call `aclose()` at the end. It opens on the first call and belongs to
+    the event loop of that call.
 
-    def __get__(self, client: Any, owner: type) -> Any:
-        if client is None:
-            return self
-        module = import_module(f".resources.{self._module}", __package__)
-        made = getattr(module, self._name.title().replace("_", ""))(client._sender)  # noqa: SLF001  it is one of the client
-        client.__dict__[self._name] = made
-        return made
+    Args:
+        token: Access token or personal access token.
+        client_id: Client ID of your OAuth application, if it logs users in.
+        client_secret: Client secret of your OAuth application.
+        redirect_url: Redirect URL that is registered for your OAuth application.
+        scope_separator: Separator between scopes in the authorization URL.
+        pkce: Whether logins use PKCE (RFC 7636) with the method S256.
+        url: URL of Cloud 66. The default is CLOUD66_URL from the environment, or else https://app.cloud66.com.
+        account: ID of the account to act for. The default is every account of the user.
+        profile: Name of a stored login. If it is given, the environment's token is not used.
+        limit: Maximum number of connections and of requests in flight.
+        timeout: Total seconds per request, or a `Timeouts` with one value per phase. None means no limit.
+        retry: When failed calls are retried, and after which pauses.
+        reserve: Number of requests to leave unused each hour. When only these remain, calls raise QuotaError.
+        pool: `"httpx"` sends requests through the HTTP library's connection pool instead of the SDK's. The default
+            is CLOUD66_POOL from the environment, or else `"own"`.
+        proxy: URL of a proxy. Like `http2` and `uds`, it implies the HTTP library's pool.
+        http2: Whether to use HTTP/2.
+        uds: Path of a Unix domain socket to connect to.
+        tls: TLS context. The default trusts the system's CA certificates and requires TLS 1.2 or newer.
+        transport: A `Transport`, such as the sandbox's, or a transport of the HTTP library.
+        clock: Source of the current time and of pauses.
 
-
-def lazy(module: str) -> Any:
-    """The resource class of this module."""
-    return _Lazy(module)
-
-
-class Cloud66:
-    """A client of the Cloud 66 API: one connection pool, and the resources that it serves.
-
-    The token comes from `token`, else from the environment (CLOUD66_ACCESS_TOKEN), else from a stored login
-    (`cloud66-async login`, or that of the official toolbelt); `profile` names a stored login, and then the
-    environment is not asked. Give `client_id` instead, with `client_secret` and `redirect_url`, where users log
-    in: then neither the environment nor a stored login is ever used, and each user's token is
-    given with `using`.
-
-    Use it as a context manager, or call `aclose()` at the end. It opens by itself on the first call, and
-    belongs to the event loop of that call.
-
-    `url` is the address of Cloud 66, or CLOUD66_URL from the environment, `account` the id of the account to act for.
-    `limit` is the size of the pool and the number of requests in flight, `timeout` the seconds for a whole
-    request, or `Timeouts` for each phase. `reserve` is the number of requests that are left for others each
-    hour: below it QuotaError is raised here. `pool="httpx"`, or CLOUD66_POOL, sends through the HTTP
-    library's own pool; so do `proxy`, `http2`, `uds` and `transport` (a transport of that library, or the
-    sandbox's). Raises ConfigError for what cannot work.
+    Raises ConfigError if the settings are invalid or there is no token.
     """
-
-    actions: Actions = lazy("actions")
-    """Work that goes on after the answer."""
-    deployments: Deployments = lazy("deployments")
-    """Each time that a stack's code went out."""
-    servers: Servers = lazy("servers")
-    """The machines that a stack runs on."""
-    stacks: Stacks = lazy("stacks")
-    """The stacks that the token can see."""
 
     def __init__(
         self,
@@ -136,11 +121,11 @@ class Cloud66:
         http2: bool = False,
         uds: str | None = None,
         tls: ssl.SSLContext | None = None,
-        transport: httpx.AsyncBaseTransport | Lane | None = None,
+        transport: httpx.AsyncBaseTransport | Transport | None = None,
         clock: Clock | None = None,
     ) -> None:
         if client_id is None and (client_secret is not None or redirect_url is not None):
-            raise ConfigError("client_secret and redirect_url belong to a client_id: give that too")
+            raise ConfigError("client_secret and redirect_url require a client_id; pass client_id as well")
         application = None
         if client_id is not None:
             application = Application(
@@ -150,8 +135,8 @@ class Cloud66:
                 scope_separator=scope_separator,
                 pkce=pkce,
             )
-        shared_config = Config(
-            address=Address.read(url),
+        self._config = config = Config(
+            address=Address.parse(url),
             application=application,
             limit=limit,
             reserve=reserve,
@@ -160,76 +145,84 @@ class Cloud66:
             transport=transport,
             options=_library_options(proxy, http2=http2, uds=uds),
         )
-        self._owner = True
-        self._config = shared_config
-        self._shared = Shared(shared_config, clock or SystemClock())
+        self._is_owner = True
+        self._connections = Connections(config)
+        self._shared = SharedState(
+            self._connections.transport,
+            clock or SystemClock(),
+            prefix=config.address.api_path,
+            limit=limit,
+            reserve=reserve,
+        )
         self._set_up(self._find_token(token, profile), account, read_timeouts(timeout), retry)
 
     def _find_token(self, token: str | Token | None, profile: str | None) -> Token | None:
         if token is not None:
-            return _read_token(token)
+            return _to_token(token)
         if self._config.application is not None:
             return None
         found = environment_token() if profile is None else None
         found = found or _stored_token(self._config.address.site, profile)
         if found is None:
-            raise ConfigError(NOBODY if profile is None else f"no login is stored for the profile {profile!r}")
+            raise ConfigError(NO_TOKEN if profile is None else f"no login is stored for the profile {profile!r}")
         return found
 
     def _set_up(self, token: Token | None, account: int | None, timeouts: Timeouts, retry: Retry) -> None:
         self._token = token
         self._account = account
-        self._sender = Sender(self._open, retry=retry, timeouts=timeouts, clock=self._shared.clock)
+        self._sender = Sender(self._shared, self._identify, retry=retry, timeouts=timeouts)
 
-    async def _open(self) -> tuple[Line, Head, Allowance]:
-        """What the sender needs, once there is a first call."""
+    def _identify(self) -> tuple[SharedHeaders, Allowance]:
+        """Return the headers and the quota of this view's token."""
         token = self._token
         if token is None:
-            raise ConfigError(NO_USER_YET)
-        self._prepare()
-        return self._shared.line(), _head(token, self._account), self._shared.allowance(token)
+            raise ConfigError(NO_TOKEN_FOR_USER)
+        self._load_certificates()
+        return _shared_headers(token, self._account), self._shared.allowance(token)
 
-    def _prepare(self) -> None:
-        """Begin to load the system's roots, if it is to be; the way to the wire can be imported meanwhile."""
-        if self._config.needs_roots:
-            with suppress(RuntimeError):  # no thread to be had: whoever connects is told
-                _tls.prepare()
+    def _load_certificates(self) -> None:
+        """Start loading the CA certificates in a background thread if TLS is needed, so that imports can continue."""
+        if self._config.needs_certificates:
+            with suppress(RuntimeError):  # if no thread can be started, the first connection reports the error
+                tls_context.start_loading()
 
     # --- views -----------------------------------------------------------------------------------
 
     def using(
         self,
         *,
-        token: str | Token | _Keep = KEEP,
-        account: int | _Keep | None = KEEP,
-        timeout: float | Timeouts | _Keep | None = KEEP,
-        retry: Retry | _Keep = KEEP,
+        token: str | Token | _Unchanged = UNCHANGED,
+        account: int | _Unchanged | None = UNCHANGED,
+        timeout: float | Timeouts | _Unchanged | None = UNCHANGED,
+        retry: Retry | _Unchanged = UNCHANGED,
     ) -> Self:
-        """A view with another token, account, timeout or retry policy, on the same pool.
+        """Return a view of this client with another token, account, timeout or retry policy.
 
-        It takes microseconds: make one for each web request. Closing a view closes nothing.
-        Raises ConfigError for `token=None`: a forgotten login must not act as somebody else.
+        It uses the same connection pool and takes microseconds to create, so you can create one for each web
+        request. Closing a view has no effect. Raises ConfigError for `token=None`: a missing token must not fall
+        back to another user's.
         """
         if token is None:  # pyright: ignore[reportUnnecessaryComparison]
-            raise ConfigError("using(token=None): there is no token to use; send the user to log in")
+            raise ConfigError("using(token=None): no token; redirect the user to the login")
         view = object.__new__(type(self))
-        view._owner = False
+        view._is_owner = False
         view._config = self._config
+        view._connections = self._connections
         view._shared = self._shared
         view._set_up(
-            self._token if token is KEEP else _read_token(token),
-            self._account if account is KEEP else account,
-            self._sender.timeouts if timeout is KEEP else read_timeouts(timeout),
-            self._sender.retry if retry is KEEP else retry,
+            self._token if token is UNCHANGED else _to_token(token),
+            self._account if account is UNCHANGED else account,
+            self._sender.timeouts if timeout is UNCHANGED else read_timeouts(timeout),
+            self._sender.retry if retry is UNCHANGED else retry,
         )
         return view
 
     # --- calls -----------------------------------------------------------------------------------
 
     async def send(self, call: Call[T]) -> Response[T]:
-        """The whole answer to a call: status, headers, raw body and quota beside the models.
+        """Send a call and return the whole response: status, headers, body and quota in addition to the data.
 
-        `await c66.send(stacks.GET.at(stack=uid))`, with `from cloud66_async.resources import stacks`.
+        For example `await c66.send(stacks.GET.bind(stack=uid))`, with `from cloud66_async.resources import stacks`.
         """
         return await self._sender.send(call)
 
@@ -240,68 +233,69 @@ class Cloud66:
         *,
         limit: int | None = None,
     ) -> AbstractAsyncContextManager[AsyncIterator[bulk.Ok[K, V] | bulk.Failed[K]]]:
-        """The result of `await function(item)` for each item as they finish; see `bulk.each`.
+        """Call `function` for every item concurrently and yield results as they finish; see `bulk.each`.
 
-        `limit` is how many run at a time, by default as many as the pool has connections.
+        `limit` is the maximum number of calls at a time. The default is the size of the connection pool.
         """
-        from . import bulk  # half a millisecond, and not every program works in bulk
+        from . import bulk  # imported lazily: takes 0.5 ms, and only bulk calls need it
 
         return bulk.each(function, items, limit=self._config.limit if limit is None else limit)
 
     async def collect(
         self, function: Callable[[K], Awaitable[V]], items: Iterable[K], *, limit: int | None = None
     ) -> list[bulk.Ok[K, V] | bulk.Failed[K]]:
-        """The result of `await function(item)` for each item, in the order of the items."""
-        from . import bulk  # as in each
+        """Call `function` for every item concurrently and return the results in the order of the items."""
+        from . import bulk  # imported lazily, as in `each`
 
         return await bulk.collect(function, items, limit=self._config.limit if limit is None else limit)
 
     @property
     def limit(self) -> int:
-        """How many requests may be in flight, and how many connections open."""
+        """The maximum number of connections and of requests in flight."""
         return self._config.limit
 
     @property
     def quota(self) -> Quota:
-        """What is left of this hour for the token, as the last answers told; empty before the first."""
+        """The token's remaining quota for this hour, from the latest responses. Empty before the first response."""
         return Quota() if self._token is None else self._shared.allowance(self._token).quota
 
     # --- logging in ------------------------------------------------------------------------------
 
     def login(self, *, scope: str | Iterable[str] = "public", redirect_url: str | None = None) -> Login:
-        """A login to begin: send the user to its `url`, and keep its `to_dict()` in that user's own session.
+        """Start a login. Redirect the user to its `url`, and store its `to_dict()` in that user's session.
 
-        `scope` names one or several of `public`, `redeploy`, `jobs`, `users` and `admin`. Raises ConfigError
-        where the client has no `client_id`, or there is no redirect URL.
+        `scope` names one or more of `public`, `redeploy`, `jobs`, `users` and `admin`. Raises ConfigError if the
+        client has no `client_id` or there is no redirect URL.
         """
         return self._oauth().login(scope=scope, redirect_url=redirect_url)
 
     async def finish_login(self, login: Login, callback: str | Mapping[str, str | Sequence[str]]) -> Token:
-        """The user's token; nothing is kept here.
+        """Exchange the authorization code in `callback` for the user's token. The client does not store it.
 
-        `callback` is the URL that was called, its query string, or the parameters as a mapping. Raises
-        StateMismatch, AccessDenied or LoginError before anything is sent, TokenRequestFailed where the
-        server gave no token. A code is exchanged once and never again.
+        `callback` is the callback URL, its query string, or its parameters as a mapping. Raises StateMismatch,
+        AccessDenied or LoginError before anything is sent, and TokenRequestFailed if the server returns no token.
+        The token request is never retried.
         """
         finishing = self._oauth().finish_login(login, callback)
-        del callback  # a traceback may show local variables; a coroutine does not show its own
+        del callback  # a traceback may show local variables, but not those of a coroutine that has not started
         return await finishing
 
     async def revoke(self, token: Token | str) -> None:
-        """Tell the server that this token is no longer good.
+        """Revoke a token at the server.
 
-        Cloud 66 does not document that it can; servers of its kind can. Raises APIError where it did not.
+        Cloud 66 does not document an endpoint for this; servers of the same kind have one. Raises APIError if the
+        server refuses.
         """
         revoking = self._oauth().revoke(token)
         del token  # as in finish_login
         await revoking
 
     def _oauth(self) -> Cloud66OAuth2Client:
-        from .oauth.client import Cloud66OAuth2Client  # Authlib: 110 ms, for those who log users in
+        from .oauth.client import Cloud66OAuth2Client  # imported lazily: Authlib takes 110 ms, and only logins need it
 
         application = self._config.application
         if application is None:
-            raise ConfigError("this client logs nobody in: it was made without client_id")
+            raise ConfigError("this client cannot log users in: no client_id; create it with Cloud66(client_id=...)")
         return Cloud66OAuth2Client(
             client_id=application.client_id,
             client_secret=application.client_secret,
@@ -317,19 +311,20 @@ class Cloud66:
     def transport(self) -> httpx.AsyncBaseTransport:
         """The connection pool as a transport of the HTTP library, for requests of your own.
 
-        `httpx.AsyncClient(transport=c66.transport)`; no token is added. It is closed with this client.
+        For example `httpx.AsyncClient(transport=c66.transport)`. It adds no token and closes with this client.
         """
-        return self._shared.transport()
+        return self._connections.httpx_transport()
 
     # --- opening and closing ---------------------------------------------------------------------
 
     async def aclose(self) -> None:
-        """Close every connection; what is in flight ends with an error. A view closes nothing."""
-        if self._owner:
+        """Close every connection. Requests in flight raise TransportError. Closing a view has no effect."""
+        if self._is_owner:
             await self._shared.aclose()
+            await self._connections.aclose()
 
     async def __aenter__(self) -> Self:
-        self._prepare()
+        self._load_certificates()
         return self
 
     async def __aexit__(
@@ -338,10 +333,10 @@ class Cloud66:
         await self.aclose()
 
     def __repr__(self) -> str:
-        return f"<Cloud66 {self._config.address.site}, {'a token' if self._token else 'no token'}>"
+        return f"<Cloud66 {self._config.address.site}, {'with' if self._token else 'without'} a token>"
 
 
-def _head(token: Token, account: int | None) -> Head:
+def _shared_headers(token: Token, account: int | None) -> SharedHeaders:
     headers = [
         ("Accept", "application/json"),
         ("Accept-Encoding", "gzip, deflate"),
@@ -350,15 +345,15 @@ def _head(token: Token, account: int | None) -> Head:
     ]
     if account is not None:
         headers.append(("X-Account", str(account)))
-    return Head(headers)
+    return SharedHeaders(headers)
 
 
-def _read_token(token: str | Token) -> Token:
+def _to_token(token: str | Token) -> Token:
     return token if isinstance(token, Token) else Token(token)
 
 
 def _stored_token(site: str, profile: str | None) -> Token | None:
-    """The token of an earlier login at this site: ours, else for Cloud 66 itself the official toolbelt's."""
+    """Return the stored token for this site, or, for Cloud 66 itself, the official toolbelt's."""
     from .oauth.file_store import FileStore, is_available
     from .oauth.store import DEFAULT, ToolbeltStore
 
@@ -368,7 +363,7 @@ def _stored_token(site: str, profile: str | None) -> Token | None:
 
 
 def _library_options(proxy: str | None, *, http2: bool, uds: str | None) -> dict[str, Any]:
-    """The options that only the HTTP library can serve."""
+    """Return the options that only the HTTP library supports."""
     options: dict[str, Any] = {}
     if proxy is not None:
         options["proxy"] = proxy

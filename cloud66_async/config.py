@@ -1,4 +1,4 @@
-"""Config: how a client was set up, from arguments and the environment."""
+"""Configuration of a client, from arguments and the environment."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from ._lane import Timeouts
+from ._core.origin import DEFAULT_PORTS, Origin
 from ._version import __version__
 from .errors import ConfigError
-from .model import Secret
+from .secret import Secret
 from .token import Token
+from .transport import Timeouts
 
 if TYPE_CHECKING:
     import ipaddress
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
     from urllib.parse import SplitResult
 
 __all__ = [
-    "NOBODY",
-    "NO_USER_YET",
+    "NO_TOKEN",
+    "NO_TOKEN_FOR_USER",
     "URL",
     "USER_AGENT",
     "Address",
@@ -38,91 +39,91 @@ __all__ = [
 
 URL = "https://app.cloud66.com"
 _API = "/api/3"
-_NAME = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\.?")
+_HOST = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\.?")
 USER_AGENT = (
     f"cloud66-async/{__version__} ({sys.platform}; {os.uname().machine if hasattr(os, 'uname') else 'unknown'})"
 )
 
-NOBODY = "no token: give one as Cloud66(token=...), set CLOUD66_ACCESS_TOKEN, or log in once with `cloud66-async login`"
-NO_USER_YET = (
-    "no token: this client logs users in (client_id is given), so the environment and stored logins are not used; "
-    "give each user's own token with `using(token=...)`"
+NO_TOKEN = (
+    "no token; pass one as Cloud66(token=...), set CLOUD66_ACCESS_TOKEN, or log in once with `cloud66-async login`"
+)
+NO_TOKEN_FOR_USER = (
+    "no token: a client with a client_id serves the users of an application and does not use the environment or "
+    "stored logins; pass the user's token with `using(token=...)`"
 )
 
 
 class Address(msgspec.Struct, frozen=True):
-    """Where Cloud 66 is: `https://app.cloud66.com`, or another server that behaves like it."""
+    """The URL of Cloud 66 or of a compatible server. `root` is the path of the site, usually empty."""
 
-    origin: str
-    host: str
-    port: int
-    tls: bool
+    origin: Origin
     root: str
 
     @classmethod
-    def read(cls, url: str | None, environment: Mapping[str, str] | None = None) -> Address:
-        """From `url`, else from CLOUD66_URL, else Cloud 66's own.
+    def parse(cls, url: str | None, environment: Mapping[str, str] | None = None) -> Address:
+        """Return the address in `url`, or else in CLOUD66_URL, or else that of Cloud 66.
 
-        The address of the site and that of the API (with `/api/3`) are both understood. Raises ConfigError
-        for anything but https (http is for loopback hosts), and for user information, a query or a fragment.
+        Accepts the URL of the site and that of the API, which ends in `/api/3`. Raises ConfigError for other
+        schemes than https (http is allowed for loopback hosts), and for user information, a query or a fragment.
         """
         given = url or (os.environ if environment is None else environment).get("CLOUD66_URL") or URL
         parts, port = _split(given)
         host = parts.hostname or ""
-        if parts.scheme not in ("https", "http") or not _is_host(host):
-            raise ConfigError(f"the address must look like {URL}")
+        if parts.scheme not in DEFAULT_PORTS or not _is_host(host):
+            raise ConfigError(f"invalid URL: expected a URL like {URL}")
         if parts.scheme == "http" and not _is_loopback(host):
             raise ConfigError(
-                f"http://{host} would send the token in the clear: use https (plain http is for loopback only)"
+                f"http://{host} would send the token unencrypted; use https (http is for loopback hosts only)"
             )
         if parts.username is not None or parts.query or parts.fragment:
-            raise ConfigError("the address must not hold a user name, a query or a fragment")
-        root = parts.path.rstrip("/").removesuffix(_API)
-        tls = parts.scheme == "https"
-        netloc = f"[{host}]" if ":" in host else host
-        if port is not None:
-            netloc += f":{port}"
-        return cls(f"{parts.scheme}://{netloc}", host, port or (443 if tls else 80), tls, root)
+            raise ConfigError(f"invalid URL of {host}: it must not contain a user name, a query or a fragment")
+        origin = Origin(host, DEFAULT_PORTS[parts.scheme] if port is None else port, parts.scheme == "https")
+        return cls(origin, parts.path.rstrip("/").removesuffix(_API))
 
     @property
     def site(self) -> str:
-        """The address of the site, without a slash at its end."""
-        return self.origin + self.root
+        """The URL of the site, without a trailing slash."""
+        return self.origin.url + self.root
+
+    @property
+    def api_path(self) -> str:
+        """The path of the API, usually `/api/3`."""
+        return self.root + _API
 
     @property
     def api(self) -> str:
-        """The path of the API, `/api/3`."""
-        return self.root + _API
+        """The URL of the API."""
+        return self.site + _API
 
 
 def _split(url: str) -> tuple[SplitResult, int | None]:
     if any(ord(character) <= 0x20 or ord(character) >= 0x7F for character in url):
         raise ConfigError(
-            "the address holds a blank or a character that is not ASCII (such hosts have a punycode form)"
+            "invalid URL: it contains a space or a character that is not ASCII; write such host names in Punycode"
         )
-    from urllib.parse import urlsplit  # 3 ms to import, and not before a client is made
+    from urllib.parse import urlsplit  # imported lazily: takes 3 ms
 
     try:
         parts = urlsplit(url)
         port = parts.port
     except ValueError:
-        raise ConfigError(f"the address must look like {URL}") from None
+        raise ConfigError(f"invalid URL: expected a URL like {URL}") from None
     if port == 0:
-        raise ConfigError("port 0 is nobody's address")
+        raise ConfigError("invalid port 0 in the URL")
     return parts, port
 
 
 def _is_host(text: str) -> bool:
-    return _NAME.fullmatch(text) is not None or _ip(text) is not None
+    return _HOST.fullmatch(text) is not None or _ip_address(text) is not None
 
 
 def _is_loopback(host: str) -> bool:
-    address = _ip(host)
+    address = _ip_address(host)
     return host == "localhost" if address is None else address.is_loopback
 
 
-def _ip(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    import ipaddress  # as late as urllib.parse, which brings it
+def _ip_address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    import ipaddress  # imported lazily, as urllib.parse, which imports it
 
     try:
         return ipaddress.ip_address(text)
@@ -141,7 +142,7 @@ class Application(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True):
-    """How a client reaches Cloud 66: everything that its views share."""
+    """The settings that all views of a client share."""
 
     address: Address
     application: Application | None = None
@@ -155,43 +156,43 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         if self.limit < 1:
-            raise ConfigError("limit must be at least 1")
+            raise ConfigError(f"invalid limit {self.limit}: must be at least 1")
 
     @property
-    def needs_roots(self) -> bool:
-        """Whether our own pool will want the process's TLS context; no where a proxy may be in between."""
+    def needs_certificates(self) -> bool:
+        """Whether the SDK's pool needs the CA certificates. False if there may be a proxy."""
         own = self.own_pool and self.transport is None and not self.options
-        return own and self.address.tls and self.tls is None and not names_proxy()
+        return own and self.address.origin.tls and self.tls is None and not names_proxy()
 
     def __repr__(self) -> str:
-        return f"<Config of {self.address.site}>"  # a proxy's address may hold a password
+        return f"<Config of {self.address.site}>"  # the URL of a proxy may contain a password
 
 
 def names_proxy() -> bool:
-    """Whether the environment names a proxy, for whatever address."""
+    """Return whether the environment names a proxy for any URL."""
     return any(name.lower().endswith("_proxy") for name in os.environ)
 
 
 def read_timeouts(timeout: float | Timeouts | None) -> Timeouts:
-    """The timeouts that `timeout` means: a number is the longest time for a whole request, None is no limit."""
+    """Return `timeout` as `Timeouts`: a number limits the whole request, None means no limit. Raises ConfigError."""
     if isinstance(timeout, Timeouts):
         return timeout
     if timeout is None:
         return Timeouts(connect=None, read=None, write=None)
-    if not 0 < timeout < math.inf:  # not a number is neither
-        raise ConfigError("timeout must be more than 0 seconds, or None for no limit")
-    return Timeouts(whole=float(timeout))
+    if not 0 < timeout < math.inf:  # also rejects NaN
+        raise ConfigError(f"invalid timeout {timeout}: must be more than 0 seconds, or None for no limit")
+    return Timeouts(total=float(timeout))
 
 
 def read_pool(pool: str | None) -> str:
-    """Whose connection pool is used: from `pool`, else from CLOUD66_POOL, else our own. Raises ConfigError."""
+    """Return which connection pool to use: `pool`, or else CLOUD66_POOL, or else `own`. Raises ConfigError."""
     given = pool or os.environ.get("CLOUD66_POOL") or "own"
     if given not in ("own", "httpx"):
-        raise ConfigError(f"pool is 'own' or 'httpx', not {given!r}")
+        raise ConfigError(f"invalid pool {given!r}: must be 'own' or 'httpx'")
     return given
 
 
 def environment_token(environment: Mapping[str, str] | None = None) -> Token | None:
-    """The token in CLOUD66_ACCESS_TOKEN, None where that is not set or empty."""
+    """Return the token in CLOUD66_ACCESS_TOKEN, or None if it is not set or empty."""
     text = (os.environ if environment is None else environment).get("CLOUD66_ACCESS_TOKEN")
     return Token(text) if text else None

@@ -1,36 +1,39 @@
-"""Everything that this package raises on purpose.
+"""Every error that this package raises on purpose.
 
 ::
 
     Cloud66Error
-    ├── ConfigError                no token, bad address, bad profile, wrong event loop
-    ├── LoginError                 a login that did not come about
-    │   ├── StateMismatch          the redirect does not belong to this login
-    │   ├── AccessDenied           the user said no
+    ├── ConfigError                no token, invalid URL, unknown profile, wrong event loop
+    ├── LoginError                 the login failed
+    │   ├── StateMismatch          the callback does not belong to this login
+    │   ├── AccessDenied           the user refused access
     │   └── TokenRequestFailed     the code was not exchanged (.code .description .status)
-    ├── TransportError             no answer came (.sent)
-    │   └── RequestTimeout         it took too long (.phase)
-    ├── AnswerError                an answer that cannot be read (.path .partial .response)
-    ├── QuotaError                 refused here, before sending (.retry_at)
-    ├── APIError                   the API said no (.status .code .message .details ...)
+    ├── TransportError             no response was received (.sent)
+    │   └── TransportTimeout       a time limit was exceeded (.phase)
+    ├── ResponseError              the response cannot be decoded (.path .partial .response)
+    ├── QuotaError                 not sent, to keep the reserved requests (.retry_at)
+    ├── APIError                   the API returned an error (.status .code .message .details ...)
     │   ├── BadRequest             400, 422
     │   ├── Unauthenticated        401
     │   ├── TrialExpired           402
     │   ├── Forbidden              403 (.scope)
     │   ├── NotFound               404
-    │   ├── ServerTimedOut         408
+    │   ├── RequestTimeout         408
     │   ├── Conflict               409
-    │   ├── Throttled              429, or 503 with that code (.retry_at)
-    │   ├── Unsupported            503 "not implemented"
+    │   ├── Throttled              429, or 503 with the code "throttled" (.retry_at)
+    │   ├── Unsupported            503 with the code "not_implemented"
     │   └── ServerError            any other 5xx
-    ├── AmbiguousName              several things have this name (.matches)
+    ├── AmbiguousName              more than one resource has this name (.matches)
     ├── ActionError                a background action (.action)
-    │   ├── ActionFailed           it ended without success
+    │   ├── ActionFailed           it finished without success
     │   └── ActionUnfinished       it may still be running
-    └── BulkError                  some of many failed (.results); also an ExceptionGroup
+    └── BulkError                  some of many calls failed (.results); also an ExceptionGroup
 
 Every error pickles. None holds a token, a code, a client secret or the value of a secret field in
 its message or its `repr`.
+
+`ActionError` and its subclasses are defined in `cloud66_async.resources.actions`, `BulkError` in
+`cloud66_async.bulk`, beside the types that they hold. Import any of them from `cloud66_async`.
 """
 
 from __future__ import annotations
@@ -38,24 +41,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from datetime import datetime
 
-    from .bulk import Failed, Ok
-    from .operation import Response
-    from .resources._plan import BulkReport
-    from .resources.actions import Action
+    from ._core.response import BufferedResponse
 
 __all__ = [
     "APIError",
     "AccessDenied",
-    "ActionError",
-    "ActionFailed",
-    "ActionUnfinished",
     "AmbiguousName",
-    "AnswerError",
     "BadRequest",
-    "BulkError",
     "Cloud66Error",
     "ConfigError",
     "Conflict",
@@ -64,12 +58,13 @@ __all__ = [
     "NotFound",
     "QuotaError",
     "RequestTimeout",
+    "ResponseError",
     "ServerError",
-    "ServerTimedOut",
     "StateMismatch",
     "Throttled",
     "TokenRequestFailed",
     "TransportError",
+    "TransportTimeout",
     "TrialExpired",
     "Unauthenticated",
     "Unsupported",
@@ -79,10 +74,10 @@ _E = TypeVar("_E", bound="Cloud66Error")
 
 
 class Cloud66Error(Exception):
-    """Anything that this package raises on purpose."""
+    """Base class of every error that this package raises on purpose."""
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # The default calls the class with `args` alone, which keyword-only arguments do not survive.
+        # The default calls the class with `args` only, which fails for keyword-only parameters.
         return _restore, (type(self), self.args, self.__dict__.copy())
 
 
@@ -94,26 +89,26 @@ def _restore(kind: type[_E], args: tuple[Any, ...], state: dict[str, Any]) -> _E
 
 
 class ConfigError(Cloud66Error):
-    """The client cannot work as it was set up; the text says what to change."""
+    """A client cannot work with its settings. The message says what to change."""
 
 
 class LoginError(Cloud66Error):
-    """A login that did not come about. No token was stored, an earlier one was left alone."""
+    """A failed login. No token was stored; an existing token is unchanged."""
 
 
 class StateMismatch(LoginError):
-    """The state that came back is missing, repeated or another one: the redirect is not this login's."""
+    """The callback's state is missing, repeated, or does not match this login."""
 
 
 class AccessDenied(LoginError):
-    """The user, or Cloud 66 on their behalf, refused the request for access."""
+    """The user, or Cloud 66 on their behalf, refused access."""
 
 
 class TokenRequestFailed(LoginError):
-    """The code could not be exchanged for a token.
+    """The authorization code could not be exchanged for a token.
 
-    `code` and `description` are the server's (RFC 6749, section 5.2), `code` is None where it gave none;
-    `status` is the HTTP status, or None where no answer came.
+    `code` and `description` are the server's error fields (RFC 6749, section 5.2) or None. `status` is the
+    HTTP status, or None if no response was received.
     """
 
     def __init__(
@@ -126,26 +121,26 @@ class TokenRequestFailed(LoginError):
 
 
 class TransportError(Cloud66Error):
-    """No answer came. `sent` says whether the request may have reached the server all the same."""
+    """No response was received. `sent` tells whether the request may still have reached the server."""
 
     def __init__(self, text: str, *, sent: bool = True) -> None:
         super().__init__(text)
         self.sent = sent
 
 
-class RequestTimeout(TransportError):
-    """No answer came in time. `phase` is `connect`, `pool`, `read`, `write` or `whole`."""
+class TransportTimeout(TransportError):
+    """A time limit was exceeded. `phase` is `connect`, `pool`, `read`, `write` or `total`."""
 
     def __init__(self, text: str, *, phase: str, sent: bool = True) -> None:
         super().__init__(text, sent=sent)
         self.phase = phase
 
 
-class AnswerError(Cloud66Error):
-    """An answer that is no JSON, or not of the expected shape.
+class ResponseError(Cloud66Error):
+    """A response that is not JSON or does not have the expected structure.
 
-    `path` says where (`$.response[3].uid`), `partial` holds what could be read (the good items of a
-    list), `response` the answer with its raw body.
+    `path` tells where (`$.response[3].uid`), `partial` holds what could be decoded (the valid items of a
+    list), `response` is the response with its body, and `request_id` the `Request-Id` that was sent.
     """
 
     def __init__(
@@ -154,16 +149,18 @@ class AnswerError(Cloud66Error):
         *,
         path: str | None = None,
         partial: tuple[Any, ...] = (),
-        response: Response[None] | None = None,
+        response: BufferedResponse | None = None,
+        request_id: str | None = None,
     ) -> None:
         super().__init__(text)
         self.path = path
         self.partial = partial
         self.response = response
+        self.request_id = request_id
 
 
 class QuotaError(Cloud66Error):
-    """Refused before sending: what is left of this hour is reserved. `retry_at` is when it ends."""
+    """The request was not sent: only reserved requests remain this hour. `retry_at` is when the quota resets."""
 
     def __init__(self, text: str, *, retry_at: datetime | None = None) -> None:
         super().__init__(text)
@@ -171,12 +168,18 @@ class QuotaError(Cloud66Error):
 
 
 class APIError(Cloud66Error):
-    """The API answered with an error.
+    """The API returned an error.
 
-    `status` is the HTTP status, `code`, `message` and `details` are the body's `error`,
-    `error_description` and `details` (None where absent), `operation` the verb and path template,
-    `request_id` the id that was sent along, `response` the answer with its raw body. `retry_at` is when
-    the server asked to be left alone until, None where it did not.
+    Args:
+        status: HTTP status code.
+        code: The body's `error`, or None.
+        message: The body's `error_description`, or None.
+        details: The body's `details`, or None.
+        operation: HTTP method and path template, for example `GET /stacks/{stack}.json`.
+        request_id: The `Request-Id` that was sent.
+        response: The response with its body.
+
+    `retry_at` is when the server allows the next attempt, or None if it did not say.
     """
 
     retry_at: datetime | None = None
@@ -191,7 +194,7 @@ class APIError(Cloud66Error):
         details: str | None = None,
         operation: str | None = None,
         request_id: str | None = None,
-        response: Response[None] | None = None,
+        response: BufferedResponse | None = None,
     ) -> None:
         super().__init__(text)
         self.status = status
@@ -212,79 +215,46 @@ class Unauthenticated(APIError):
 
 
 class TrialExpired(APIError):
-    """The account's trial is over (402)."""
+    """The account's trial has expired (402)."""
 
 
 class Forbidden(APIError):
-    """The token lacks a scope, or the user a right (403). `scope` is the one that the operation needs."""
+    """The token lacks a scope, or the user a permission (403). `scope` is the scope that the operation requires."""
 
     scope: str | None = None
 
 
 class NotFound(APIError):
-    """There is no such thing, or the token may not see it (404)."""
+    """The resource does not exist, or the token has no access to it (404)."""
 
 
-class ServerTimedOut(APIError):
-    """The server gave up waiting (408)."""
+class RequestTimeout(APIError):
+    """The server timed out while waiting for the request (408)."""
 
 
 class Conflict(APIError):
-    """The thing is in a state that does not allow this (409)."""
+    """The resource is in a state that does not allow the operation (409)."""
 
 
 class Throttled(APIError):
-    """The hour's requests are used up (429, or 503 with the code `throttled`).
+    """The hourly quota is exhausted (429, or 503 with the code `throttled`).
 
-    `retry_at` is when to try again: from `Retry-After` where it came, else the next full hour,
-    which is an assumption (the documentation says "the next hourly interval").
+    `retry_at` comes from the `Retry-After` header. Without that header it is the next full hour, which is an
+    assumption: the documentation says "the next hourly interval".
     """
 
 
 class Unsupported(APIError):
-    """Not part of this version of the API (503 `not_implemented`); asking again does not help."""
+    """The operation is not part of this version of the API (503 `not_implemented`). A retry does not help."""
 
 
 class ServerError(APIError):
-    """Any other failure of the server (5xx)."""
+    """Any other server failure (5xx)."""
 
 
 class AmbiguousName(Cloud66Error):
-    """Several things have the name that was looked for. `matches` holds them."""
+    """More than one resource has this name. `matches` lists them."""
 
     def __init__(self, text: str, *, matches: tuple[Any, ...]) -> None:
         super().__init__(text)
         self.matches = matches
-
-
-class ActionError(Cloud66Error):
-    """A background action did not do what was asked. `action` is its last known state."""
-
-    def __init__(self, text: str, *, action: Action) -> None:
-        super().__init__(text)
-        self.action = action
-
-
-class ActionFailed(ActionError):
-    """The action ended without success."""
-
-
-class ActionUnfinished(ActionError):
-    """The action did not end in the time given; it may still be running."""
-
-
-class BulkError(Cloud66Error, ExceptionGroup[Cloud66Error]):
-    """Some of many calls failed.
-
-    `results` has an `Ok` or a `Failed` for every item, in the order of the items: what arrived is
-    never lost. `exceptions` has the errors alone, so `except*` works. `report` is what `get_many` did.
-    """
-
-    results: Sequence[Ok[Any, Any] | Failed[Any]] = ()
-    report: BulkReport | None = None
-
-    def derive(self, excs: Sequence[Any]) -> BulkError:  # type: ignore[override]  # the base promises any exception
-        """Part of this error, for `except*` and `split`; the results stay whole."""
-        part = BulkError(self.message, excs)
-        part.results = self.results
-        return part

@@ -1,4 +1,4 @@
-"""An operation of the API, as data; a call of it; and what comes back."""
+"""Operations of the API as data, calls of them, and what the calls return."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast, overload
 
 import msgspec
 
+from ._core.response import BufferedResponse, RawResponse
+
 if TYPE_CHECKING:
-    from ._lane import Answer
     from .quota import Quota
 
 __all__ = ["Call", "Many", "Operation", "Page", "Response", "delete", "get", "many", "patch", "post", "put"]
@@ -20,25 +21,25 @@ __all__ = ["Call", "Many", "Operation", "Page", "Response", "delete", "get", "ma
 T = TypeVar("T")
 
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
-_NOTHING: Mapping[str, Any] = {}
+_NO_VALUES: Mapping[str, Any] = {}
 
 
 class Many(msgspec.Struct, Generic[T], frozen=True):
-    """The shape of an answer that is a list of `item`, page by page."""
+    """Result type of an operation that returns a list of `item`, page by page."""
 
     item: type[T]
 
 
 def many(item: type[T]) -> Many[T]:
-    """The shape of a list of `item`."""
+    """Return the result type for a list of `item`."""
     return Many(item)
 
 
 class Page(msgspec.Struct, Generic[T], frozen=True):
     """One page of a list.
 
-    `next` is the number of the next page, None on the last; `pages` and `count` are the totals of the
-    whole list where the answer had them (the documentation shows 30 items a page).
+    `next` is the number of the next page, or None on the last one. `pages` and `count` are the totals of the whole
+    list if the response reports them. The documentation shows 30 items per page.
     """
 
     items: tuple[T, ...]
@@ -49,16 +50,22 @@ class Page(msgspec.Struct, Generic[T], frozen=True):
 
 
 class Operation(msgspec.Struct, Generic[T], kw_only=True, frozen=True, eq=False, dict=True):
-    """A verb and a path with what goes into them; `at()` makes a call of it.
+    """An HTTP method and a path template with their parameters. `bind()` returns a call of it.
 
-    `query` and `body` name the parameters that the API knows, `wrapper` the key under which it wants
-    the body. `scope` is the one that the documentation asks for. `repeatable` says whether a second
-    request does no harm.
+    Args:
+        method: HTTP method in upper case.
+        path: Path below the API's root, with `{name}` for each path parameter.
+        returns: Type of the result, or None.
+        scope: Scope that the documentation requires.
+        query: Names of the query parameters. Lists also have `page`.
+        body: Names of the body parameters.
+        wrapper: Key that the API expects around the body.
+        repeatable: Whether sending the request twice does no harm.
     """
 
     method: str
     path: str
-    shape: Any
+    returns: Any
     scope: str | None = None
     query: tuple[str, ...] = ()
     body: tuple[str, ...] = ()
@@ -67,7 +74,7 @@ class Operation(msgspec.Struct, Generic[T], kw_only=True, frozen=True, eq=False,
 
     @cached_property
     def names(self) -> frozenset[str]:
-        """What has to be filled into the path."""
+        """The names of the path parameters."""
         return frozenset(_PLACEHOLDER.findall(self.path))
 
     @cached_property
@@ -78,11 +85,10 @@ class Operation(msgspec.Struct, Generic[T], kw_only=True, frozen=True, eq=False,
     def _known(self) -> frozenset[str]:
         return self.names.union(self.query, self.body)
 
-    def at(self, **values: object) -> Call[T]:
-        """A call with these values: those of the path as text or int, the others as the API wants them.
+    def bind(self, **values: object) -> Call[T]:
+        """Return a call with these parameters. Values that are None are left out.
 
-        What is None is left out. Raises TypeError for a name that is missing or unknown and ValueError
-        for an empty path value.
+        Raises TypeError if a name is missing or unknown, and ValueError if a path parameter is empty.
         """
         given = values.keys()
         if given == self.names and not self.body:
@@ -91,7 +97,7 @@ class Operation(msgspec.Struct, Generic[T], kw_only=True, frozen=True, eq=False,
             return Call(self, self._template % values)
         if not self.names <= given <= self._known:
             missing, unknown = sorted(self.names - given), sorted(given - self._known)
-            raise TypeError(f"{self}: missing {missing}, unknown {unknown}")
+            raise TypeError(f"wrong parameters for {self}: missing {missing}, unknown {unknown}")
         path = self._template % {name: _segment(name, values[name]) for name in self.names}
         query = {name: _text(values[name]) for name in self.query if values.get(name) is not None}
         body = {name: values[name] for name in self.body if values.get(name) is not None}
@@ -102,17 +108,17 @@ class Operation(msgspec.Struct, Generic[T], kw_only=True, frozen=True, eq=False,
 
 
 def _segment(name: str, value: object) -> str:
-    """`value` as one segment of a path, whatever is in it."""
+    """Return `value` as one percent-encoded path segment."""
     if type(value) is str and value.isalnum() and value.isascii():
         return value  # nearly every uid
     if not isinstance(value, str | int) or isinstance(value, bool):
-        raise TypeError(f"{name} must be text or a number, not {type(value).__name__}")
+        raise TypeError(f"invalid {name}: expected a string or an integer, not {type(value).__name__}")
     text = str(value)
     if not text:
-        raise ValueError(f"{name} is empty")
+        raise ValueError(f"invalid {name}: must not be empty")
     if not text.strip("."):
-        return text.replace(".", "%2E")  # "." and ".." would climb in the path
-    from urllib.parse import quote  # 3 ms to import, and for few uids
+        return text.replace(".", "%2E")  # "." and ".." would change the path
+    from urllib.parse import quote  # imported lazily: takes 3 ms, and few uids need it
 
     return quote(text, safe="")
 
@@ -121,7 +127,7 @@ def _text(value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, enum.Enum):
-        return str(value.value)  # the text of a numbered state is its name, in words
+        return str(value.value)  # the string form of a numbered state is its name
     if isinstance(value, datetime):
         return value.isoformat()
     if isinstance(value, list | tuple):
@@ -130,77 +136,60 @@ def _text(value: object) -> str:
 
 
 class Call(msgspec.Struct, Generic[T], frozen=True, eq=False):
-    """An operation with everything filled in: `path` is encoded, `query` is not yet."""
+    """An operation with its parameters. `path` is percent-encoded, `query` is not."""
 
     operation: Operation[T]
     path: str
-    query: Mapping[str, str] = _NOTHING
+    query: Mapping[str, str] = _NO_VALUES
     body: Mapping[str, Any] | None = None
 
     def page(self, number: int) -> Call[T]:
-        """The same call for this page of the list."""
+        """Return the same call for this page of the list."""
         return Call(self.operation, self.path, {**self.query, "page": str(number)}, self.body)
 
     def __repr__(self) -> str:
-        return f"<Call of {self.operation}>"  # the rest may hold secrets
+        return f"<Call of {self.operation}>"  # the parameters may hold secrets
 
 
 class Response(Generic[T]):
-    """An answer of the API: `data` as models, and everything around it."""
+    """A response of the API: `data` as models, and the response itself."""
 
-    __slots__ = ("_answer", "data", "quota", "request_id")
+    __slots__ = ("_raw", "data", "quota", "request_id")
 
-    def __init__(self, data: T, answer: Answer, request_id: str, quota: Quota) -> None:
+    def __init__(self, data: T, raw: RawResponse, request_id: str, quota: Quota) -> None:
         self.data: T = data
         self.request_id: str = request_id
         self.quota: Quota = quota
-        self._answer = answer
+        self._raw = raw
 
     @property
     def status(self) -> int:
-        """The HTTP status."""
-        return self._answer.status
+        """The HTTP status code."""
+        return self._raw.status
 
     @property
     def headers(self) -> Mapping[str, str]:
-        """The headers by lower-case name; repeated ones joined by a comma and a blank."""
-        return self._answer.headers
+        """The headers by lower-case name. Repeated headers are joined with a comma and a space."""
+        return self._raw.headers
 
     @property
     def raw(self) -> bytes:
-        """The whole body as it came, unpacked."""
-        return self._answer.body
+        """The whole body, decompressed."""
+        return self._raw.body
 
     def __repr__(self) -> str:
         return f"<Response {self.status}, {len(self.raw)} bytes, request {self.request_id}>"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        kept = KeptAnswer(self.status, self.raw, dict(self.headers))
-        return _respond, (self.data, kept, self.request_id, self.quota)
+        return _restore, (self.data, BufferedResponse.copy(self._raw), self.request_id, self.quota)
 
 
-def _respond(data: Any, answer: Answer, request_id: str, quota: Quota) -> Response[Any]:
-    return Response(data, answer, request_id, quota)
+def _restore(data: Any, raw: RawResponse, request_id: str, quota: Quota) -> Response[Any]:
+    return Response(data, raw, request_id, quota)
 
 
-class KeptAnswer(msgspec.Struct, frozen=True, eq=False):
-    """An answer without the connection that brought it."""
-
-    status: int
-    body: bytes
-    headers: Mapping[str, str] = {}
-
-    def header(self, name: bytes) -> bytes | None:
-        """The header of this lower-case name, or None."""
-        value = self.headers.get(name.decode("latin-1"))
-        return None if value is None else value.encode("latin-1")
-
-    def __repr__(self) -> str:
-        return f"<KeptAnswer {self.status}>"
-
-
-class _Verb:
-    """Makes operations of one HTTP method."""
+class _Method:
+    """Creates operations of one HTTP method."""
 
     def __init__(self, method: str, about: str, *, repeatable: bool = False) -> None:
         self._method = method
@@ -211,7 +200,7 @@ class _Verb:
     def __call__(
         self,
         path: str,
-        shape: Many[T],
+        returns: Many[T],
         *,
         scope: str | None = ...,
         query: tuple[str, ...] = ...,
@@ -223,7 +212,7 @@ class _Verb:
     def __call__(
         self,
         path: str,
-        shape: type[T],
+        returns: type[T],
         *,
         scope: str | None = ...,
         query: tuple[str, ...] = ...,
@@ -235,7 +224,7 @@ class _Verb:
     def __call__(
         self,
         path: str,
-        shape: None = ...,
+        returns: None = ...,
         *,
         scope: str | None = ...,
         query: tuple[str, ...] = ...,
@@ -246,7 +235,7 @@ class _Verb:
     def __call__(
         self,
         path: str,
-        shape: Any = None,
+        returns: Any = None,
         *,
         scope: str | None = None,
         query: tuple[str, ...] = (),
@@ -257,7 +246,7 @@ class _Verb:
         return Operation(
             method=self._method,
             path=path,
-            shape=shape,
+            returns=returns,
             scope=scope,
             query=query,
             body=body,
@@ -266,8 +255,8 @@ class _Verb:
         )
 
 
-get: _Verb = _Verb("GET", "Read something. Lists need not name `page`: every list has it.", repeatable=True)
-post: _Verb = _Verb("POST", "Make or start something.")
-put: _Verb = _Verb("PUT", "Replace something.")
-patch: _Verb = _Verb("PATCH", "Change a part of something.")
-delete: _Verb = _Verb("DELETE", "Remove or stop something.")
+get: _Method = _Method("GET", "Operation that reads. Every list also has the query parameter `page`.", repeatable=True)
+post: _Method = _Method("POST", "Operation that creates or starts something.")
+put: _Method = _Method("PUT", "Operation that replaces something.")
+patch: _Method = _Method("PATCH", "Operation that changes a part of something.")
+delete: _Method = _Method("DELETE", "Operation that deletes or stops something.")

@@ -1,4 +1,4 @@
-"""Pager: a list that is read page by page, as far as it is needed."""
+"""Pager: a list of the API, read page by page."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ T = TypeVar("T")
 
 
 class Pager(Generic[T]):
-    """A list of the API. Nothing is sent until it is read.
+    """A list of the API. No request is sent until it is read.
 
-    `await` it for every item as a list, `async for` it item by item; `pages()` gives the pages with their
-    totals, `first()` one item, `ahead()` reads pages side by side.
+    `await` it for every item as a list, or iterate over it with `async for`. `pages()` returns the pages with their
+    totals, `first()` one item, and `prefetch()` reads pages concurrently.
     """
 
     def __init__(self, read: Callable[[int], Awaitable[Page[T]]]) -> None:
@@ -37,7 +37,7 @@ class Pager(Generic[T]):
                 yield item
 
     async def pages(self) -> AsyncIterator[Page[T]]:
-        """Every page, each read when it is asked for."""
+        """Yield every page. Each page is read when it is needed."""
         number: int | None = 1
         while number is not None:
             page = await self._read(number)
@@ -45,29 +45,29 @@ class Pager(Generic[T]):
             number = _after(page, number)
 
     async def page(self, number: int) -> Page[T]:
-        """The page with this number, from 1. One beyond the end is empty."""
+        """Read the page with this number, starting at 1. A page after the last one is empty."""
         return await self._read(number)
 
     async def first(self) -> T | None:
-        """The first item, None where the list is empty. Reads one page."""
+        """Return the first item, or None if the list is empty. Reads one page."""
         page = await self.page(1)
         return page.items[0] if page.items else None
 
-    def ahead(self, count: int = 4) -> AbstractAsyncContextManager[AsyncIterator[T]]:
-        """Every item in order, while up to `count` further pages are being read.
+    def prefetch(self, count: int = 4) -> AbstractAsyncContextManager[AsyncIterator[T]]:
+        """Iterate over every item in order while up to `count` further pages are read concurrently.
 
-        A context manager that gives an iterator. How many pages there are comes from the first page; where
-        it does not say, page after page is read. A list that shrinks meanwhile ends early. Leaving the
-        block cancels what is still being read.
+        Use it as a context manager; it returns an async iterator. The first page tells how many pages there are; if
+        it does not, pages are read one by one. A list that becomes shorter in the meantime ends early. Leaving the
+        block cancels the remaining requests. Raises ValueError if `count` is less than 1.
         """
         if count < 1:
-            raise ValueError("count must be at least 1")
-        return self._ahead(count)
+            raise ValueError(f"invalid count {count}: must be at least 1")
+        return self._prefetch(count)
 
     @asynccontextmanager
-    async def _ahead(self, count: int) -> AsyncGenerator[AsyncIterator[T]]:
+    async def _prefetch(self, count: int) -> AsyncGenerator[AsyncIterator[T]]:
         tasks: deque[asyncio.Task[Page[T]]] = deque()
-        items = self._items_ahead(count, tasks)
+        items = self._prefetched_items(count, tasks)
         try:
             yield items
         finally:
@@ -78,9 +78,9 @@ class Pager(Generic[T]):
                 await asyncio.wait(tasks)
             for task in tasks:
                 if not task.cancelled():
-                    task.exception()  # seen: the reader has left
+                    task.exception()  # mark as retrieved: there is no reader any more
 
-    async def _items_ahead(self, count: int, tasks: deque[asyncio.Task[Page[T]]]) -> AsyncGenerator[T]:
+    async def _prefetched_items(self, count: int, tasks: deque[asyncio.Task[Page[T]]]) -> AsyncGenerator[T]:
         page = await self._read(1)
         after = _after(page, 1)
         last = page.pages if page.pages is not None else after
@@ -94,7 +94,7 @@ class Pager(Generic[T]):
             if after is None or not tasks:
                 return
             number = upcoming - len(tasks)
-            # Not taken out before it has arrived: what is in `tasks` is cancelled when the reader leaves.
+            # The task stays in `tasks` until it is done, because those are cancelled when the block exits.
             page = await asyncio.shield(tasks[0])
             tasks.popleft()
             after = _after(page, number)
@@ -102,5 +102,5 @@ class Pager(Generic[T]):
 
 
 def _after(page: Page[Any], number: int) -> int | None:
-    """The number of the next page; None on the last, and where `next` does not grow."""
+    """Return the number of the next page, or None on the last page and if `next` is not greater than `number`."""
     return page.next if page.next is not None and page.next > number else None

@@ -1,4 +1,4 @@
-"""Token: what a login gives, and what stands for the user from then on."""
+"""Token: the access token that identifies a user."""
 
 from __future__ import annotations
 
@@ -7,24 +7,24 @@ from datetime import datetime
 from typing import TypeGuard
 
 from .errors import ConfigError
-from .model import Secret
+from .secret import Secret
 
 __all__ = ["Token", "is_bearer"]
 
-# RFC 6750, section 2.1: what may stand after "Bearer ".
+# RFC 6750, section 2.1: what may follow "Bearer ".
 _BEARER = re.compile(r"[A-Za-z0-9\-._~+/]+=*")
 
 
 def is_bearer(text: object) -> TypeGuard[str]:
-    """Whether this is text that may stand after "Bearer " exactly as it is."""
+    """Return whether this is a string that may follow "Bearer " unchanged."""
     return isinstance(text, str) and _BEARER.fullmatch(text) is not None
 
 
 class Token(Secret):
-    """An access token or a personal access token. It never shows itself; `reveal()` is the way out.
+    """An access token or a personal access token. It is redacted in all output; `reveal()` returns the value.
 
-    `scopes` are those that the server granted, None where it did not say. `expires_at` is None for
-    tokens that do not expire, as Cloud 66's. Comparing takes the same time whatever the difference.
+    `scopes` are the scopes that the server granted, or None if it did not say. `expires_at` is None for tokens that
+    do not expire, such as Cloud 66's. Comparisons take constant time.
     """
 
     __slots__ = ("expires_at", "scopes")
@@ -34,23 +34,23 @@ class Token(Secret):
 
     def __init__(self, text: str, *, scopes: tuple[str, ...] | None = None, expires_at: datetime | None = None) -> None:
         if not isinstance(text, str):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise ConfigError("a token is text")
+            raise ConfigError(f"invalid access token: expected a string, not {type(text).__name__}")
         text = text.strip()
         if not text:
-            raise ConfigError("the token is empty")
+            raise ConfigError("empty access token; copy it from Account > Apps")
         if not is_bearer(text):
             raise ConfigError(
-                "the token has a character that no token has (a blank, a line break, a quote?): "
+                "invalid character in the access token (whitespace or a quotation mark); "
                 "copy it again from Account > Apps"
             )
         for name, value in (("_text", text), ("scopes", scopes), ("expires_at", expires_at)):
             object.__setattr__(self, name, value)
 
     def __setattr__(self, name: str, value: object) -> None:
-        raise AttributeError(f"a token does not change: {name} cannot be set")
+        raise AttributeError(f"cannot set {name}: tokens are immutable")
 
     def __delattr__(self, name: str) -> None:
-        raise AttributeError(f"a token does not change: {name} cannot be deleted")
+        raise AttributeError(f"cannot delete {name}: tokens are immutable")
 
     def __reduce__(self) -> tuple[object, ...]:
         return _restore, (self.reveal(), self.scopes, self.expires_at)

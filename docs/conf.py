@@ -8,10 +8,10 @@ from pathlib import Path
 from sphinx.application import Sphinx
 
 from cloud66_async import __version__
-from cloud66_async.model import Model
+from cloud66_async._core.model import Model
 from cloud66_async.operation import Operation, Response
 from cloud66_async.pager import Pager
-from cloud66_async.resources._base import Resource
+from cloud66_async.resources._resource import Resource
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -27,7 +27,10 @@ nitpick_ignore_regex = [
     ("py:.*", r"(?!cloud66_async\.).*"),  # documented elsewhere, and nothing is fetched for a build
     ("py:.*", r"cloud66_async\.(.+\.)?[A-Z]"),  # type variables
     ("py:.*", r"cloud66_async\.(.+\.)?_\w+(\..+)?"),  # private
-    ("py:.*", r"cloud66_async\.(oauth|sandbox)\.\w+\.(Session|MaskedToken|Logins|Incoming|Reply|FakeLane|Fault)"),
+    (
+        "py:.*",
+        r"cloud66_async\.(oauth|sandbox)\.\w+\.(Session|MaskedToken|Logins|Request|Reply|SandboxTransport|Fault)",
+    ),
 ]
 # Docstrings name things in single backquotes.
 default_role = "code"

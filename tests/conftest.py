@@ -6,7 +6,7 @@ from typing import Literal
 import pytest
 from hypothesis import settings
 
-from cloud66_async import _codec
+from cloud66_async._core import tolerant
 
 from .support import Recorder
 
@@ -29,7 +29,7 @@ def _untouched_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 def reports(monkeypatch: pytest.MonkeyPatch) -> set[str]:
     """The fields that the codec has reported; empty at first, since each is reported once a process."""
     found: set[str] = set()
-    monkeypatch.setattr(_codec, "_reported", found)
+    monkeypatch.setattr(tolerant, "_reported", found)
     return found
 
 
@@ -40,7 +40,7 @@ def recorder() -> Recorder:
 
 
 @pytest.fixture(params=["own", "httpx"])
-def lane(request: pytest.FixtureRequest) -> PoolName:
-    """Each way to the wire in turn, as `Cloud66(pool=lane)`."""
+def transport(request: pytest.FixtureRequest) -> PoolName:
+    """Each way to the wire in turn, as `Cloud66(pool=transport)`."""
     name: PoolName = request.param
     return name

@@ -1,4 +1,4 @@
-"""What the tests of the core share: a scripted lane, a swift clock, a small server of bytes."""
+"""What the tests of the core share: a scripted transport, a swift clock, a small server of bytes."""
 
 from __future__ import annotations
 
@@ -12,14 +12,13 @@ from typing import Any, NamedTuple
 import msgspec
 
 from cloud66_async import Cloud66, Retry
-from cloud66_async._lane import Answer, Request
-from cloud66_async.operation import KeptAnswer
+from cloud66_async.transport import BufferedResponse, RawResponse, Request
 
 TOKEN = "c66-secret-token-of-a-user"
 START = datetime(2026, 3, 2, 9, 12, 30, tzinfo=UTC)
 SECRET = "hush-this-is-secret"
 
-Reply = KeptAnswer | Exception | Callable[[Request], Any]
+Reply = BufferedResponse | Exception | Callable[[Request], Any]
 
 
 class Recorder:
@@ -39,7 +38,7 @@ class Recorder:
 
 
 class Script:
-    """A lane that answers from a script, the last line of it again and again, and keeps what it was asked."""
+    """A transport that answers from a script, the last line of it again and again, and keeps what it was asked."""
 
     def __init__(self, *replies: Reply) -> None:
         self.replies: Sequence[Reply] = list(replies) or [answer({"response": {"uid": "a"}})]
@@ -52,7 +51,7 @@ class Script:
     def targets(self) -> list[str]:
         return [request.target.removeprefix("/api/3") for request in self.requests]
 
-    async def exchange(self, request: Request) -> Answer:
+    async def send(self, request: Request) -> RawResponse:
         self.requests.append(request)
         self.in_flight += 1
         self.most_in_flight = max(self.most_in_flight, self.in_flight)
@@ -65,7 +64,7 @@ class Script:
                     reply = await reply
             if isinstance(reply, Exception):
                 raise reply
-            assert isinstance(reply, KeptAnswer)
+            assert isinstance(reply, BufferedResponse)
             return reply
         finally:
             self.in_flight -= 1
@@ -74,30 +73,30 @@ class Script:
         self.closed += 1
 
 
-def answer(body: object = None, status: int = 200, **headers: str) -> KeptAnswer:
+def answer(body: object = None, status: int = 200, **headers: str) -> BufferedResponse:
     """An answer with this body: bytes as they are, anything else as JSON."""
     raw = body if isinstance(body, bytes) else msgspec.json.encode(body)
-    return KeptAnswer(status, raw, {name.replace("_", "-"): value for name, value in headers.items()})
+    return BufferedResponse(status, raw, {name.replace("_", "-"): value for name, value in headers.items()})
 
 
-def refusal(status: int, code: str | None = None, **headers: str) -> KeptAnswer:
+def refusal(status: int, code: str | None = None, **headers: str) -> BufferedResponse:
     """An error as the API gives it."""
     return answer({} if code is None else {"error": code}, status, **headers)
 
 
-def client(lane: Script, *, token: str = TOKEN, **options: Any) -> Cloud66:
-    """A client whose requests go to this lane."""
+def client(transport: Script, *, token: str = TOKEN, **options: Any) -> Cloud66:
+    """A client whose requests go to this transport."""
     options.setdefault("clock", Recorder())
-    return Cloud66(token, transport=lane, **options)
+    return Cloud66(token, transport=transport, **options)
 
 
 ONCE = Retry(attempts=1)
 
 
-def pages(*items: Sequence[Mapping[str, Any]], query: str = "page") -> Callable[[Request], KeptAnswer]:
+def pages(*items: Sequence[Mapping[str, Any]], query: str = "page") -> Callable[[Request], BufferedResponse]:
     """A list of so many pages."""
 
-    def reply(request: Request) -> KeptAnswer:
+    def reply(request: Request) -> BufferedResponse:
         number = int(request.target.partition(f"{query}=")[2].partition("&")[0])
         return answer(
             {

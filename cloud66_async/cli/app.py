@@ -130,10 +130,10 @@ def redeploy(
     environment: Environment = None,
     git_ref: Annotated[str | None, Parameter(help="A branch, tag or hash; by default the newest code.")] = None,
     wait: Annotated[bool, Parameter(help="Wait for the end; the exit code tells how it went.")] = True,
-    within: Annotated[float, Parameter(help="The longest wait, in seconds.")] = 900.0,
+    timeout: Annotated[float, Parameter(help="The longest wait, in seconds.")] = 900.0,
     access: Access = _OWN,
 ) -> None:
     """Redeploy a stack, given by its name or uid, and wait until that has ended."""
     from .redeploy import redeploy as start
 
-    run(start(access.open(), stack, environment=environment, git_ref=git_ref, within=within if wait else None))
+    run(start(access.open(), stack, environment=environment, git_ref=git_ref, timeout=timeout if wait else None))

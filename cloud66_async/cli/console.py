@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from rich.console import Console
 from rich.markup import escape
 
-from ..errors import AnswerError, APIError, Cloud66Error
+from ..errors import APIError, Cloud66Error, ResponseError
 
 __all__ = ["errors", "guarded", "out", "run"]
 
@@ -48,4 +48,4 @@ def guarded(command: Callable[[], object]) -> None:
 def _line(error: Cloud66Error) -> str:
     text = " ".join(str(error).split())
     kind = type(error).__name__
-    return text if isinstance(error, APIError | AnswerError) and text else text or kind
+    return text if isinstance(error, APIError | ResponseError) and text else text or kind

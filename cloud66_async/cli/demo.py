@@ -9,13 +9,14 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from .._clock import SystemClock
-from ..bulk import Ok
+from ..bulk import BulkError, Ok
 from ..client import Cloud66
-from ..errors import BulkError, Cloud66Error
-from ..resources.stacks import Health, Stack, StackStatus
+from ..clock import SystemClock
+from ..errors import Cloud66Error
+from ..resources.common import Health
+from ..resources.stacks import Stack, StackStatus
 from ..sandbox import FakeCloud66, Profile, SandboxServer
-from ..sandbox.browser import consent
+from ..sandbox.oauth.browser import consent
 from .console import out
 from .redeploy import follow
 from .stacks import health_text
@@ -42,7 +43,7 @@ async def demo(*, json: bool, stacks: int, latency: float) -> None:
         ) as c66:
             user = await _log_in(c66, "JSON" if json else "form-encoded")
             found = await _read(user, stacks)
-            _say("Pool", f"{server.connections_opened} connections opened for {server.requests} requests")
+            _say("Pool", f"{server.connections_opened} connections opened for {server.request_count} requests")
             _say("Quota", f"{user.quota.remaining} of {user.quota.limit} requests are left this hour")
             await _redeploy(user, found)
 
@@ -58,7 +59,7 @@ async def _log_in(c66: Cloud66, shape: str) -> Cloud66:
 
 async def _read(c66: Cloud66, expected: int) -> list[Stack]:
     started = time.perf_counter()
-    async with c66.stacks.list().ahead() as listed:
+    async with c66.stacks.list().prefetch() as listed:
         uids = [stack.uid async for stack in listed]
     _say("List", f"{len(uids)} stacks on {-(-len(uids) // 30)} pages in {time.perf_counter() - started:.2f} s")
     sample = uids[:_SAMPLE]
@@ -106,7 +107,7 @@ async def _redeploy(c66: Cloud66, stacks: list[Stack]) -> None:
     chosen = min(ready or stacks, key=lambda stack: (stack.name or "", stack.environment or ""))
     started = await c66.stacks.redeploy(chosen.uid)
     _say("Redeploy", f"{escape(chosen.name or chosen.uid)} ({escape(chosen.environment or '')})")
-    await follow(c66, started, within=_LONGEST)
+    await follow(c66, started, timeout=_LONGEST)
 
 
 def _table(stacks: list[Stack]) -> Table:

@@ -76,7 +76,7 @@ async def _keep(token: Token, profile: str | None) -> None:
 
 
 def _store() -> FileStore:
-    return FileStore(site=Address.read(None).site)
+    return FileStore(site=Address.parse(None).site)
 
 
 def _open(url: str) -> bool:

@@ -14,18 +14,18 @@ __all__ = ["follow", "redeploy"]
 
 
 async def redeploy(
-    c66: Cloud66, stack: str, *, environment: str | None, git_ref: str | None, within: float | None
+    c66: Cloud66, stack: str, *, environment: str | None, git_ref: str | None, timeout: float | None
 ) -> None:
-    """Start a deployment; wait `within` so many seconds for its end, or not at all where that is None."""
+    """Start a deployment; wait `timeout` so many seconds for its end, or not at all where that is None."""
     async with c66:
         found = await the_stack(c66, stack, environment)
         started = await c66.stacks.redeploy(found.uid, git_ref=git_ref)
         out.print(f"{escape(found.name or found.uid)} ({escape(found.environment or '')}): {_said(started)}")
-        if within is not None and started.async_action_id is not None:
-            await follow(c66, started, within=within)
+        if timeout is not None and started.async_action_id is not None:
+            await follow(c66, started, timeout=timeout)
 
 
-async def follow(c66: Cloud66, started: Redeployment, *, within: float) -> Action:
+async def follow(c66: Cloud66, started: Redeployment, *, timeout: float) -> Action:
     """The action once it has ended well, with its progress on the terminal meanwhile."""
     if not out.is_terminal:
         seen: list[str] = []
@@ -36,11 +36,11 @@ async def follow(c66: Cloud66, started: Redeployment, *, within: float) -> Actio
                 seen.append(state)
                 out.print(f"  action {action.id}: {state}")
 
-        return await c66.actions.finish(started, within=within, progress=tell)
+        return await c66.actions.wait(started, timeout=timeout, progress=tell)
     with out.status(f"action {started.async_action_id}: waiting") as status:
-        action = await c66.actions.finish(
+        action = await c66.actions.wait(
             started,
-            within=within,
+            timeout=timeout,
             progress=lambda action: status.update(f"action {action.id} ({action.action}): {_state(action)}"),
         )
     out.print(f"  action {action.id}: {_state(action)}")

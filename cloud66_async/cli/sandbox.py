@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from .._clock import SystemClock
+from ..clock import SystemClock
 from ..sandbox import FakeCloud66, SandboxServer
 from .console import out
 

@@ -10,9 +10,10 @@ from datetime import datetime
 from rich.markup import escape
 from rich.table import Table
 
+from .._core.model import Model
 from ..client import Cloud66
-from ..model import Model
-from ..resources.stacks import Health, Stack
+from ..resources.common import Health
+from ..resources.stacks import Stack
 from .console import out
 
 __all__ = ["health_text", "list_servers", "list_stacks", "the_stack"]
@@ -29,7 +30,7 @@ _COLOURS = {
 
 async def list_stacks(c66: Cloud66, *, name: str | None, environment: str | None, json: bool) -> None:
     """Print the stacks, each as soon as its page is there where they are JSON lines."""
-    async with c66, c66.stacks.list(name=name, environment=environment).ahead() as stacks:
+    async with c66, c66.stacks.list(name=name, environment=environment).prefetch() as stacks:
         if json:
             async for stack in stacks:
                 _print_line(stack)

@@ -23,7 +23,7 @@ class KeyringStore:
     """
 
     def __init__(self, *, site: str = URL) -> None:
-        self._service = f"cloud66-async {Address.read(site).site}"
+        self._service = f"cloud66-async {Address.parse(site).site}"
         self._keyring = _keyring()
 
     async def load(self, profile: str = DEFAULT, account: str | None = None) -> Token | None:

@@ -7,9 +7,9 @@ from typing import Any
 
 from .._http.library import OAuth2Auth, OAuth2Token, httpx
 from ..errors import ConfigError
-from ..model import MASK
+from ..secret import MASK
 from ..token import Token
-from .answer import positive
+from .token_response import positive
 
 __all__ = ["BearerAuth", "MaskedToken", "same_origin"]
 

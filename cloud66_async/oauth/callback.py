@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias, cast
 from urllib.parse import SplitResult, parse_qs, urlsplit
 
+from .._core.text import clean
 from ..errors import AccessDenied, LoginError, StateMismatch
-from .answer import printable
 
 __all__ = ["OUT_OF_BAND", "Callback", "code_in", "verified"]
 
@@ -50,7 +50,7 @@ def code_in(parameters: Mapping[str, str]) -> str:
     """The code in verified parameters. Raises AccessDenied or LoginError where an error is there instead."""
     error = parameters.get("error")
     if error is not None:
-        said = ": ".join(filter(None, (printable(error), printable(parameters.get("error_description", "")))))
+        said = ": ".join(filter(None, (clean(error), clean(parameters.get("error_description", "")))))
         if error == "access_denied":
             raise AccessDenied(f"access was refused: {said}")
         raise LoginError(f"Cloud 66 ended the login: {said or 'no reason given'}")

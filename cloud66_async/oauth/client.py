@@ -8,26 +8,26 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 from typing import Any, NoReturn, cast
 
-from .._clock import Clock, SystemClock
 from .._http.library import httpx
+from ..clock import Clock, SystemClock
 from ..config import URL
 from ..errors import (
     ConfigError,
     LoginError,
-    RequestTimeout,
     StateMismatch,
     TokenRequestFailed,
     TransportError,
+    TransportTimeout,
 )
-from ..model import Secret
+from ..secret import Secret
 from ..token import Token
-from .answer import read_answer, read_fields, to_token
 from .bearer import MaskedToken
 from .callback import Callback, code_in, verified
 from .endpoints import Endpoints, checked
 from .form import Form, code_form
 from .login import LIFETIME, Login, authorization_url, begin, new_state, split_scopes
 from .session import Session, collected, problem
+from .token_response import parse_token_response, read_fields, to_token
 
 __all__ = ["Cloud66OAuth2Client"]
 
@@ -146,7 +146,7 @@ class Cloud66OAuth2Client(Session):
         form = code_form(login.code(callback, now=self._clock.now()), login.redirect_url, login.verifier)
         del callback  # a traceback may show local variables; login and form do not show themselves
         answer = await self._ask_token(self.endpoints.token, form)
-        token = read_answer(answer.status_code, answer.content, mask=form.masked, now=self._clock.now())
+        token = parse_token_response(answer.status_code, answer.content, mask=form.masked, now=self._clock.now())
         await self._announce(token)
         return token
 
@@ -294,7 +294,7 @@ class Cloud66OAuth2Client(Session):
             async with asyncio.timeout(self._patience):
                 return await collected(await self.send(request, stream=True, auth=None, follow_redirects=False))
         except TimeoutError:
-            raise RequestTimeout("timed out (whole)", phase="whole") from None
+            raise TransportTimeout("timed out (whole)", phase="whole") from None
 
     async def _announce(self, token: Token) -> None:
         if self.on_token is not None:

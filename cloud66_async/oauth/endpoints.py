@@ -34,18 +34,18 @@ class Endpoints:
         Cloud 66 documents `/oauth/authorize` and `/oauth/token`; `/oauth/revoke` is where its kind of
         server has it.
         """
-        address = Address.read(url)
+        address = Address.parse(url)
         site = address.site
         return cls(
             site=site,
             authorize=checked(authorize or f"{site}/oauth/authorize"),
             token=checked(token or f"{site}/oauth/token"),
             revoke=checked(revoke or f"{site}/oauth/revoke"),
-            api=checked(api or address.origin + address.api),
+            api=checked(api or address.api),
         )
 
 
 def checked(url: str) -> str:
     """The address as it is. Raises ConfigError for plain http, user information, a query or a fragment."""
-    Address.read(url)
+    Address.parse(url)
     return url

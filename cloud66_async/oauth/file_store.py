@@ -14,7 +14,7 @@ import anyio.to_thread
 from ..config import URL, Address
 from ..errors import ConfigError
 from ..token import Token
-from ._private import read_private, write_private
+from .private_files import read_private, write_private
 from .store import DEFAULT, from_fields, to_fields
 
 __all__ = ["FileStore", "default_path", "is_available"]
@@ -37,7 +37,7 @@ class FileStore:
 
     def __init__(self, path: str | Path | None = None, *, site: str = URL) -> None:
         self.path: Path = default_path() if path is None else Path(path)
-        self._site = Address.read(site).site
+        self._site = Address.parse(site).site
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({str(self.path)!r}, site={self._site!r})"

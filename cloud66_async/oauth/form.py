@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..model import MASK
+from ..secret import MASK
 
 __all__ = ["Form", "code_form"]
 

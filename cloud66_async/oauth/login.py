@@ -12,7 +12,7 @@ from urllib.parse import urlencode, urlsplit
 
 import attrs
 
-from .._clock import Clock, SystemClock
+from ..clock import Clock, SystemClock
 from ..errors import ConfigError, LoginError
 from .callback import OUT_OF_BAND, Callback, code_in, verified
 

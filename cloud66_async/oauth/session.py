@@ -10,14 +10,15 @@ from datetime import UTC, datetime
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any, NoReturn
 
-from .. import _wire
-from .._clock import Clock
-from .._http.lane import translate
+from .._core import wire
+from .._core.response import BufferedResponse
+from .._http.httpx_transport import to_transport_error
 from .._http.library import AsyncOAuth2Client, httpx
+from ..clock import Clock
 from ..errors import APIError, ConfigError, LoginError, TransportError
-from ..operation import Call, KeptAnswer, Operation
-from .answer import LONGEST
+from ..operation import Call, Operation
 from .bearer import BearerAuth, same_origin
+from .token_response import LONGEST
 
 __all__ = ["Session", "collected", "problem"]
 
@@ -86,7 +87,7 @@ class Session(AsyncOAuth2Client):
         try:
             response = await super().request(method, url, withhold_token=withhold_token, auth=auth, **options)
         except _FAULTS as error:  # an address that is none; for everything else see _send_once
-            fault = translate(error)
+            fault = to_transport_error(error)
         else:
             if authorized and response.status_code in _REFUSED:
                 raise problem(response, self._clock.now())
@@ -111,7 +112,7 @@ class Session(AsyncOAuth2Client):
                 yield response
             return
         except _FAULTS as error:
-            fault = translate(error)
+            fault = to_transport_error(error)
         raise fault from None
 
     async def send(
@@ -147,7 +148,7 @@ class Session(AsyncOAuth2Client):
         try:
             return await super().send(request, stream=stream, auth=auth, follow_redirects=False)
         except _FAULTS as error:
-            fault = translate(error)
+            fault = to_transport_error(error)
         raise fault  # out here, so that it has no context: the library's errors carry the request
 
     def _bind(self) -> None:
@@ -177,7 +178,7 @@ async def collected(response: httpx.Response) -> httpx.Response:
             if size > LONGEST:
                 break
     except _FAULTS as error:
-        fault = translate(error)
+        fault = to_transport_error(error)
     else:
         headers = [(name, value) for name, value in response.headers.multi_items() if name not in _FRAMING]
         return httpx.Response(response.status_code, headers=headers, content=b"".join(parts), request=response.request)
@@ -189,6 +190,6 @@ async def collected(response: httpx.Response) -> httpx.Response:
 def problem(response: httpx.Response, now: datetime) -> APIError:
     """The error that this answer of the API is."""
     request = response.request
-    operation: Operation[None] = Operation(method=request.method, path=request.url.path, shape=None)
-    answer = KeptAnswer(response.status_code, response.content, dict(response.headers))
-    return _wire.error(Call(operation, request.url.path), answer, request.headers["Request-Id"], now)
+    operation: Operation[None] = Operation(method=request.method, path=request.url.path, returns=None)
+    answer = BufferedResponse(response.status_code, response.content, dict(response.headers))
+    return wire.error(Call(operation, request.url.path), answer, request.headers["Request-Id"], now)

@@ -13,7 +13,7 @@ import anyio.to_thread
 
 from ..errors import ConfigError
 from ..token import Token
-from ._private import read_private
+from .private_files import read_private
 
 __all__ = ["DEFAULT", "MemoryStore", "TokenStore", "ToolbeltStore", "from_fields", "to_fields"]
 

@@ -6,12 +6,13 @@ import asyncio
 from collections.abc import AsyncIterable, Callable
 from typing import Final, Literal
 
-from .._places import INFINITY
-from ..errors import RequestTimeout, TransportError
-from ..model import Hidden
-from .failures import Broken, Stale
-from .outgoing import Origin, Outgoing
-from .parser import AnswerParser
+from .._core.limiter import INFINITY
+from .._core.origin import Origin
+from ..errors import TransportError, TransportTimeout
+from ..secret import Hidden
+from .errors import ConnectionLost, StaleConnection
+from .parser import ResponseParser
+from .request import PoolRequest
 
 __all__ = ["Connection"]
 
@@ -68,7 +69,7 @@ class Connection(asyncio.BufferedProtocol):
         forget: Callable[[Connection], None],
     ) -> None:
         self.origin: Origin = origin
-        self.parser: AnswerParser = AnswerParser()
+        self.parser: ResponseParser = ResponseParser()
         self.idle_since: float = 0.0
         self._phase: Phase = IDLE
         self._error: TransportError | None = None
@@ -148,7 +149,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def _go_on(self) -> None:
         """Part of an answer came."""
-        if self.parser.head_done and not self._collect:
+        if self.parser.headers_done and not self._collect:
             if self.parser.size - self.parser.taken > HIGH_WATER and not self._reading_paused:
                 self._reading_paused = True
                 self.transport.pause_reading()
@@ -185,9 +186,9 @@ class Connection(asyncio.BufferedProtocol):
     def _broken(self, cause: Exception | None) -> TransportError:
         error: TransportError
         if self._used > 1 and not self.parser.received:
-            error = Stale("the server closed the connection as the request was sent")
+            error = StaleConnection("the server closed the connection as the request was sent")
         else:
-            error = Broken("the connection ended before the answer did")
+            error = ConnectionLost("the connection ended before the answer did")
         error.__cause__ = cause
         return error
 
@@ -219,22 +220,22 @@ class Connection(asyncio.BufferedProtocol):
         elif self._phase is IDLE:
             self.abort()
         elif not self.parser.complete:
-            phase = "whole" if self._due >= self._end else str(self._phase)
-            self.fail(RequestTimeout(f"the server did not answer in time ({phase} timeout)", phase=phase))
+            phase = "total" if self._due >= self._end else str(self._phase)
+            self.fail(TransportTimeout(f"the server did not answer in time ({phase} timeout)", phase=phase))
 
     # One exchange.
 
-    async def exchange(self, outgoing: Outgoing) -> None:
+    async def exchange(self, request: PoolRequest) -> None:
         """Send, and return when the answer is in `parser`: all of it, or its head if it is streamed.
 
         However else this ends, the connection is closed.
         """
         try:
-            self._start(outgoing)
+            self._start(request)
             if self._phase is WRITING:
-                await self._send(outgoing)
+                await self._send(request)
             parser = self.parser
-            while not (parser.complete or (parser.head_done and not self._collect)):
+            while not (parser.complete or (parser.headers_done and not self._collect)):
                 self._waiter = waiter = self._loop.create_future()
                 await waiter
         except BaseException:
@@ -245,14 +246,14 @@ class Connection(asyncio.BufferedProtocol):
         if not self._collect:
             self._rest()
 
-    def _start(self, outgoing: Outgoing) -> None:
-        head, body = outgoing.head, outgoing.body
-        self._end = outgoing.end
-        self._collect = outgoing.collect
-        self._read_timeout = outgoing.timeouts.read
+    def _start(self, request: PoolRequest) -> None:
+        head, body = request.headers, request.body
+        self._end = request.end
+        self._collect = request.collect
+        self._read_timeout = request.timeouts.read
         self._used += 1
         self._awaited = True
-        self.parser.begin(is_head=outgoing.is_head, limit=outgoing.limit)
+        self.parser.begin(is_head=request.is_head, limit=request.limit)
         if isinstance(body, bytes) and len(body) <= SLICE:
             self.transport.write(Hidden(head + body) if body else head)
             self._phase = READING
@@ -262,17 +263,17 @@ class Connection(asyncio.BufferedProtocol):
             self._phase = WRITING
             self._body_open = True
 
-    async def _send(self, outgoing: Outgoing) -> None:
+    async def _send(self, request: PoolRequest) -> None:
         """Write the body no faster than the server takes it; stop as soon as the server has answered."""
-        body, patience = outgoing.body, outgoing.timeouts.write
+        body, patience = request.body, request.timeouts.write
         if isinstance(body, bytes):
             await self._send_slices(body, patience)
         else:
-            await self._send_pieces(body, patience, chunked=outgoing.chunked)
+            await self._send_pieces(body, patience, chunked=request.chunked)
         if self.parser.complete:
             return
         if not self._answered:
-            if outgoing.chunked:
+            if request.chunked:
                 self.transport.write(b"0\r\n\r\n")
             self._body_open = False
         self._phase = READING

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from .._core.origin import Origin
 from .connection import Connection
-from .outgoing import Origin
 
 __all__ = ["IdleConnections"]
 

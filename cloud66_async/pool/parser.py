@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
-from . import head as heads
-from .failures import BadAnswer
+from . import headers
+from .errors import InvalidResponse
 
-__all__ = ["AnswerParser"]
+__all__ = ["ResponseParser"]
 
 MAX_HEAD = 64 * 1024
 MAX_HEADERS = 256
@@ -19,7 +19,7 @@ _NEARLY_EVERY_HEAD = 2048
 _SHORTEST_HEADER = len(b"A:\r\n")
 
 
-class AnswerParser:
+class ResponseParser:
     """One answer at a time, as far as it has come.
 
     `complete` is true where no answer is awaited: before the first `begin` too. `received` is how many
@@ -39,8 +39,8 @@ class AnswerParser:
         "codings",
         "complete",
         "error",
-        "head",
-        "head_done",
+        "header_section",
+        "headers_done",
         "keep",
         "lowered",
         "parts",
@@ -55,7 +55,7 @@ class AnswerParser:
     size: int
     taken: int
     received: int
-    head_done: bool
+    headers_done: bool
     complete: bool
     surplus: bool
     keep: bool
@@ -66,12 +66,12 @@ class AnswerParser:
         self._is_head = False
         self._limit = 0
         self.complete = True
-        self.error: BadAnswer | None = None
+        self.error: InvalidResponse | None = None
         self.clear()
 
     def clear(self) -> None:
         """Let go of the last answer."""
-        self.head: bytes = b""
+        self.header_section: bytes = b""
         self.lowered: bytes = b""
         self.codings: bytes | None = None
         self.parts: list[bytes] = []
@@ -84,7 +84,7 @@ class AnswerParser:
         self._is_head = is_head
         self._limit = limit
         self.received = self._overhead = self._interim = self.status = self.size = self.taken = 0
-        self.head_done = self.complete = self.surplus = self._framed = False
+        self.headers_done = self.complete = self.surplus = self._framed = False
         self.keep = True
 
     def feed(self, data: memoryview) -> None:
@@ -100,17 +100,17 @@ class AnswerParser:
             if self.complete:
                 self.surplus = True
             elif self.error is None:
-                self.error = BadAnswer(f"what the server sent is no HTTP/1.1 answer: {error}")
-        if not self.head:
+                self.error = InvalidResponse(f"what the server sent is no HTTP/1.1 answer: {error}")
+        if not self.header_section:
             self._read_head(data)
         if not self.complete:
             self._overhead = self._overhead + len(data) if self.size == before else 0
             if self._overhead > MAX_OVERHEAD and self.error is None:
-                self.error = BadAnswer("the answer's headers are too long")
+                self.error = InvalidResponse("the answer's headers are too long")
 
     def feed_eof(self) -> None:
         """The server will send no more: that completes a body whose end nothing else marks."""
-        if not self.complete and self.head_done and not self._framed:
+        if not self.complete and self.headers_done and not self._framed:
             self.complete = True
             self.keep = False
 
@@ -140,7 +140,7 @@ class AnswerParser:
             self._skip_interim(status)
             return
         self.status = status
-        self.head_done = True
+        self.headers_done = True
         self.keep = parser.should_keep_alive()
         if self._is_head:
             self.complete = True
@@ -157,36 +157,38 @@ class AnswerParser:
 
     def on_message_complete(self) -> None:
         """The answer, or an interim answer, is complete."""
-        # Interim answers complete too; for them `head_done` is not set.
-        if self.head_done:
+        # Interim answers complete too; for them `headers_done` is not set.
+        if self.headers_done:
             self.complete = True
 
     def _skip_interim(self, status: int) -> None:
         self._interim += 1
         if status < 100:
-            self.error = BadAnswer(f"the server answered with status {status:03}, which does not exist")
+            self.error = InvalidResponse(f"the server answered with status {status:03}, which does not exist")
         elif status == 101:
-            self.error = BadAnswer("the server switched to another protocol")
+            self.error = InvalidResponse("the server switched to another protocol")
         elif self._interim > MAX_INTERIM:
-            self.error = BadAnswer(f"more than {MAX_INTERIM} interim answers (1xx) came before the answer")
+            self.error = InvalidResponse(f"more than {MAX_INTERIM} interim answers (1xx) came before the answer")
 
     def _read_head(self, data: memoryview) -> None:
         """Keep the head, if `data` ends it, and check what llhttp does not."""
-        if not self.head_done:
+        if not self.headers_done:
             self._before += data
             return
         if not self._before:
-            head = heads.cut(bytes(data[:_NEARLY_EVERY_HEAD]), self._interim) or heads.cut(bytes(data), self._interim)
+            head = headers.cut(bytes(data[:_NEARLY_EVERY_HEAD]), self._interim) or headers.cut(
+                bytes(data), self._interim
+            )
         else:
-            head = heads.cut(bytes(self._before + data), self._interim)
+            head = headers.cut(bytes(self._before + data), self._interim)
             self._before.clear()
         assert head is not None
-        self.head = head
+        self.header_section = head
         self.lowered = lowered = head.lower()
         if not head.startswith(b"HTTP/1."):
-            self.error = BadAnswer(f"the server speaks {head.partition(b' ')[0].decode('latin-1')}, not HTTP/1.1")
+            self.error = InvalidResponse(f"the server speaks {head.partition(b' ')[0].decode('latin-1')}, not HTTP/1.1")
         elif len(head) > MAX_HEADERS * _SHORTEST_HEADER and (len(head) > MAX_HEAD or head.count(b"\r\n") > MAX_HEADERS):
-            self.error = BadAnswer("the answer's headers are too long or too many")
+            self.error = InvalidResponse("the answer's headers are too long or too many")
         elif b"-encoding:" in lowered:
             self._inspect_codings(head)
         if self._is_head:
@@ -195,23 +197,23 @@ class AnswerParser:
             self._inspect_length(head)
 
     def _inspect_codings(self, head: bytes) -> None:
-        codings = heads.values(head, b"content-encoding")
+        codings = headers.values(head, b"content-encoding")
         if codings:
             self.codings = b",".join(codings)
-        transfer = heads.values(head, b"transfer-encoding")
+        transfer = headers.values(head, b"transfer-encoding")
         if transfer:
             self._framed = True
             if len(transfer) > 1 or transfer[0].lower() != b"chunked":
-                self.error = BadAnswer("the answer's body comes in a transfer coding other than chunked")
+                self.error = InvalidResponse("the answer's body comes in a transfer coding other than chunked")
 
     def _inspect_length(self, head: bytes) -> None:
-        for value in heads.values(head, b"content-length"):
+        for value in headers.values(head, b"content-length"):
             self._framed = True
             if int(value) > self._limit:
                 self.error = self._too_long()
 
     def _says_close(self) -> bool:
-        return any(b"close" in value.lower() for value in heads.values(self.head, b"connection"))
+        return any(b"close" in value.lower() for value in headers.values(self.header_section, b"connection"))
 
-    def _too_long(self) -> BadAnswer:
-        return BadAnswer(f"the answer's body is over {self._limit} bytes")
+    def _too_long(self) -> InvalidResponse:
+        return InvalidResponse(f"the answer's body is over {self._limit} bytes")

@@ -8,16 +8,17 @@ from collections.abc import AsyncIterable
 from contextlib import suppress
 from typing import Final
 
-from .._lane import Timeouts
-from .._places import INFINITY, Places
+from .._core.limiter import INFINITY, Limiter
+from .._core.origin import Origin
 from ..errors import ConfigError, TransportError
-from .answer import PoolAnswer, StreamedAnswer, Streaming
+from ..transport import Timeouts
 from .connection import Connection
-from .failures import Broken, ConnectFailed, Stale
+from .connector import TLS, Connector
+from .decompress import decompress
+from .errors import ConnectFailed, ConnectionLost, StaleConnection
 from .idle import IdleConnections
-from .opening import TLS, Opener
-from .outgoing import Origin, Outgoing
-from .unpack import unpack
+from .request import PoolRequest
+from .response import PoolResponse, StreamedResponse, Streaming
 
 __all__ = ["Pool"]
 
@@ -50,9 +51,9 @@ class Pool:
         self._tls = tls
         self._max_body = max_body
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._opener: Opener
+        self._opener: Connector
         self._opening = 0
-        self._places = Places(limit)
+        self._limiter = Limiter(limit)
         self._idle = IdleConnections()
         self._live: set[Connection] = set()
         self._buffer: memoryview | None = None
@@ -77,26 +78,26 @@ class Pool:
         repeatable: bool = True,
         timeouts: Timeouts = _DEFAULTS,
         limit: int | None = None,
-    ) -> PoolAnswer:
+    ) -> PoolResponse:
         """The whole answer, its body unpacked.
 
         `head` is the request line and the headers, ended by the empty line; `chunked` says that it
         announces a chunked body. A `repeatable` request is sent once more, on a new connection, if the
-        server closed a kept one just as it was sent. Raises TransportError or RequestTimeout.
+        server closed a kept one just as it was sent. Raises TransportError or TransportTimeout.
         """
         end = self._begin(timeouts)
         bound = self._max_body if limit is None else limit
         repeatable = repeatable and isinstance(body, bytes)
-        outgoing = Outgoing(head, body, chunked, method == "HEAD", repeatable, timeouts, end, bound, True)
-        connection = await self._perform(origin, outgoing)
+        request = PoolRequest(head, body, chunked, method == "HEAD", repeatable, timeouts, end, bound, True)
+        connection = await self._perform(origin, request)
         parser = connection.parser
         parts = parser.parts
-        answer = PoolAnswer(parser)
+        answer = PoolResponse(parser)
         answer.body = parts[0] if len(parts) == 1 else b"".join(parts)
         codings = parser.codings
         self.release(connection)
         if codings is not None:
-            answer.body = unpack(answer.body, codings, bound)
+            answer.body = decompress(answer.body, codings, bound)
         return answer
 
     def stream(
@@ -119,8 +120,8 @@ class Pool:
         end = self._begin(timeouts)
         bound = sys.maxsize if limit is None else limit
         repeatable = repeatable and isinstance(body, bytes)
-        outgoing = Outgoing(head, body, chunked, method == "HEAD", repeatable, timeouts, end, bound, False)
-        return Streaming(self._stream(origin, outgoing))
+        request = PoolRequest(head, body, chunked, method == "HEAD", repeatable, timeouts, end, bound, False)
+        return Streaming(self._stream(origin, request))
 
     async def aclose(self) -> None:
         """Close every connection at once; what is under way, or waits, ends with a TransportError."""
@@ -129,10 +130,10 @@ class Pool:
             return
         self._bind()
         self._closed = True
-        self._places.close()
+        self._limiter.close()
         self._opener.close()
         for connection in tuple(self._live):
-            connection.fail(Broken("the connection pool was closed"))
+            connection.fail(ConnectionLost("the connection pool was closed"))
         for _ in range(4):  # until the last connection_lost has run; TLS takes more turns than TCP
             await asyncio.sleep(0)
 
@@ -143,7 +144,7 @@ class Pool:
             connection.rest_until(self._idle_time)
         elif not connection.closed:
             connection.abort()
-        self._places.give_back()
+        self._limiter.release()
 
     def release_later(self, connection: Connection) -> None:
         """As `release`, from any thread, after the event loop has ended too."""
@@ -151,8 +152,8 @@ class Pool:
         with suppress(RuntimeError):
             self._loop.call_soon_threadsafe(self.release, connection)
 
-    async def _stream(self, origin: Origin, outgoing: Outgoing) -> StreamedAnswer:
-        return StreamedAnswer(self, await self._perform(origin, outgoing))
+    async def _stream(self, origin: Origin, request: PoolRequest) -> StreamedResponse:
+        return StreamedResponse(self, await self._perform(origin, request))
 
     def _begin(self, timeouts: Timeouts) -> float:
         """Make sure that a request can be sent here and now; the loop's time when all of it must be over."""
@@ -161,13 +162,13 @@ class Pool:
             loop = self._bind()
         if self._closed:
             raise TransportError("the connection pool is closed", sent=False)
-        return INFINITY if timeouts.whole is None else loop.time() + timeouts.whole
+        return INFINITY if timeouts.total is None else loop.time() + timeouts.total
 
     def _bind(self) -> asyncio.AbstractEventLoop:
         loop = asyncio.get_running_loop()
         if self._loop is None:
             self._loop = loop
-            self._opener = Opener(loop, self._tls, self._make)
+            self._opener = Connector(loop, self._tls, self._make)
             if not isinstance(loop, getattr(asyncio, "ProactorEventLoop", ())):
                 self._buffer = memoryview(bytearray(BUFFER))
         elif self._loop is not loop:
@@ -184,31 +185,31 @@ class Pool:
         self._live.discard(connection)
         self._idle.discard(connection)
 
-    async def _perform(self, origin: Origin, outgoing: Outgoing) -> Connection:
+    async def _perform(self, origin: Origin, request: PoolRequest) -> Connection:
         """The connection on which the answer, or its head, has come. Holds a place; `release` gives it back."""
-        places = self._places
-        if places.free:
-            places.free -= 1
+        limiter = self._limiter
+        if limiter.free:
+            limiter.free -= 1
         else:
-            await places.wait(outgoing.timeouts.pool, outgoing.end)
+            await limiter.acquire(request.timeouts.pool, request.end)
         try:
-            connection = self._idle.pop(origin) if outgoing.repeatable else await self._settled(origin)
+            connection = self._idle.pop(origin) if request.repeatable else await self._settled(origin)
             if connection is None:
-                connection = await self._connect(origin, outgoing)
+                connection = await self._connect(origin, request)
             try:
-                await connection.exchange(outgoing)
-            except Stale:
-                if not outgoing.repeatable:
+                await connection.exchange(request)
+            except StaleConnection:
+                if not request.repeatable:
                     raise
             else:
-                if not (connection.gave_up and outgoing.repeatable):
+                if not (connection.gave_up and request.repeatable):
                     return connection
                 connection.abort()
             # Once, and on a connection that cannot have been closed meanwhile.
-            connection = await self._connect(origin, outgoing)
-            await connection.exchange(outgoing)
+            connection = await self._connect(origin, request)
+            await connection.exchange(request)
         except BaseException:
-            places.give_back()
+            limiter.release()
             raise
         return connection
 
@@ -227,14 +228,14 @@ class Pool:
                 return connection
         return None
 
-    async def _connect(self, origin: Origin, outgoing: Outgoing) -> Connection:
+    async def _connect(self, origin: Origin, request: PoolRequest) -> Connection:
         if len(self._live) + self._opening >= self.limit:
             oldest = self._idle.oldest()
             if oldest is not None:
                 oldest.abort()
         self._opening += 1
         try:
-            connection = await self._opener.open(origin, outgoing.timeouts.connect, outgoing.end)
+            connection = await self._opener.open(origin, request.timeouts.connect, request.end)
         finally:
             self._opening -= 1
         if self._closed:

@@ -1,32 +1,39 @@
-"""Actions: work that goes on after the answer, such as a deployment."""
+"""Actions: background work on a stack, such as a deployment."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import attrs
 
-from .._sender import Sender
-from .._wire import clean
-from ..errors import ActionFailed, ConfigError
-from ..model import Model, Moment, free_form
-from ..operation import get, many
+from .._core.model import Model, Timestamp, free_form
+from .._core.sender import Sender
+from .._core.text import clean
+from ..errors import Cloud66Error, ConfigError
+from ..operation import get, many, post
 from ..pager import Pager
-from ._base import Resource
+from ._resource import Resource
 
 if TYPE_CHECKING:
     from ._poller import Poller
 
-__all__ = ["Action", "Actions", "Started"]
+__all__ = ["Action", "ActionError", "ActionFailed", "ActionUnfinished", "Actions", "Command", "Started"]
+
+Command = Literal[
+    "clear_caches", "restart", "maintenance_mode", "container_restart", "process_pause", "process_resume",
+    "process_restart", "service_pause", "service_resume", "service_restart", "promote_slave_db",
+    "resync_slave_db", "disable_replication_slave_db",
+]  # fmt: skip
+"""Names of the commands that can be run on a stack."""
 
 
 @attrs.frozen(kw_only=True)
 class Action(Model):
-    """A background operation and how it ended.
+    """A background operation and its result.
 
-    While it runs, everything that begins with `finished` is None. `stack` is the uid under which it was
-    read, filled in here.
+    While it is running, all attributes that start with `finished` are None. The SDK sets `stack` to the uid of
+    the stack that the action was read from.
     """
 
     id: int
@@ -35,8 +42,8 @@ class Action(Model):
     resource_id: str | None = None
     action: str | None = None
     started_via: str | None = None
-    started_at: Moment | None = None
-    finished_at: Moment | None = None
+    started_at: Timestamp | None = None
+    finished_at: Timestamp | None = None
     finished_success: bool | None = None
     finished_message: str | None = None
     finished_result: Mapping[str, Any] | None = free_form()
@@ -45,40 +52,57 @@ class Action(Model):
 
     @property
     def finished(self) -> bool:
-        """Whether it has ended."""
+        """Whether the action has finished."""
         return self.finished_at is not None
 
     @property
     def succeeded(self) -> bool:
-        """Whether it has ended well; one that ended without a word on success has not."""
+        """Whether the action has finished and the API reported success."""
         return self.finished and bool(self.finished_success)
 
     @property
     def async_action_id(self) -> int:
-        """Its id, under the name that answers use which start an action."""
+        """The ID, under the name that it has in responses that start an action."""
         return self.id
 
 
+class ActionError(Cloud66Error):
+    """A background action did not do its work. `action` is its last known state."""
+
+    def __init__(self, text: str, *, action: Action) -> None:
+        super().__init__(text)
+        self.action = action
+
+
+class ActionFailed(ActionError):
+    """The action finished without success."""
+
+
+class ActionUnfinished(ActionError):
+    """The action did not finish before the timeout. It may still be running."""
+
+
 class Started(Protocol):
-    """What an action is waited for by: the answer that started it, or the action itself."""
+    """What `Actions.wait` waits for: an action, or the response that started one."""
 
     @property
     def stack(self) -> str | None:
-        """The uid of the stack that it belongs to."""
+        """The uid of the action's stack."""
         ...
 
     @property
     def async_action_id(self) -> int | None:
-        """The id of the action to wait for."""
+        """The ID of the action to wait for."""
         ...
 
 
 LIST = get("/stacks/{stack}/actions.json", many(Action), scope="public", query=("user_reference",))
 GET = get("/stacks/{stack}/actions/{action}.json", Action, scope="public")
+RUN = post("/stacks/{stack}/actions.json", Action, scope="redeploy", body=("command", "value"))
 
 
 class Actions(Resource):
-    """The actions of a stack."""
+    """Actions of a stack."""
 
     __slots__ = ("_pollers",)
 
@@ -87,52 +111,59 @@ class Actions(Resource):
         self._pollers: dict[str, Poller] = {}
 
     def list(self, stack: str, *, user_reference: str | None = None) -> Pager[Action]:
-        """Every action of the stack, or those that were started with this reference."""
+        """List the actions of the stack, or only those that were started with this reference."""
         return self._pages(
-            LIST.at(stack=stack, user_reference=user_reference), lambda action: attrs.evolve(action, stack=stack)
+            LIST.bind(stack=stack, user_reference=user_reference), lambda action: attrs.evolve(action, stack=stack)
         )
 
     async def get(self, stack: str, action: int) -> Action:
-        """The action with this id."""
-        return attrs.evolve(await self._call(GET.at(stack=stack, action=action)), stack=stack)
+        """Return the action with this ID."""
+        return attrs.evolve(await self._call(GET.bind(stack=stack, action=action)), stack=stack)
 
-    async def finish(
+    async def run(self, stack: str, command: Command, *, value: int | None = None) -> Action:
+        """Run a command on the stack. Return the action, which `wait` waits for.
+
+        `value` belongs to `maintenance_mode`: 1 turns it on, 0 turns it off.
+        """
+        return attrs.evolve(await self._call(RUN.bind(stack=stack, command=command, value=value)), stack=stack)
+
+    async def wait(
         self,
         started: Started,
         *,
         stack: str | None = None,
-        within: float | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109  raises an error of ours
         progress: Callable[[Action], None] | None = None,
     ) -> Action:
-        """The action that `started` began, once it has ended well.
+        """Wait until an action has succeeded, and return it.
 
-        Asks after 1 second, then at growing intervals of up to 15; all who wait for actions of one stack
-        share the requests. `within` is the longest wait in seconds, `progress` is called with each state
-        that is seen. `stack` is needed only where `started` does not know it (a new stack's action).
+        The first request is sent after 1 second, later ones at growing intervals of up to 15 seconds. All tasks
+        that wait for actions of one stack share the requests. `timeout` is the longest wait in seconds; `progress`
+        is called with each state that is read. `stack` is needed only if `started` does not hold it.
 
-        Raises ActionFailed if it ended otherwise, ActionUnfinished if it has not ended `within` that time,
-        and ConfigError if `started` names no stack or no action to follow.
+        Raises ActionFailed if the action finished without success, ActionUnfinished if it did not finish before
+        the timeout, and ConfigError if `started` holds no stack or no action.
         """
         uid, number = stack or started.stack, started.async_action_id
         if uid is None:
-            raise ConfigError("the action does not know its stack: name it with stack=...")
+            raise ConfigError("the action does not hold its stack; pass it as stack=...")
         if number is None:
-            raise ConfigError("the answer named no action to wait for: follow `deployments.list` instead")
+            raise ConfigError("the response holds no action to wait for; read `deployments.list` instead")
         poller = self._pollers.get(uid)
         if poller is None:
-            from ._poller import Poller  # half a millisecond, and stacks import this module too
+            from ._poller import Poller  # imported lazily: takes 0.5 ms, and only `wait` needs it
 
             poller = self._pollers[uid] = Poller(
                 self._sender.clock, lambda action: self.get(uid, action), lambda: self.list(uid).page(1)
             )
         try:
-            action = await poller.wait(number, within=within, progress=progress)
+            action = await poller.wait(number, timeout=timeout, progress=progress)
         finally:
             if poller.idle:
                 self._pollers.pop(uid, None)
         if not action.succeeded:
-            said = clean(action.finished_message or "no reason was given")
+            reason = clean(action.finished_message or "no reason given")
             raise ActionFailed(
-                f"action {number} ({clean(str(action.action))}) of stack {uid} failed: {said}", action=action
+                f"action {number} ({clean(str(action.action))}) of stack {uid} failed: {reason}", action=action
             )
         return action

@@ -7,21 +7,23 @@ from typing import Any
 
 import attrs
 
-from ..model import Model, Moment, Secret, free_form
-from ..operation import get, many
+from .._core.model import Model, Timestamp, free_form
+from ..operation import get, many, post
 from ..pager import Pager
-from ._base import Resource
-from .stacks import Health
+from ..secret import Secret
+from ._resource import Resource
+from .actions import Action
+from .common import Health
 
 __all__ = ["Server", "Servers"]
 
 
 @attrs.frozen(kw_only=True)
 class Server(Model):
-    """One machine of a stack.
+    """One server of a stack.
 
-    `ssh_private_key` comes only where it was asked for, and only the official client knows that name;
-    the documentation calls it `private_key`, which fills it.
+    `ssh_private_key` is set only if it was requested. The documentation calls it `private_key`, the official client
+    `ssh_private_key`; the SDK fills the latter from either.
     """
 
     uid: str
@@ -53,8 +55,8 @@ class Server(Model):
     deploy_gateway_address: str | None = None
     deploy_gateway_user_name: str | None = None
     is_kubernetes_master: bool | None = None
-    created_at: Moment | None = None
-    updated_at: Moment | None = None
+    created_at: Timestamp | None = None
+    updated_at: Timestamp | None = None
 
     def __attrs_post_init__(self) -> None:
         super().__attrs_post_init__()
@@ -64,19 +66,24 @@ class Server(Model):
 
 LIST = get("/stacks/{stack}/servers.json", many(Server), scope="public")
 GET = get("/stacks/{stack}/servers/{server}.json", Server, scope="public", query=("include_private_key",))
+REBOOT = post("/stacks/{stack}/servers/{server}/reboot_server.json", Action)
 
 
 class Servers(Resource):
-    """The servers of a stack."""
+    """Servers of a stack."""
 
     __slots__ = ()
 
     def list(self, stack: str) -> Pager[Server]:
-        """Every server of the stack."""
-        return self._pages(LIST.at(stack=stack))
+        """List the servers of the stack."""
+        return self._pages(LIST.bind(stack=stack))
 
     async def get(self, stack: str, server: str, *, include_private_key: bool = False) -> Server:
-        """The server with this uid, with its SSH key where that is asked for."""
+        """Return the server with this uid, with its private SSH key if `include_private_key` is set."""
         return await self._call(
-            GET.at(stack=stack, server=server, include_private_key=1 if include_private_key else None)
+            GET.bind(stack=stack, server=server, include_private_key=1 if include_private_key else None)
         )
+
+    async def reboot(self, stack: str, server: str) -> Action:
+        """Reboot one server. Return the action, which `Actions.wait` waits for."""
+        return attrs.evolve(await self._call(REBOOT.bind(stack=stack, server=server)), stack=stack)

@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import attrs
 
-from .._wire import clean
+from .._core.model import IsoTimestamp, Model, OpenIntEnum, OpenStrEnum, Timestamp, free_form
+from .._core.text import clean
 from ..errors import AmbiguousName, NotFound
-from ..model import IsoMoment, Model, Moment, OpenInt, OpenText, Secret, free_form
 from ..operation import get, many, post
 from ..pager import Pager
-from ._base import Resource
+from ..secret import Secret
+from ._resource import Resource
 from .actions import Action
+from .common import Health
 
 if TYPE_CHECKING:
-    from ._plan import Fetched
+    from ..bulk import BatchResult
 
-__all__ = ["BuildType", "DeployStrategy", "Health", "Redeployment", "RolloutStrategy", "Stack", "StackStatus", "Stacks"]
+__all__ = ["BuildType", "DeployStrategy", "Redeployment", "RolloutStrategy", "Stack", "StackStatus", "Stacks"]
 
 
-class StackStatus(OpenInt):
-    """How far the newest deployment is. With the framework `skycap` read "build" for "deploy"."""
+class StackStatus(OpenIntEnum):
+    """State of the latest deployment. For the framework `skycap`, it is the state of the latest build."""
 
     PENDING_ANALYSIS = 0
     DEPLOYED = 1
@@ -34,18 +36,8 @@ class StackStatus(OpenInt):
     CANNOT_BE_ANALYSED = 7
 
 
-class Health(OpenInt):
-    """How well a stack or a server runs."""
-
-    UNKNOWN = 0
-    BUILDING = 1
-    IMPAIRED = 2
-    HEALTHY = 3
-    FAILED = 4
-
-
-class DeployStrategy(OpenText):
-    """In which order servers are deployed (known from the official client and the help site)."""
+class DeployStrategy(OpenStrEnum):
+    """Order in which servers are deployed. Known from the official client and the help site."""
 
     SERIAL = "serial"
     PARALLEL = "parallel"
@@ -53,8 +45,8 @@ class DeployStrategy(OpenText):
     FAST = "fast"
 
 
-class RolloutStrategy(OpenText):
-    """How traffic moves to a new version (known from the official client and the help site)."""
+class RolloutStrategy(OpenStrEnum):
+    """How traffic moves to a new version. Known from the official client and the help site."""
 
     NONE = "none"
     BLUE_GREEN_IMMEDIATE = "blue_green_immediate"
@@ -62,8 +54,8 @@ class RolloutStrategy(OpenText):
     CANARY = "canary"
 
 
-class BuildType(OpenText):
-    """Whether a new stack gets one server or several."""
+class BuildType(OpenStrEnum):
+    """Whether a new stack has one server or more."""
 
     SINGLE = "single"
     MULTI = "multi"
@@ -86,14 +78,14 @@ class Stack(Model):
     framework: str | None = None
     status: StackStatus | None = None
     health: Health | None = None
-    last_activity: Moment | None = None
-    last_activity_iso: IsoMoment | None = None
+    last_activity: Timestamp | None = None
+    last_activity_iso: IsoTimestamp | None = None
     maintenance_mode: bool | None = None
     has_loadbalancer: bool | None = None
-    created_at: Moment | None = None
-    updated_at: Moment | None = None
-    created_at_iso: IsoMoment | None = None
-    updated_at_iso: IsoMoment | None = None
+    created_at: Timestamp | None = None
+    updated_at: Timestamp | None = None
+    created_at_iso: IsoTimestamp | None = None
+    updated_at_iso: IsoTimestamp | None = None
     deploy_directory: str | None = None
     cloud_status: str | None = None
     redeploy_hook: Secret | None = None
@@ -112,10 +104,10 @@ class Stack(Model):
 
 @attrs.frozen(kw_only=True)
 class Redeployment(Model):
-    """The answer to a redeployment; `Actions.finish` waits for its end.
+    """A started redeployment, which `Actions.wait` waits for.
 
-    `async_action_id` is the action to poll and may be None; `queued` says that another deployment runs first.
-    `stack` is the uid of the stack, filled in here.
+    `async_action_id` is the action to wait for and may be None. `queued` tells whether another deployment runs first.
+    The SDK sets `stack` to the uid of the stack.
     """
 
     ok: bool | None = None
@@ -162,10 +154,11 @@ REDEPLOY = post(
         "canary_percentage",
     ),
 )
+REBOOT_SERVERS = post("/stacks/{stack}/reboot_servers.json", Action, body=("strategy", "group"))
 
 
 class Stacks(Resource):
-    """The stacks that the token can see."""
+    """Stacks that the token has access to."""
 
     __slots__ = ()
 
@@ -177,12 +170,12 @@ class Stacks(Resource):
         git_repository: str | None = None,
         git_branch: str | None = None,
     ) -> Pager[Stack]:
-        """Every stack, or those with this name, environment, git URL and branch.
+        """List the stacks, or only those with this name, environment, Git URL and branch.
 
-        The server filters (the filters are known from the official client, the documentation has none).
+        The server filters. The filters are known from the official client; the documentation has none.
         """
         return self._pages(
-            LIST.at(
+            LIST.bind(
                 filter_name=name,
                 filter_environment=environment,
                 filter_git_repo=git_repository,
@@ -191,26 +184,26 @@ class Stacks(Resource):
         )
 
     async def get(self, stack: str) -> Stack:
-        """The stack with this uid."""
-        return await self._call(GET.at(stack=stack))
+        """Return the stack with this uid."""
+        return await self._call(GET.bind(stack=stack))
 
-    async def get_many(self, stacks: Iterable[str], *, limit: int = 32, planned: bool = True) -> Fetched[Stack]:
-        """The stacks with these uids, in this order, read `limit` at a time.
+    async def get_many(self, stacks: Iterable[str], *, limit: int = 32, batch: bool = True) -> BatchResult[Stack]:
+        """Return the stacks with these uids in the same order, sending at most `limit` requests at a time.
 
-        Takes them from the pages of the list where that needs fewer requests, and says so in the `report` of
-        what comes back; `planned=False` reads each by itself. Raises BulkError if one fails; it holds
-        all that arrived.
+        If it takes fewer requests, the stacks are read from the pages of the list instead of one by one; the
+        `report` of the result tells. `batch=False` always reads them one by one. Raises BulkError if a request
+        fails; the error holds every stack that was read.
         """
-        from ._plan import fetch  # 1.5 ms with what it brings, and not every program works in bulk
+        from ._batch import fetch  # imported lazily: takes 1.5 ms, and only bulk calls need it
 
         return await fetch(
-            stacks, self.get, listed=self.list() if planned else None, key=lambda stack: stack.uid, limit=limit
+            stacks, self.get, listed=self.list() if batch else None, key=lambda stack: stack.uid, limit=limit
         )
 
     async def find(self, name: str, *, environment: str | None = None) -> Stack:
-        """The one stack with this name, whatever its case, and in this environment.
+        """Return the stack with this name and environment. Case is ignored.
 
-        Raises NotFound if there is none and AmbiguousName if there are several.
+        Raises NotFound if there is none, and AmbiguousName if there is more than one.
         """
         wanted, where = name.casefold(), None if environment is None else environment.casefold()
         found = [
@@ -223,10 +216,10 @@ class Stacks(Resource):
             return found[0]
         place = "" if environment is None else f" in {environment!r}"
         if not found:
-            raise NotFound(f"no stack is called {name!r}{place}", status=404, operation=str(LIST))
+            raise NotFound(f"no stack has the name {name!r}{place}", status=404, operation=str(LIST))
         kinds = clean(", ".join(sorted(f"{stack.environment} ({stack.uid})" for stack in found)))
         raise AmbiguousName(
-            f"{len(found)} stacks are called {name!r}{place}: {kinds}; name the environment or take the uid",
+            f"{len(found)} stacks have the name {name!r}{place}: {kinds}; pass the environment or use the uid",
             matches=tuple(found),
         )
 
@@ -243,12 +236,23 @@ class Stacks(Resource):
         size: str | None = None,
         build_type: BuildType | None = None,
     ) -> Action:
-        """Start the making of a Docker stack from a service definition; the action that does it comes back.
+        """Create a Docker stack from a service definition. Return the action that creates it.
 
-        The API wants a manifest, or `cloud`, `region`, `size` and `build_type`.
+        The API requires either a manifest, or `cloud`, `region`, `size` and `build_type`.
+
+        Args:
+            name: Name of the new stack.
+            environment: Environment, for example `production`.
+            service_yaml: Service definition.
+            manifest_yaml: Manifest.
+            cloud: Name of the cloud provider.
+            key_name: Name of the cloud provider's key in the account.
+            region: Region of the cloud provider.
+            size: Server size, as the cloud provider names it.
+            build_type: Whether the stack has one server or more.
         """
         return await self._call(
-            CREATE.at(
+            CREATE.bind(
                 name=name,
                 environment=environment,
                 service_yaml=service_yaml,
@@ -273,13 +277,20 @@ class Stacks(Resource):
         rollout_strategy: RolloutStrategy | None = None,
         canary_percentage: int | None = None,
     ) -> Redeployment:
-        """Start a deployment of the newest code, or of `git_ref` (a branch, tag or hash; not for Docker).
+        """Start a deployment. It is never retried if the first request may have reached the server.
 
-        `services` are names, each with `:tag` for a certain image. `user_reference` (up to 255 characters)
-        comes back in the action's metadata. Never repeated once it may have arrived.
+        Args:
+            stack: uid of the stack.
+            git_ref: Branch, tag or commit to deploy; not for Docker stacks. The default is the latest code.
+            services: Names of the services to deploy, each optionally followed by `:tag` to choose an image.
+            deployment_profile: Name of a deployment profile.
+            user_reference: Reference of up to 255 characters, which the action's metadata will contain.
+            deploy_strategy: Order in which servers are deployed.
+            rollout_strategy: How traffic moves to the new version.
+            canary_percentage: Share of the traffic that a canary receives.
         """
         started = await self._call(
-            REDEPLOY.at(
+            REDEPLOY.bind(
                 stack=stack,
                 git_ref=git_ref,
                 services=_names(services),
@@ -292,9 +303,20 @@ class Stacks(Resource):
         )
         return attrs.evolve(started, stack=stack)
 
+    async def reboot_servers(
+        self, stack: str, *, strategy: Literal["parallel", "serial"], group: str | None = None
+    ) -> Action:
+        """Reboot the servers of the stack. Return the action, which `Actions.wait` waits for.
+
+        `strategy` is the order in which web servers reboot. `group` limits the reboot to one group: `all`, `web`,
+        `haproxy`, `db`, `mysql`, `redis`, `postgres` or `mongodb`. The documentation gives `web` as the default.
+        """
+        started = await self._call(REBOOT_SERVERS.bind(stack=stack, strategy=strategy, group=group))
+        return attrs.evolve(started, stack=stack)
+
 
 def _names(services: Iterable[str] | None) -> tuple[str, ...] | None:
-    """A list for the API, also of the comma separated text that its documentation shows."""
+    """Return service names as a list. The API's documentation shows a comma-separated string, which is accepted too."""
     if services is None:
         return None
     if isinstance(services, str):

@@ -4,16 +4,16 @@
 machine and needs the extra `sandbox`.
 """
 
-from .access import Application, Grant, User
-from .browser import consent
+from .actions import FakeAction, FakeDeployment
 from .clock import FakeClock
-from .fake import FakeCloud66, Seen
+from .fake import FakeCloud66, RecordedRequest
 from .faults import Faults
-from .message import Incoming, Reply
-from .profile import STRICT, TOLERANT, Profile
-from .server import SandboxServer
+from .message import Reply, Request
+from .oauth.access import Application, Grant, User
+from .oauth.browser import consent
+from .oauth.settings import STRICT, TOLERANT, Profile
+from .serving.server import SandboxServer
 from .stack import FakeStack
-from .work import FakeAction, FakeDeployment
 
 __all__ = [
     "STRICT",
@@ -26,11 +26,11 @@ __all__ = [
     "FakeStack",
     "Faults",
     "Grant",
-    "Incoming",
     "Profile",
+    "RecordedRequest",
     "Reply",
+    "Request",
     "SandboxServer",
-    "Seen",
     "User",
     "consent",
 ]

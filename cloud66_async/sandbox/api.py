@@ -8,20 +8,20 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import attrs
 
-from .access import User
 from .faults import throttled
-from .message import Incoming, Refused, Reply, problem
-from .provider import REALM
+from .message import Refused, Reply, Request, problem
+from .oauth.access import User
+from .oauth.provider import REALM
 from .routes import Route, find
 
 if TYPE_CHECKING:
-    from .._clock import Clock
-    from .access import Grant
-    from .provider import Provider
+    from ..clock import Clock
+    from .oauth.access import Grant
+    from .oauth.provider import Provider
     from .stack import FakeStack
-    from .state import World
+    from .world import World
 
-__all__ = ["API", "PREFIX", "Asking", "Handler", "Listed"]
+__all__ = ["API", "PREFIX", "Context", "Handler", "Listed"]
 
 T = TypeVar("T")
 
@@ -40,10 +40,10 @@ class Listed(Generic[T]):
 
 
 @attrs.frozen
-class Asking:
+class Context:
     """What a handler gets: the request, who asks, and the state of the world."""
 
-    request: Incoming
+    request: Request
     grant: Grant | None
     accounts: tuple[int, ...]
     world: World
@@ -88,16 +88,16 @@ class API:
         self._handlers = handlers
         self._used: dict[str, tuple[datetime, int]] = {}
 
-    def route(self, request: Incoming) -> tuple[Route, tuple[str, ...]] | None:
+    def route(self, request: Request) -> tuple[Route, tuple[str, ...]] | None:
         """The route of a request, and the values in its path."""
         return find(request.method, request.path.removeprefix(PREFIX))
 
-    def handle(self, request: Incoming) -> Reply:
+    def handle(self, request: Request) -> Reply:
         """The answer to a request under the API's root."""
         found = self.route(request)
         try:
             if found is not None and found[0].key == _OPEN:
-                return self._answer(Asking(request, None, (), self._world, self._clock.now()), *found)
+                return self._answer(Context(request, None, (), self._world, self._clock.now()), *found)
             grant = self._provider.check(request.headers.get("authorization", ""))
         except Refused as refused:
             return refused.reply
@@ -110,7 +110,7 @@ class API:
         return reply.plus(*limits)
 
     def _permitted(
-        self, request: Incoming, grant: Grant, found: tuple[Route, tuple[str, ...]] | None, left: int
+        self, request: Request, grant: Grant, found: tuple[Route, tuple[str, ...]] | None, left: int
     ) -> Reply:
         if left < 0:
             return throttled()
@@ -126,10 +126,10 @@ class API:
             return Reply(403, (("content-type", "text/html"), ("www-authenticate", challenge)))
         if grant.user is None:
             return problem(403, "forbidden", "An application's own token belongs to no user")
-        asking = Asking(request, grant, _accounts(request, grant.user), self._world, self._clock.now())
+        asking = Context(request, grant, _accounts(request, grant.user), self._world, self._clock.now())
         return self._answer(asking, route, values)
 
-    def _answer(self, asking: Asking, route: Route, values: tuple[str, ...]) -> Reply:
+    def _answer(self, asking: Context, route: Route, values: tuple[str, ...]) -> Reply:
         handler = self._handlers.get(route.key)
         if handler is None:
             return problem(503, "not_implemented", f"The sandbox does not have {route.operation}")
@@ -153,7 +153,7 @@ def missing(what: str) -> Refused:
     return Refused(problem(404, "not_found", f"There is no such {what}, or you may not see it"))
 
 
-def _accounts(request: Incoming, user: User) -> tuple[int, ...]:
+def _accounts(request: Request, user: User) -> tuple[int, ...]:
     """The account that `X-Account` picks, else all that the user belongs to."""
     wanted = request.headers.get("x-account")
     if wanted is None:

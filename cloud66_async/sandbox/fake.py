@@ -7,36 +7,36 @@ from collections import Counter, deque
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from .. import _clock
+from ..clock import Clock
 from ..retry import Retry
 from ..token import Token
-from .access import SCOPES, Application, Grant, User
 from .api import API, PREFIX
-from .browser import consent
 from .clock import FakeClock
 from .faults import Dropped, Faults
 from .handlers import HANDLERS
-from .lane import FakeLane, transport
-from .message import Incoming, Reply
-from .pages import error_page, start_page
-from .profile import TOLERANT, Profile
-from .provider import Provider
+from .message import Reply, Request
+from .oauth.access import SCOPES, Application, Grant, User
+from .oauth.browser import consent
+from .oauth.pages import error_page, start_page
+from .oauth.provider import Provider
+from .oauth.settings import TOLERANT, Profile
+from .serving.transport import SandboxTransport, httpx_transport
 from .stack import FakeStack
-from .state import World
+from .world import World
 
 if TYPE_CHECKING:
     from .._http.library import httpx
     from ..client import Cloud66
 
-__all__ = ["FakeCloud66", "Seen"]
+__all__ = ["FakeCloud66", "RecordedRequest"]
 
 _URL = "https://cloud66.sandbox.example"
 _KEPT = 10_000
 # An hour and a bit: on a clock that jumps, waiting for the next hour's requests costs nothing.
-_PATIENT = Retry(longest=3700.0)
+_PATIENT = Retry(max_pause=3700.0)
 
 
-class Seen(NamedTuple):
+class RecordedRequest(NamedTuple):
     """A request that the sandbox answered; `status` is None where the connection was dropped."""
 
     method: str
@@ -59,7 +59,7 @@ class FakeCloud66:
     def __init__(
         self,
         *,
-        clock: _clock.Clock | None = None,
+        clock: Clock | None = None,
         profile: Profile = TOLERANT,
         action_seconds: float = 60.0,
         hourly_limit: int = 3600,
@@ -68,10 +68,10 @@ class FakeCloud66:
         self.faults: Faults = Faults()
         self.world: World = World(self._clock, self.faults, action_seconds=action_seconds)
         self.provider: Provider = Provider(self._clock, profile)
-        self._seen: deque[Seen] = deque(maxlen=_KEPT)
+        self._recorded: deque[RecordedRequest] = deque(maxlen=_KEPT)
         self._api = API(self.world, self.provider, self._clock, HANDLERS, hourly_limit=hourly_limit)
         self._calls: Counter[str] = Counter()
-        self._requests = 0
+        self._request_count = 0
         self._lock = threading.RLock()
         self.user: User = self.add_user("ada@example.com")
         self.add_user("grace@example.com")
@@ -149,24 +149,24 @@ class FakeCloud66:
 
     # --- ways in ---------------------------------------------------------------------------------
 
-    def handle(self, request: Incoming) -> Reply:
+    def handle(self, request: Request) -> Reply:
         """The answer to a request, without faults; it touches no network and waits for nothing."""
         with self._lock:
             reply = self._handle(request)
         request_id = request.headers.get("request-id")
         return reply if request_id is None else reply.plus(("request-id", request_id))
 
-    async def exchange(self, request: Incoming, *, patience: float | None = None) -> Reply:
+    async def send(self, request: Request, *, timeout: float | None = None) -> Reply:
         """The answer to a request, faults included.
 
         Raises Dropped where a fault ends the connection, and TimeoutError where one takes longer than
-        `patience` seconds by the sandbox's clock.
+        `timeout` seconds by the sandbox's clock.
         """
         operations = self._operations(request)
         fault = self.faults.take(operations) if operations is not None else None
         if fault is not None and fault.seconds:
-            if patience is not None and fault.seconds > patience:
-                await self._clock.sleep(patience)
+            if timeout is not None and fault.seconds > timeout:
+                await self._clock.sleep(timeout)
                 self._note(request, operations, None)
                 raise TimeoutError
             await self._clock.sleep(fault.seconds)
@@ -179,13 +179,13 @@ class FakeCloud66:
         self._note(request, operations, reply.status)
         return reply
 
-    def lane(self) -> FakeLane:
-        """The sandbox as a way to the wire: `Cloud66(token, transport=fake.lane(), clock=fake.clock)`."""
-        return FakeLane(self)
+    def transport(self) -> SandboxTransport:
+        """The sandbox as a way to the wire: `Cloud66(token, transport=fake.transport(), clock=fake.clock)`."""
+        return SandboxTransport(self)
 
-    def transport(self) -> httpx.AsyncBaseTransport:
-        """The sandbox as a transport: `httpx.AsyncClient(transport=fake.transport())`."""
-        return transport(self)
+    def httpx_transport(self) -> httpx.AsyncBaseTransport:
+        """The sandbox as a transport: `httpx.AsyncClient(transport=fake.httpx_transport())`."""
+        return httpx_transport(self)
 
     def client(
         self,
@@ -202,7 +202,7 @@ class FakeCloud66:
         """A client of this sandbox on its clock, with a new token of `user` unless one is given.
 
         With an `application` it has no token of its own and logs users in, by `redirect_url` or the first that is
-        registered. It repeats with patience: a throttled call waits for the next hour of the clock.
+        registered. It repeats with timeout: a throttled call waits for the next hour of the clock.
         """
         from ..client import Cloud66
 
@@ -216,7 +216,7 @@ class FakeCloud66:
             client_secret=application.client_secret if application else None,
             redirect_url=redirect_url,
             url=_URL,
-            transport=self.lane(),
+            transport=self.transport(),
             clock=self._clock,
             retry=retry,
             limit=limit,
@@ -230,23 +230,23 @@ class FakeCloud66:
 
         `user` is who signs in, by default `ada@example.com`. Raises LoginError if there is no consent page.
         """
-        return await consent(url, user=user, decision=decision, transport=self.transport())
+        return await consent(url, user=user, decision=decision, transport=self.httpx_transport())
 
     # --- what was seen ---------------------------------------------------------------------------
 
     @property
-    def seen(self) -> tuple[Seen, ...]:
+    def requests(self) -> tuple[RecordedRequest, ...]:
         """The newest requests, up to 10,000, the oldest first."""
         with self._lock:
-            return tuple(self._seen)
+            return tuple(self._recorded)
 
     def calls(self, operation: str | None = None) -> int:
         """How many requests were seen: all, or those of one operation such as `stacks.get` or `oauth.token`."""
-        return self._requests if operation is None else self._calls[operation]
+        return self._request_count if operation is None else self._calls[operation]
 
-    def _note(self, request: Incoming, operations: tuple[str, ...] | None, status: int | None) -> None:
+    def _note(self, request: Request, operations: tuple[str, ...] | None, status: int | None) -> None:
         headers = request.headers
-        seen = Seen(
+        recorded = RecordedRequest(
             request.method,
             # Queries of the provider hold codes, which are nobody's business afterwards.
             request.path if request.path.startswith("/oauth/") else request.target,
@@ -256,11 +256,11 @@ class FakeCloud66:
             headers.get("x-account"),
         )
         with self._lock:
-            self._seen.append(seen)
-            self._requests += 1
+            self._recorded.append(recorded)
+            self._request_count += 1
             self._calls.update(operations or ())
 
-    def _operations(self, request: Incoming) -> tuple[str, ...] | None:
+    def _operations(self, request: Request) -> tuple[str, ...] | None:
         """The names under which a request is counted and struck by faults; None outside API and OAuth."""
         if request.path.startswith("/oauth/"):
             name = self.provider.operation(request)
@@ -270,7 +270,7 @@ class FakeCloud66:
             return () if found is None else found[0].names
         return None
 
-    def _handle(self, request: Incoming) -> Reply:
+    def _handle(self, request: Request) -> Reply:
         if request.path.startswith("/oauth/"):
             return self.provider.handle(request)
         if request.path.startswith(f"{PREFIX}/"):

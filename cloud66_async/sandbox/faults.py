@@ -49,7 +49,7 @@ class Faults:
         return f"<Faults: {len(self._rules)} rules, {len(self._failures)} failing actions>"
 
     def throttle(self, *, times: int = 1, operation: str | None = None, retry_after: int | None = None) -> None:
-        """Answer 503 `throttled`, as when the hour's requests are used up.
+        """RawResponse 503 `throttled`, as when the hour's requests are used up.
 
         `retry_after` adds that header, in seconds, which Cloud 66 is not known to send.
         """
@@ -67,7 +67,7 @@ class Faults:
         body: bytes | None = None,
         content_type: str = "application/json; charset=utf-8",
     ) -> None:
-        """Answer with this status; the body is an error in the API's form where none is given."""
+        """RawResponse with this status; the body is an error in the API's form where none is given."""
         reply = (
             problem(status, "sandbox_fault", "Asked for by a rule of the sandbox")
             if body is None
@@ -76,23 +76,23 @@ class Faults:
         self._add(Fault(reply), times, operation)
 
     def html(self, *, status: int = 502, times: int = 1, operation: str | None = None) -> None:
-        """Answer with the page of a proxy."""
+        """RawResponse with the page of a proxy."""
         self.fail(status, times=times, operation=operation, body=_HTML, content_type="text/html")
 
     def empty(self, *, status: int = 200, times: int = 1, operation: str | None = None) -> None:
-        """Answer with no body."""
+        """RawResponse with no body."""
         self.fail(status, times=times, operation=operation, body=b"")
 
     def truncate(self, *, times: int = 1, operation: str | None = None) -> None:
-        """Answer with the first half of the real body, as if that were all of it."""
+        """RawResponse with the first half of the real body, as if that were all of it."""
         self._add(Fault(cut=True), times, operation)
 
     def not_an_object(self, *, times: int = 1, operation: str | None = None) -> None:
-        """Answer with JSON that is a list of numbers."""
+        """RawResponse with JSON that is a list of numbers."""
         self.fail(200, times=times, operation=operation, body=b"[1, 2, 3]")
 
     def slow(self, seconds: float, *, times: int = 1, operation: str | None = None) -> None:
-        """Answer properly, but so many seconds late by the sandbox's clock."""
+        """RawResponse properly, but so many seconds late by the sandbox's clock."""
         self._add(Fault(seconds=seconds), times, operation)
 
     def drop(self, *, times: int = 1, operation: str | None = None) -> None:

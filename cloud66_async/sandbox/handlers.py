@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from .api import Asking, Handler, Listed, missing
+from .actions import FakeAction, FakeDeployment
+from .api import Context, Handler, Listed, missing
 from .message import Refused, problem
 from .routes import key
+from .samples import identity
 from .stack import FakeStack
-from .variety import identity
-from .work import FakeAction, FakeDeployment
 
 __all__ = ["HANDLERS"]
 
@@ -42,13 +42,13 @@ def _answers(method: str, path: str) -> Callable[[Handler], Handler]:
 
 @_answers("GET", "/ping.json")
 @_answers("GET", "/ping/auth.json")
-def ping(_asking: Asking) -> dict[str, Any]:
+def ping(_asking: Context) -> dict[str, Any]:
     """That the server, or the token, works."""
     return {"ok": True, "message": "pong"}
 
 
 @_answers("GET", "/stacks.json")
-def list_stacks(asking: Asking) -> Listed[FakeStack]:
+def list_stacks(asking: Context) -> Listed[FakeStack]:
     """The stacks that pass all filters. That a filter wants the whole text, in any case, is a guess."""
     stacks = asking.world.visible(asking.accounts)
     for parameter, field in _FILTERS.items():
@@ -60,13 +60,13 @@ def list_stacks(asking: Asking) -> Listed[FakeStack]:
 
 
 @_answers("GET", "/stacks/{stack}.json")
-def get_stack(asking: Asking, stack: str) -> dict[str, Any]:
+def get_stack(asking: Context, stack: str) -> dict[str, Any]:
     """One stack."""
     return asking.stack(stack).shown(asking.now)
 
 
 @_answers("POST", "/stacks.json")
-def create_stack(asking: Asking) -> dict[str, Any]:
+def create_stack(asking: Context) -> dict[str, Any]:
     """The action that builds a new stack."""
     data = asking.request.data
     _require(data, "name", "environment", "service_yaml")
@@ -90,21 +90,21 @@ def create_stack(asking: Asking) -> dict[str, Any]:
 
 
 @_answers("GET", "/stacks/{stack}/deployments.json")
-def list_deployments(asking: Asking, stack: str) -> Listed[FakeDeployment]:
+def list_deployments(asking: Context, stack: str) -> Listed[FakeDeployment]:
     """The deployments of a stack, the newest first."""
     found = asking.stack(stack)
     return Listed(found.deployments, lambda item: found.shown_deployment(item, asking.now))
 
 
 @_answers("GET", "/stacks/{stack}/deployments/{deployment}.json")
-def get_deployment(asking: Asking, stack: str, deployment: str) -> dict[str, Any]:
+def get_deployment(asking: Context, stack: str, deployment: str) -> dict[str, Any]:
     """One deployment."""
     found = asking.stack(stack)
     return found.shown_deployment(_by_id(found.deployments, deployment, "deployment"), asking.now)
 
 
 @_answers("POST", "/stacks/{stack}/deployments.json")
-def redeploy(asking: Asking, stack: str) -> dict[str, Any]:
+def redeploy(asking: Context, stack: str) -> dict[str, Any]:
     """Whether a redeployment runs or waits, and the action to follow."""
     found, data = asking.stack(stack), asking.request.data
     reference = data.get("user_reference")
@@ -122,7 +122,7 @@ def redeploy(asking: Asking, stack: str) -> dict[str, Any]:
 
 
 @_answers("DELETE", "/stacks/{stack}/deployments/{deployment}.json")
-def cancel_deployment(asking: Asking, stack: str, deployment: str) -> dict[str, Any]:
+def cancel_deployment(asking: Context, stack: str, deployment: str) -> dict[str, Any]:
     """That a deployment, running or waiting, was stopped."""
     found = asking.stack(stack)
     item = _by_id(found.deployments, deployment, "deployment")
@@ -133,7 +133,7 @@ def cancel_deployment(asking: Asking, stack: str, deployment: str) -> dict[str, 
 
 
 @_answers("GET", "/stacks/{stack}/actions.json")
-def list_actions(asking: Asking, stack: str) -> Listed[FakeAction]:
+def list_actions(asking: Context, stack: str) -> Listed[FakeAction]:
     """The actions of a stack, the newest first; those with a reference where one is given."""
     actions = asking.stack(stack).actions
     reference = asking.parameter("user_reference")
@@ -143,13 +143,13 @@ def list_actions(asking: Asking, stack: str) -> Listed[FakeAction]:
 
 
 @_answers("GET", "/stacks/{stack}/actions/{action}.json")
-def get_action(asking: Asking, stack: str, action: str) -> dict[str, Any]:
+def get_action(asking: Context, stack: str, action: str) -> dict[str, Any]:
     """One action: the way to poll."""
     return _by_id(asking.stack(stack).actions, action, "action").shown(asking.now)
 
 
 @_answers("POST", "/stacks/{stack}/actions.json")
-def run_command(asking: Asking, stack: str) -> dict[str, Any]:
+def run_command(asking: Context, stack: str) -> dict[str, Any]:
     """The action that carries out a named command."""
     found, data = asking.stack(stack), asking.request.data
     command = data.get("command")
@@ -161,13 +161,13 @@ def run_command(asking: Asking, stack: str) -> dict[str, Any]:
 
 
 @_answers("GET", "/stacks/{stack}/servers.json")
-def list_servers(asking: Asking, stack: str) -> Listed[dict[str, Any]]:
+def list_servers(asking: Context, stack: str) -> Listed[dict[str, Any]]:
     """The servers of a stack."""
     return Listed(asking.stack(stack).servers, lambda server: server)
 
 
 @_answers("GET", "/stacks/{stack}/servers/{server}.json")
-def get_server(asking: Asking, stack: str, server: str) -> dict[str, Any]:
+def get_server(asking: Context, stack: str, server: str) -> dict[str, Any]:
     """One server, with its key where that is asked for."""
     found = _server(asking.stack(stack), server)
     if asking.parameter("include_private_key") in ("1", "true"):
@@ -176,7 +176,7 @@ def get_server(asking: Asking, stack: str, server: str) -> dict[str, Any]:
 
 
 @_answers("POST", "/stacks/{stack}/servers/{server}/reboot_server.json")
-def reboot_server(asking: Asking, stack: str, server: str) -> dict[str, Any]:
+def reboot_server(asking: Context, stack: str, server: str) -> dict[str, Any]:
     """The action that reboots one server."""
     found = asking.stack(stack)
     _server(found, server)
@@ -184,7 +184,7 @@ def reboot_server(asking: Asking, stack: str, server: str) -> dict[str, Any]:
 
 
 @_answers("POST", "/stacks/{stack}/reboot_servers.json")
-def reboot_servers(asking: Asking, stack: str) -> dict[str, Any]:
+def reboot_servers(asking: Context, stack: str) -> dict[str, Any]:
     """The action that reboots the servers of a stack."""
     found = asking.stack(stack)
     _require(asking.request.data, "strategy")

@@ -11,11 +11,11 @@ from urllib.parse import parse_qsl
 import attrs
 import msgspec
 
-__all__ = ["Incoming", "Refused", "Reply", "problem"]
+__all__ = ["Refused", "Reply", "Request", "problem"]
 
 
 @attrs.frozen(slots=False)
-class Incoming:
+class Request:
     """A request: verb, path with query, headers by lower-case name, body."""
 
     method: str

@@ -8,9 +8,9 @@ from functools import cached_property
 from random import Random
 from typing import Any
 
-from . import variety
-from .variety import git_hash, identity, iso, spelled
-from .work import FakeAction, FakeDeployment
+from . import samples
+from .actions import FakeAction, FakeDeployment
+from .samples import git_hash, identity, iso, spelled
 
 __all__ = ["DEPLOYING", "QUEUED", "FakeStack"]
 
@@ -46,7 +46,7 @@ class FakeStack:
     @cached_property
     def servers(self) -> list[dict[str, Any]]:
         """Its servers as the API answers them, without their private keys."""
-        return variety.servers(self.data, self._born)
+        return samples.servers(self.data, self._born)
 
     @cached_property
     def deployments(self) -> list[FakeDeployment]:

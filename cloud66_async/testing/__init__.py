@@ -1,1 +1,1 @@
-"""For test suites of programs that use the SDK: fixtures over the sandbox, without a network."""
+"""Fixtures for test suites of programs that use the SDK, without a network."""

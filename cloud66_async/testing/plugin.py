@@ -1,4 +1,4 @@
-"""The pytest plugin. It is loaded in every run of pytest, so it imports the sandbox only when a test asks for it."""
+"""pytest plugin. pytest loads it in every run, so it imports the sandbox only when a test uses it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["cloud66"]
 
 @pytest.fixture
 def cloud66() -> FakeCloud66:
-    """A fresh Cloud 66 without stacks, on a clock that stands still: `cloud66.client()` is a client of it."""
+    """Return a new sandbox without stacks whose clock is frozen. `cloud66.client()` returns a client for it."""
     from ..sandbox import FakeCloud66
 
     return FakeCloud66()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from cloud66_async._clock import SystemClock
+from cloud66_async.clock import SystemClock
 from cloud66_async.sandbox import FakeCloud66, SandboxServer
 
 SECONDS = 60

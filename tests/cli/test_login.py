@@ -17,7 +17,7 @@ from .conftest import Terminal
 # What a browser and its user do: open the page, press a button, follow the redirect.
 _BROWSER = """
 import asyncio, sys, urllib.error, urllib.request
-from cloud66_async.sandbox.browser import consent
+from cloud66_async.sandbox.oauth.browser import consent
 target = asyncio.run(consent(sys.argv[1], decision={decision!r}))
 try:
     urllib.request.urlopen(target, timeout=10).read()
@@ -97,7 +97,7 @@ def test_login_with_a_pasted_code(terminal: Terminal, server: SandboxServer, app
     script = terminal.home / "paste.py"
     script.write_text(
         "import asyncio, os, re, subprocess, sys\n"
-        "from cloud66_async.sandbox.browser import consent\n"
+        "from cloud66_async.sandbox.oauth.browser import consent\n"
         "from urllib.parse import parse_qs, urlsplit\n"
         "process = subprocess.Popen([sys.executable, '-c', 'from cloud66_async.cli import main; main()', 'login',"
         " '--no-browser'], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)\n"

@@ -13,9 +13,9 @@ import pytest
 
 import cloud66_async
 from cloud66_async import Cloud66, Cloud66OAuth2Client, Login
-from cloud66_async._clock import SystemClock
+from cloud66_async.clock import SystemClock
 from cloud66_async.sandbox import FakeCloud66, SandboxServer
-from cloud66_async.sandbox.browser import consent
+from cloud66_async.sandbox.oauth.browser import consent
 
 from .examples import PAGES, ROOT, blocks, run
 

@@ -22,18 +22,18 @@ GOOD = json.dumps({"response": {"uid": "a", "redeploy_hook": SECRET}}).encode()
 HTML = b"<html><title>502</title></html>"
 
 
-def client(url: str, lane: PoolName, **options: Any) -> Cloud66:
+def client(url: str, transport: PoolName, **options: Any) -> Cloud66:
     options.setdefault("retry", ONCE)
-    return Cloud66(TOKEN, url=url, pool=lane, clock=Recorder(), **options)
+    return Cloud66(TOKEN, url=url, pool=transport, clock=Recorder(), **options)
 
 
 ANSWERS: dict[str, tuple[bytes, type[errors.Cloud66Error]]] = {
-    "web page with 200": (packet(HTML), errors.AnswerError),
-    "empty 200": (packet(b""), errors.AnswerError),
-    "cut JSON": (packet(GOOD[:-9]), errors.AnswerError),
-    "list of numbers": (packet(b"[1,2,3]"), errors.AnswerError),
-    "deep": (packet(b"[" * 100_000), errors.AnswerError),
-    "invalid UTF-8": (packet(b'{"response":{"uid":"\xff"}}'), errors.AnswerError),
+    "web page with 200": (packet(HTML), errors.ResponseError),
+    "empty 200": (packet(b""), errors.ResponseError),
+    "cut JSON": (packet(GOOD[:-9]), errors.ResponseError),
+    "list of numbers": (packet(b"[1,2,3]"), errors.ResponseError),
+    "deep": (packet(b"[" * 100_000), errors.ResponseError),
+    "invalid UTF-8": (packet(b'{"response":{"uid":"\xff"}}'), errors.ResponseError),
     "wrong encoding": (packet(b"not gzip", "200 OK", "Content-Encoding: gzip"), errors.TransportError),
     "502 page": (packet(HTML, "502 Bad Gateway"), errors.ServerError),
     "503 page": (packet(HTML, "503 Unavailable"), errors.ServerError),
@@ -49,7 +49,7 @@ ANSWERS: dict[str, tuple[bytes, type[errors.Cloud66Error]]] = {
     "404": (packet(b"null", "404 Not Found"), errors.NotFound),
     "422": (packet(b'{"error":"invalid"}', "422 Unprocessable"), errors.BadRequest),
     "402": (packet(b"{}", "402 Payment Required"), errors.TrialExpired),
-    "408": (packet(b"{}", "408 Request Timeout"), errors.ServerTimedOut),
+    "408": (packet(b"{}", "408 Request Timeout"), errors.RequestTimeout),
     "409": (packet(b"{}", "409 Conflict"), errors.Conflict),
     "301": (packet(b"", "301 Moved", "Location: https://evil.example/"), errors.APIError),
     "no HTTP": (b"SSH-2.0-OpenSSH_9.2\r\n\r\n", errors.TransportError),
@@ -62,12 +62,12 @@ ANSWERS: dict[str, tuple[bytes, type[errors.Cloud66Error]]] = {
 
 @pytest.mark.parametrize("name", ANSWERS)
 async def test_every_bad_answer_is_one_of_our_errors(
-    name: str, lane: PoolName, caplog: pytest.LogCaptureFixture
+    name: str, transport: PoolName, caplog: pytest.LogCaptureFixture
 ) -> None:
     body, kind = ANSWERS[name]
 
     with caplog.at_level(logging.DEBUG):
-        async with wire(lambda _: body, once=True) as server, client(server.url, lane) as c66:
+        async with wire(lambda _: body, once=True) as server, client(server.url, transport) as c66:
             with pytest.raises(errors.Cloud66Error) as caught:
                 await c66.stacks.get("a")
     assert isinstance(caught.value, kind)
@@ -79,18 +79,18 @@ async def test_every_bad_answer_is_one_of_our_errors(
 
 
 @pytest.mark.parametrize("coding", ["gzip", "deflate"])
-async def test_packed_answers_are_unpacked(coding: str, lane: PoolName) -> None:
+async def test_packed_answers_are_unpacked(coding: str, transport: PoolName) -> None:
     packed = gzip.compress(GOOD) if coding == "gzip" else zlib.compress(GOOD)
     serving = wire(lambda _: packet(packed, "200 OK", f"Content-Encoding: {coding}"))
-    async with serving as server, client(server.url, lane) as c66:
+    async with serving as server, client(server.url, transport) as c66:
         assert (await c66.stacks.get("a")).uid == "a"
     assert coding in server.seen[0].headers["accept-encoding"]
 
 
-async def test_an_answer_that_never_ends_is_refused_at_a_bound(lane: PoolName) -> None:
+async def test_an_answer_that_never_ends_is_refused_at_a_bound(transport: PoolName) -> None:
     bomb = gzip.compress(b" " * (65 * 1024 * 1024), 9)
     serving = wire(lambda _: packet(bomb, "200 OK", "Content-Encoding: gzip"))
-    async with serving as server, client(server.url, lane) as c66:
+    async with serving as server, client(server.url, transport) as c66:
         with pytest.raises(errors.TransportError):
             await c66.stacks.get("a")
 
@@ -98,20 +98,20 @@ async def test_an_answer_that_never_ends_is_refused_at_a_bound(lane: PoolName) -
 # --- silence ---------------------------------------------------------------------------------------------
 
 
-async def test_a_silent_server_is_a_timeout_that_says_which(lane: PoolName) -> None:
+async def test_a_silent_server_is_a_timeout_that_says_which(transport: PoolName) -> None:
     async with wire(lambda _: b"") as server:
-        async with client(server.url, lane, timeout=Timeouts(read=0.05)) as c66:
-            with pytest.raises(errors.RequestTimeout) as caught:
+        async with client(server.url, transport, timeout=Timeouts(read=0.05)) as c66:
+            with pytest.raises(errors.TransportTimeout) as caught:
                 await c66.stacks.get("a")
             assert (caught.value.phase, caught.value.sent) == ("read", True)
-        async with client(server.url, lane, timeout=0.05) as c66:
-            with pytest.raises(errors.RequestTimeout) as caught:
+        async with client(server.url, transport, timeout=0.05) as c66:
+            with pytest.raises(errors.TransportTimeout) as caught:
                 await c66.stacks.get("a")
-            assert (caught.value.phase, caught.value.sent) == ("whole", True)
+            assert (caught.value.phase, caught.value.sent) == ("total", True)
 
 
-async def test_the_callers_own_deadline_is_the_builtin_timeout(lane: PoolName) -> None:
-    async with wire(lambda _: b"") as server, client(server.url, lane) as c66:
+async def test_the_callers_own_deadline_is_the_builtin_timeout(transport: PoolName) -> None:
+    async with wire(lambda _: b"") as server, client(server.url, transport) as c66:
         with pytest.raises(TimeoutError) as caught:
             async with asyncio.timeout(0.05):
                 await c66.stacks.get("a")
@@ -138,19 +138,21 @@ def flaky(trouble: bytes) -> Callable[[Asked], bytes]:
     [packet(HTML, "502 Bad Gateway"), packet(b"", "429 Slow Down", "Retry-After: 3")],
     ids=["502", "429"],
 )
-async def test_reads_get_through_a_flaky_server_and_answers_are_not_mixed_up(trouble: bytes, lane: PoolName) -> None:
-    async with wire(flaky(trouble)) as server, client(server.url, lane, retry=Retry(), limit=8) as c66:
+async def test_reads_get_through_a_flaky_server_and_answers_are_not_mixed_up(
+    trouble: bytes, transport: PoolName
+) -> None:
+    async with wire(flaky(trouble)) as server, client(server.url, transport, retry=Retry(), limit=8) as c66:
         found = await c66.collect(c66.stacks.get, [f"s{number}" for number in range(120)])
     stacks = [result.value for result in found if not isinstance(result, Failed)]
     assert [stack.uid for stack in stacks] == [f"s{number}" for number in range(120)]
     assert server.connections <= 8
 
 
-async def test_a_write_to_a_flaky_server_is_sent_once_each(lane: PoolName) -> None:
+async def test_a_write_to_a_flaky_server_is_sent_once_each(transport: PoolName) -> None:
     def drop(asked: Asked) -> bytes:
         raise ConnectionResetError
 
-    async with wire(drop) as server, client(server.url, lane, retry=Retry()) as c66:
+    async with wire(drop) as server, client(server.url, transport, retry=Retry()) as c66:
         for number in range(5):
             with pytest.raises(errors.TransportError) as caught:
                 await c66.stacks.redeploy(f"s{number}")
@@ -158,8 +160,8 @@ async def test_a_write_to_a_flaky_server_is_sent_once_each(lane: PoolName) -> No
     assert [asked.target.split("/")[4] for asked in server.seen] == [f"s{number}" for number in range(5)]
 
 
-async def test_a_server_that_comes_back_is_used_again(lane: PoolName) -> None:
-    async with wire(lambda _: packet(GOOD)) as server, client(server.url, lane) as c66:
+async def test_a_server_that_comes_back_is_used_again(transport: PoolName) -> None:
+    async with wire(lambda _: packet(GOOD)) as server, client(server.url, transport) as c66:
         await c66.stacks.get("a")
         await server.aclose()
         assert (await c66.stacks.get("a")).uid == "a"
@@ -168,12 +170,12 @@ async def test_a_server_that_comes_back_is_used_again(lane: PoolName) -> None:
 # --- logs -----------------------------------------------------------------------------------------------------
 
 
-async def test_nothing_secret_is_logged_at_debug(lane: PoolName, caplog: pytest.LogCaptureFixture) -> None:
+async def test_nothing_secret_is_logged_at_debug(transport: PoolName, caplog: pytest.LogCaptureFixture) -> None:
     def reply(asked: Asked) -> bytes:
         return packet(HTML, "500 Oops") if asked.headers["request-id"].endswith(("0", "8")) else packet(GOOD)
 
     with caplog.at_level(logging.DEBUG):
-        async with wire(reply) as server, client(server.url, lane, retry=Retry()) as c66:
+        async with wire(reply) as server, client(server.url, transport, retry=Retry()) as c66:
             stacks = [await c66.stacks.get("a") for _ in range(20)]
             logging.getLogger().debug("%s %r", stacks, c66)
     assert stacks[0] == Stack(uid="a", redeploy_hook=stacks[0].redeploy_hook)

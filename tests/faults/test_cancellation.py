@@ -21,7 +21,7 @@ FINISHED = {"id": 1, "finished_at": "2026-03-02T09:13:00Z", "finished_success": 
 
 
 class Slow(Script):
-    """A lane on which everything takes a few turns of the loop, and a request now and then a second try."""
+    """A transport on which everything takes a few turns of the loop, and a request now and then a second try."""
 
     def __init__(self) -> None:
         super().__init__(self.reply)
@@ -57,7 +57,7 @@ async def listed(c66: Cloud66) -> Any:
 
 
 async def ahead(c66: Cloud66) -> Any:
-    async with c66.stacks.list().ahead(3) as stacks:
+    async with c66.stacks.list().prefetch(3) as stacks:
         return [stack.uid async for stack in stacks]
 
 
@@ -67,7 +67,7 @@ async def many(c66: Cloud66) -> Any:
 
 async def waiting(c66: Cloud66) -> Any:
     started = Redeployment(async_action_id=1, stack="a")
-    return [(await c66.actions.finish(started)).id for _ in range(2)]
+    return [(await c66.actions.wait(started)).id for _ in range(2)]
 
 
 async def nested(c66: Cloud66) -> Any:
@@ -107,13 +107,13 @@ class Quick(FakeClock):
 
 
 def slow_client() -> tuple[Slow, Cloud66]:
-    lane = Slow()
-    return lane, client(lane, clock=Quick(), limit=4, retry=Retry(attempts=3))
+    transport = Slow()
+    return transport, client(transport, clock=Quick(), limit=4, retry=Retry(attempts=3))
 
 
 @every_kind
 async def test_after_any_number_of_turns(use: Callable[[Cloud66], Awaitable[Any]], expected: Any) -> None:
-    lane, c66 = slow_client()
+    transport, c66 = slow_client()
     count = -1
     finished = False
     while not finished:
@@ -126,18 +126,18 @@ async def test_after_any_number_of_turns(use: Callable[[Cloud66], Awaitable[Any]
         assert finished or isinstance(found, asyncio.CancelledError), f"after {count} turns: {found!r}"
         await turns(2)
         assert tasks_left() == set(), f"after {count} turns"
-        assert lane.in_flight == 0, f"after {count} turns"
+        assert transport.in_flight == 0, f"after {count} turns"
         if finished:
             assert found == expected
     assert count >= 4
     assert await use(c66) == expected
-    assert c66._shared.line().gate.free == 4
+    assert c66._shared.limiter.free == 4
     await c66.aclose()
 
 
 @every_kind
 async def test_by_a_scope_after_any_number_of_turns(use: Callable[[Cloud66], Awaitable[Any]], expected: Any) -> None:
-    lane, c66 = slow_client()
+    transport, c66 = slow_client()
     for count in itertools.count(0, 3):
         came, found = False, None
         with anyio.CancelScope() as scope:
@@ -153,12 +153,12 @@ async def test_by_a_scope_after_any_number_of_turns(use: Callable[[Cloud66], Awa
                 group.cancel_scope.cancel()
         await turns(2)
         assert tasks_left() == set(), f"after {count} turns"
-        assert lane.in_flight == 0, f"after {count} turns"
+        assert transport.in_flight == 0, f"after {count} turns"
         if came:
             assert found == expected
             break
         assert scope.cancelled_caught, f"after {count} turns"
-    assert c66._shared.line().gate.free == 4
+    assert c66._shared.limiter.free == 4
     await c66.aclose()
 
 
@@ -186,12 +186,12 @@ async def test_a_deadline_is_the_builtin_timeout_at_any_time(
     await c66.aclose()
 
 
-async def test_a_storm_of_cancellations_leaves_a_client_that_works(lane: PoolName) -> None:
+async def test_a_storm_of_cancellations_leaves_a_client_that_works(transport: PoolName) -> None:
     def reply(asked: Asked) -> bytes:
         uid = asked.target.rpartition("/")[2].removesuffix(".json")
         return packet(b'{"response":{"uid":"%b"}}' % uid.encode())
 
-    async with wire(reply) as server, Cloud66(TOKEN, url=server.url, pool=lane, limit=5) as c66:
+    async with wire(reply) as server, Cloud66(TOKEN, url=server.url, pool=transport, limit=5) as c66:
         tasks = [asyncio.create_task(c66.stacks.get(f"t{number}")) for number in range(300)]
         for number, task in enumerate(tasks):
             if number % 3:
@@ -205,13 +205,13 @@ async def test_a_storm_of_cancellations_leaves_a_client_that_works(lane: PoolNam
     assert server.connections <= 300
 
 
-async def test_closing_while_much_is_in_flight_ends_it_all(lane: PoolName) -> None:
+async def test_closing_while_much_is_in_flight_ends_it_all(transport: PoolName) -> None:
     async with wire(lambda _: b"") as server:
-        c66 = Cloud66(TOKEN, url=server.url, pool=lane, limit=5, retry=Retry(attempts=1))
+        c66 = Cloud66(TOKEN, url=server.url, pool=transport, limit=5, retry=Retry(attempts=1))
         tasks = [asyncio.create_task(c66.stacks.get(f"t{number}")) for number in range(20)]
         while len(server.seen) < 5:
             await asyncio.sleep(0.001)
         await c66.aclose()
         found = await asyncio.gather(*tasks, return_exceptions=True)
-    assert {type(error).__name__ for error in found} <= {"TransportError", "Broken", "ConfigError", "ReadError"}
+    assert {type(error).__name__ for error in found} <= {"TransportError", "ConnectionLost", "ConfigError", "ReadError"}
     assert sum(type(error).__name__ == "ConfigError" for error in found) == 15

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from cloud66_async._http.transport import PoolTransport
+from cloud66_async._http.adapter import HttpxAdapter
 from cloud66_async.oauth.client import Cloud66OAuth2Client
 from cloud66_async.pool import Pool
 
@@ -35,18 +35,18 @@ def clock() -> HandClock:
 
 
 @pytest.fixture(params=["the library's own transport", "the SDK's pool"])
-async def transport(request: pytest.FixtureRequest) -> AsyncIterator[PoolTransport | None]:
+async def transport(request: pytest.FixtureRequest) -> AsyncIterator[HttpxAdapter | None]:
     if request.param != "the SDK's pool":
         yield None
         return
     pool = Pool()
-    yield PoolTransport(pool)
+    yield HttpxAdapter(pool)
     await pool.aclose()
 
 
 @pytest.fixture
 async def make(
-    server: Server, clock: HandClock, transport: PoolTransport | None
+    server: Server, clock: HandClock, transport: HttpxAdapter | None
 ) -> AsyncIterator[Callable[..., Cloud66OAuth2Client]]:
     """Makes clients of the server, and closes them."""
     made: list[Cloud66OAuth2Client] = []

@@ -94,7 +94,7 @@ class Server:
         reply = found(asked) if callable(found) else found
         if reply.wait is not None:
             await reply.wait.wait()
-        head = [f"HTTP/1.1 {reply.status} Answer", f"Content-Length: {len(reply.body) + reply.cut}"]
+        head = [f"HTTP/1.1 {reply.status} RawResponse", f"Content-Length: {len(reply.body) + reply.cut}"]
         head += [f"{name}: {value}" for name, value in reply.headers]
         writer.write("\r\n".join([*head, "", ""]).encode("latin-1") + reply.body)
         await writer.drain()

@@ -32,9 +32,9 @@ from cloud66_async.errors import (
     StateMismatch,
     TokenRequestFailed,
 )
-from cloud66_async.model import Secret
 from cloud66_async.oauth import Cloud66OAuth2Client, Login
 from cloud66_async.oauth.login import OUT_OF_BAND
+from cloud66_async.secret import Secret
 from cloud66_async.token import Token
 
 from .clocks import HandClock
@@ -414,7 +414,7 @@ async def test_an_answer_in_drops_ends_in_time(make: Make) -> None:
     try:
         client = make(url=f"http://127.0.0.1:{port}", timeout=0.2)
         login = client.login()
-        with pytest.raises(TokenRequestFailed, match="whole"):
+        with pytest.raises(TokenRequestFailed, match="total"):
             await client.finish_login(login, answer(login))
     finally:
         listening.close()

@@ -17,8 +17,8 @@ from cloud66_async.errors import (
     Cloud66Error,
     ConfigError,
     Forbidden,
-    RequestTimeout,
     TransportError,
+    TransportTimeout,
     Unauthenticated,
 )
 from cloud66_async.oauth import Cloud66OAuth2Client
@@ -229,7 +229,7 @@ async def test_a_long_refusal_is_not_collected_whole(user: Cloud66OAuth2Client, 
         async with user.stream("GET", "stacks.json"):
             raise AssertionError
     assert caught.value.response is not None
-    assert len(caught.value.response.raw) <= 64 * 1024 + 1
+    assert len(caught.value.response.body) <= 64 * 1024 + 1
 
 
 async def test_a_stream_is_read_by_the_caller(user: Cloud66OAuth2Client, server: Server) -> None:
@@ -251,7 +251,7 @@ async def test_faults_of_the_network_are_errors_of_ours(make: Make, server: Serv
     assert caught.value.__cause__ is None
     assert caught.value.__suppress_context__
     server.replies[STACKS] = Reply(wait=asyncio.Event())
-    with pytest.raises(RequestTimeout) as late:
+    with pytest.raises(TransportTimeout) as late:
         await client.get("stacks.json")
     assert late.value.phase == "read"
     with pytest.raises(TransportError):

@@ -54,7 +54,7 @@ async def pool() -> AsyncIterator[Pool]:
     yield opened
     await opened.aclose()
     assert opened.live == 0
-    assert opened._places.free == opened.limit
+    assert opened._limiter.free == opened.limit
 
 
 @pytest_asyncio.fixture

@@ -9,8 +9,8 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from cloud66_async._lane import Timeouts
-from cloud66_async.pool import Origin, Pool, PoolAnswer, Streaming
+from cloud66_async.pool import Origin, Pool, PoolResponse, Streaming
+from cloud66_async.transport import Timeouts
 
 PATIENT = Timeouts(None, None, None, None, None)
 
@@ -160,7 +160,7 @@ def get(
     timeouts: Timeouts = PATIENT,
     repeatable: bool = True,
     limit: int | None = None,
-) -> Coroutine[Any, Any, PoolAnswer]:
+) -> Coroutine[Any, Any, PoolResponse]:
     origin = server.origin if isinstance(server, Server) else server
     return pool.request(origin, method, head(method, target), repeatable=repeatable, timeouts=timeouts, limit=limit)
 
@@ -173,7 +173,7 @@ def post(
     *,
     timeouts: Timeouts = PATIENT,
     repeatable: bool = False,
-) -> Coroutine[Any, Any, PoolAnswer]:
+) -> Coroutine[Any, Any, PoolResponse]:
     whole = isinstance(body, bytes)
     return pool.request(
         server.origin,

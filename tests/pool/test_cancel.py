@@ -49,7 +49,7 @@ async def warm(pool: Pool, server: Server) -> None:
 async def full(pool: Pool, server: Server) -> None:
     """All places taken, by requests that will end."""
     holders = [asyncio.ensure_future(read_stream(pool, server)) for _ in range(pool.limit)]
-    await until(lambda: pool._places.free == 0)
+    await until(lambda: pool._limiter.free == 0)
     HOLDERS.extend(holders)
 
 
@@ -84,7 +84,7 @@ def names_are_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
         await turns(2)
         return [(2, 1, 6, "", ("127.0.0.1", origin.port))]
 
-    monkeypatch.setattr("cloud66_async.pool.opening.Opener._look_up", look_up)
+    monkeypatch.setattr("cloud66_async.pool.connector.Connector._look_up", look_up)
 
 
 @pytest.mark.usefixtures("names_are_numbers")
@@ -111,7 +111,7 @@ async def test_cancelled_after_exactly_so_many_turns(
             assert isinstance(outcome, asyncio.CancelledError) or finished, outcome
             await asyncio.gather(*HOLDERS)
             HOLDERS.clear()
-            assert (pool._places.free, pool._opening) == (2, 0)
+            assert (pool._limiter.free, pool._opening) == (2, 0)
             assert pool.live == sum(map(len, pool._idle._by_origin.values()))
             assert (await get(pool, server, f"/{count}")).body == b"/%d" % count
             if finished:
@@ -133,7 +133,7 @@ async def test_granted_and_cancelled_in_the_same_turn() -> None:
         first.add_done_callback(lambda _: second.cancel())
         await asyncio.gather(first, second, return_exceptions=True)
         assert (await asyncio.wait_for(third, 5)).body == b"/3"
-        assert pool._places.free == 1
+        assert pool._limiter.free == 1
         await pool.aclose()
 
 
@@ -168,7 +168,7 @@ async def test_a_storm_of_cancellations(secure: bool, server_tls: ssl.SSLContext
 
     async with serve(handler, tls=server_tls if secure else None) as server:
         await asyncio.gather(*(storm(number) for number in range(1000)))
-        assert pool._places.free == 10
+        assert pool._limiter.free == 10
         results = await asyncio.gather(*(get(pool, server, f"/{number}") for number in range(100)))
         assert [result.body for result in results] == [b"/%d" % number for number in range(100)]
         assert pool.live <= 10
@@ -190,7 +190,7 @@ async def test_closing_the_pool_at_every_moment(server_tls: ssl.SSLContext, clie
                     assert str(outcome) in {"the connection pool was closed", "the connection pool is closed"}
                 else:
                     assert getattr(outcome, "status", outcome) == 200
-            assert (pool._places.free, pool._opening, pool.live) == (1, 0, 0)
+            assert (pool._limiter.free, pool._opening, pool.live) == (1, 0, 0)
             if finished:
                 break
         else:

@@ -11,9 +11,9 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from cloud66_async._lane import Timeouts
 from cloud66_async.errors import TransportError
 from cloud66_async.pool import Pool
+from cloud66_async.transport import Timeouts
 
 from .servers import Peer, Received, answer, get, pieces, post, serve, stream, turns
 
@@ -165,6 +165,6 @@ async def test_every_answer_is_its_requests_and_no_write_is_doubled(
         assert outcomes["answered"] > 0.75 * len(numbers)
         assert outcomes["failed"] > 0
         assert outcomes["cancelled"] > 0
-        assert (pool._places.free, pool._opening) == (CONNECTIONS, 0)
+        assert (pool._limiter.free, pool._opening) == (CONNECTIONS, 0)
         assert pool.live <= CONNECTIONS
         await pool.aclose()

@@ -70,7 +70,7 @@ async def test_ended_at_every_byte(
                 with pytest.raises(TransportError) as caught:
                     await get(pool, server, f"/{at}")
                 assert caught.value.sent
-            assert pool._places.free == 1
+            assert pool._limiter.free == 1
         assert (await get(pool, server, f"/{len(data)}")).body == BODIES.get(name, b"hello")
         assert len(server.received) == len(data) + 1  # a broken answer is no reason to ask again
         await pool.aclose()

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import h11
 from hypothesis import HealthCheck, given, settings, strategies as st
 
-from cloud66_async.pool import head as heads
+from cloud66_async.pool import headers as sections
 
 from .test_parser import begun, feed
 
@@ -56,7 +56,7 @@ def by_us(parts: list[bytes]) -> Read | None:
         parser.feed_eof()
     if parser.error is not None or not parser.complete:
         return None
-    headers = [(name.lower(), value) for name, value in heads.pairs(parser.head)]
+    headers = [(name.lower(), value) for name, value in sections.pairs(parser.header_section)]
     return Read(parser.status, headers, b"".join(parser.parts))
 
 

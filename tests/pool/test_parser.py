@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from cloud66_async.pool import parser as parsing
-from cloud66_async.pool.failures import BadAnswer
-from cloud66_async.pool.parser import AnswerParser
+from cloud66_async.pool.errors import InvalidResponse
+from cloud66_async.pool.parser import ResponseParser
 
 OK = b"HTTP/1.1 200 OK\r\n"
 LIMIT = 1000
@@ -39,13 +39,13 @@ def head_of(name: str) -> bytes:
     return FRAMINGS[name][FRAMINGS[name].rindex(b"HTTP/1.") :].partition(b"\r\n\r\n")[0]
 
 
-def begun(*, is_head: bool = False, limit: int = LIMIT) -> AnswerParser:
-    parser = AnswerParser()
+def begun(*, is_head: bool = False, limit: int = LIMIT) -> ResponseParser:
+    parser = ResponseParser()
     parser.begin(is_head=is_head, limit=limit)
     return parser
 
 
-def feed(parser: AnswerParser, *parts: bytes) -> AnswerParser:
+def feed(parser: ResponseParser, *parts: bytes) -> ResponseParser:
     for part in parts:
         if part and not parser.complete and parser.error is None:
             parser.feed(memoryview(part))
@@ -54,7 +54,7 @@ def feed(parser: AnswerParser, *parts: bytes) -> AnswerParser:
 
 def refused(data: bytes, *, limit: int = LIMIT) -> str:
     parser = feed(begun(limit=limit), data)
-    assert isinstance(parser.error, BadAnswer)
+    assert isinstance(parser.error, InvalidResponse)
     return str(parser.error)
 
 
@@ -73,10 +73,10 @@ def test_every_framing_cut_at_every_byte(name: str) -> None:
         assert parser.keep
         assert not parser.surplus
         assert b"".join(parser.parts) == BODIES[name]
-        assert b"X-Not" not in parser.head
-        assert b"X-Sum" not in parser.head
+        assert b"X-Not" not in parser.header_section
+        assert b"X-Sum" not in parser.header_section
         assert (
-            parser.head
+            parser.header_section
             == FRAMINGS[name].rpartition(b"HTTP/1.")[1]
             + FRAMINGS[name].rpartition(b"HTTP/1.")[2].partition(b"\r\n\r\n")[0]
         )
@@ -108,13 +108,13 @@ def test_a_body_that_the_end_of_the_connection_ends(name: str) -> None:
 
 
 def test_one_parser_reads_answer_after_answer() -> None:
-    parser = AnswerParser()
+    parser = ResponseParser()
     for name in [*FRAMINGS, *reversed(FRAMINGS)]:
         parser.clear()
         parser.begin(is_head=False, limit=LIMIT)
         feed(parser, FRAMINGS[name][:20], FRAMINGS[name][20:])
         assert parser.complete
-        assert parser.head == head_of(name)
+        assert parser.header_section == head_of(name)
         assert b"".join(parser.parts) == BODIES[name]
 
 
@@ -156,7 +156,7 @@ def test_what_follows_the_answer_does_not_change_it(more: bytes) -> None:
     assert parser.surplus
     assert parser.status == 200
     assert b"".join(parser.parts) == b"hello"
-    assert parser.head == OK + b"Content-Length: 5"
+    assert parser.header_section == OK + b"Content-Length: 5"
 
 
 @pytest.mark.parametrize(

@@ -22,8 +22,8 @@ from typing import NamedTuple
 import pytest
 import trustme
 
+from cloud66_async._http.adapter import HttpxAdapter
 from cloud66_async._http.library import httpx
-from cloud66_async._http.transport import PoolTransport
 from cloud66_async.pool import Origin, Pool
 
 from .servers import head
@@ -224,7 +224,7 @@ async def compare(server: Running, requests: list[Sent], tls: ssl.SSLContext) ->
     """Every request, one after another and all at once, through both."""
     pool = Pool(8, tls=tls)
     own = httpx.AsyncClient(verify=tls, trust_env=False)
-    ours = httpx.AsyncClient(transport=PoolTransport(pool), trust_env=False)
+    ours = httpx.AsyncClient(transport=HttpxAdapter(pool), trust_env=False)
     async with own, ours:
         expected = [await outcome(own, server, sent) for sent in requests]
         one_by_one = [await outcome(ours, server, sent) for sent in requests]

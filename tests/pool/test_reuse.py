@@ -7,10 +7,10 @@ import ssl
 
 import pytest
 
-from cloud66_async._lane import Timeouts
 from cloud66_async.errors import ConfigError, TransportError
 from cloud66_async.pool import Pool, pool as pooling
-from cloud66_async.pool.failures import Broken, Stale
+from cloud66_async.pool.errors import ConnectionLost, StaleConnection
+from cloud66_async.transport import Timeouts
 
 from .servers import Clock, Peer, answer, echo, get, head, open_sockets, pieces, post, serve, turns, until
 
@@ -170,7 +170,7 @@ async def test_it_is_sent_once_more_only_once(pool: Pool) -> None:
     async with serve(closing) as server:
         await asyncio.gather(get(pool, server, "/1"), get(pool, server, "/1"))
         closing.answers, closing.connections = 0, 99
-        with pytest.raises(Broken):
+        with pytest.raises(ConnectionLost):
             await get(pool, server, "/2")
         assert closing.read.count("/2") == 2
 
@@ -179,11 +179,11 @@ async def test_what_must_not_be_repeated_is_not(pool: Pool) -> None:
     closing = ClosingServer(1)
     async with serve(closing) as server:
         await get(pool, server, "/1")
-        with pytest.raises(Stale) as caught:
+        with pytest.raises(StaleConnection) as caught:
             await post(pool, server, b"x", "/2")
         assert caught.value.sent
         assert closing.read == ["/1", "/2"]
-        assert pool._places.free == pool.limit
+        assert pool._limiter.free == pool.limit
 
 
 async def test_a_body_that_cannot_be_replayed_is_not_repeated(pool: Pool) -> None:
@@ -191,7 +191,7 @@ async def test_a_body_that_cannot_be_replayed_is_not_repeated(pool: Pool) -> Non
 
     async with serve(closing) as server:
         await get(pool, server, "/1")
-        with pytest.raises(Stale):
+        with pytest.raises(StaleConnection):
             await post(pool, server, pieces(b"x"), "/2", repeatable=True)
         assert closing.read == ["/1", "/2"]
 
@@ -199,9 +199,9 @@ async def test_a_body_that_cannot_be_replayed_is_not_repeated(pool: Pool) -> Non
 async def test_a_new_connection_is_never_stale(pool: Pool) -> None:
     closing = ClosingServer(0)
     async with serve(closing) as server:
-        with pytest.raises(Broken) as caught:
+        with pytest.raises(ConnectionLost) as caught:
             await get(pool, server, "/1")
-        assert not isinstance(caught.value, Stale)
+        assert not isinstance(caught.value, StaleConnection)
         assert closing.read == ["/1"]
 
 
@@ -209,9 +209,9 @@ async def test_an_answer_that_began_is_not_asked_for_again(pool: Pool) -> None:
     closing = ClosingServer(1, farewell=b"HTTP/1.1 200")
     async with serve(closing) as server:
         await get(pool, server, "/1")
-        with pytest.raises(Broken) as caught:
+        with pytest.raises(ConnectionLost) as caught:
             await get(pool, server, "/2")
-        assert not isinstance(caught.value, Stale)
+        assert not isinstance(caught.value, StaleConnection)
         assert closing.read == ["/1", "/2"]
 
 
@@ -297,7 +297,7 @@ async def test_an_idle_connection_holds_no_body(pool: Pool) -> None:
         await post(pool, server, b"x" * 1000)
         (connection,) = pool._live
         assert connection.parser.parts == []
-        assert connection.parser.head == b""
+        assert connection.parser.header_section == b""
 
 
 async def test_a_closed_pool_says_so() -> None:
@@ -323,7 +323,7 @@ async def test_closing_ends_what_is_under_way_and_what_waits() -> None:
         results = await asyncio.gather(*requests, return_exceptions=True)
         assert [isinstance(result, TransportError) and result.sent for result in results] == [True] * 2 + [False] * 3
         assert all("pool was closed" in str(result) for result in results)
-        assert pool._places.free == 2
+        assert pool._limiter.free == 2
 
 
 @pytest.mark.parametrize("secure", [False, True], ids=["plain", "tls"])

@@ -9,10 +9,10 @@ from unittest import mock
 
 import pytest
 
-from cloud66_async._lane import Timeouts
 from cloud66_async.errors import TransportError
-from cloud66_async.pool import Pool, StreamedAnswer, connection as connecting
-from cloud66_async.pool.failures import BadAnswer, Broken
+from cloud66_async.pool import Pool, StreamedResponse, connection as connecting
+from cloud66_async.pool.errors import ConnectionLost, InvalidResponse
+from cloud66_async.transport import Timeouts
 
 from .servers import PATIENT, Peer, answer, echo, get, head, pieces, post, serve, stream, turns, until
 
@@ -52,7 +52,7 @@ async def test_a_streamed_answer(pool: Pool) -> None:
             assert streamed.status == 200
             assert streamed.header(b"content-length") == b"%d" % len(BIG)
             assert b"".join([part async for part in streamed]) == BIG
-            assert pool._places.free == pool.limit  # read to its end, it holds nothing any more
+            assert pool._limiter.free == pool.limit  # read to its end, it holds nothing any more
         assert pool.live == 1
         async with stream(pool, server, "/small") as streamed:
             assert b"".join([part async for part in streamed]) == b"/small"
@@ -65,9 +65,9 @@ async def test_a_streamed_answer_left_early_takes_its_connection_with_it(pool: P
             async for _ in streamed:
                 break
         assert pool.live == 0
-        assert pool._places.free == pool.limit
+        assert pool._limiter.free == pool.limit
         streamed.close()
-        assert pool._places.free == pool.limit
+        assert pool._limiter.free == pool.limit
         assert [part async for part in streamed] == []
 
 
@@ -76,7 +76,7 @@ async def test_an_error_in_the_readers_block_leaves_as_itself(pool: Pool) -> Non
         with pytest.raises(ZeroDivisionError):
             async with stream(pool, server, "/big"):
                 raise ZeroDivisionError
-        assert pool._places.free == pool.limit
+        assert pool._limiter.free == pool.limit
 
 
 async def test_closing_the_pool_ends_a_stream_and_who_waits_behind_it() -> None:
@@ -87,10 +87,10 @@ async def test_closing_the_pool_ends_a_stream_and_who_waits_behind_it() -> None:
         await pool.aclose()
         with pytest.raises(TransportError, match="pool was closed"):
             await asyncio.wait_for(behind, 5)
-        with pytest.raises(Broken, match="pool was closed"):
+        with pytest.raises(ConnectionLost, match="pool was closed"):
             async for _ in streamed:
                 pass
-    assert pool._places.free == 1
+    assert pool._limiter.free == 1
 
 
 async def test_a_slow_reader_slows_the_server(pool: Pool) -> None:
@@ -125,16 +125,16 @@ async def test_a_streamed_body_that_breaks_off(pool: Pool) -> None:
 
     async with serve(breaking) as server, stream(pool, server) as streamed:
         got: list[bytes] = []
-        with pytest.raises(Broken):
+        with pytest.raises(ConnectionLost):
             async for part in streamed:
                 got.append(part)  # noqa: PERF401
         assert b"".join(got) == b"x" * 5
-        assert pool._places.free == pool.limit
+        assert pool._limiter.free == pool.limit
 
 
 async def test_a_streamed_body_has_a_bound_only_if_asked(pool: Pool) -> None:
     async with serve(big) as server:
-        with pytest.raises(BadAnswer):
+        with pytest.raises(InvalidResponse):
             async with pool.stream(server.origin, "GET", head("GET", "/big"), limit=1000) as streamed:
                 pytest.fail(f"{streamed} is over the bound")
 
@@ -142,7 +142,7 @@ async def test_a_streamed_body_has_a_bound_only_if_asked(pool: Pool) -> None:
 async def test_a_collected_body_has_a_bound(pool: Pool) -> None:
     small = Pool(1, max_body=1000)
     async with serve(big) as server:
-        with pytest.raises(BadAnswer, match="over 1000 bytes"):
+        with pytest.raises(InvalidResponse, match="over 1000 bytes"):
             await get(small, server, "/big")
         assert len((await get(small, server, "/big", limit=len(BIG))).body) == len(BIG)
         await small.aclose()
@@ -275,7 +275,7 @@ async def test_an_error_of_the_body_leaves_as_itself(pool: Pool) -> None:
         with pytest.raises(TimeoutError, match="mine"):
             await post(pool, server, failing())
         assert pool.live == 0
-        assert pool._places.free == pool.limit
+        assert pool._limiter.free == pool.limit
 
 
 async def test_an_early_answer_that_is_no_refusal_lets_the_upload_go_on(pool: Pool) -> None:
@@ -288,7 +288,7 @@ async def test_an_early_answer_that_is_no_refusal_lets_the_upload_go_on(pool: Po
 
     async def unhurried() -> AsyncIterator[bytes]:
         yield b"a"
-        await until(lambda: next(iter(pool._live)).parser.head_done)
+        await until(lambda: next(iter(pool._live)).parser.headers_done)
         yield b"b"
         yield b"c"
 
@@ -330,22 +330,22 @@ async def test_timeouts_do_not_strike_a_healthy_upload(pool: Pool) -> None:
 async def test_a_streamed_answer_that_is_forgotten_costs_no_place(pool: Pool) -> None:
     async with serve(big) as server:
         answered = await stream(pool, server, "/big")
-        with pytest.warns(ResourceWarning, match="<StreamedAnswer 200> was never closed"):
+        with pytest.warns(ResourceWarning, match="<StreamedResponse 200> was never closed"):
             del answered
         await turns(2)
         assert pool.live == 0
-        assert pool._places.free == pool.limit
+        assert pool._limiter.free == pool.limit
 
 
 def test_a_streamed_answer_can_be_forgotten_after_the_event_loop() -> None:
-    async def leave() -> StreamedAnswer:
+    async def leave() -> StreamedResponse:
         pool = Pool()
         async with serve(big) as server:
             answered = await stream(pool, server, "/big")
             await pool.aclose()
             return answered
 
-    def forget(answers: list[StreamedAnswer]) -> None:
+    def forget(answers: list[StreamedResponse]) -> None:
         answers.clear()
         gc.collect()
 
@@ -365,4 +365,4 @@ async def test_a_stream_that_broke_leaves_no_connection_to_use_again(pool: Pool)
             with pytest.raises(TransportError):
                 assert [part async for part in answered] == []
         assert pool._idle.pop(server.origin) is None
-        assert (pool.live, pool._places.free) == (0, pool.limit)
+        assert (pool.live, pool._limiter.free) == (0, pool.limit)

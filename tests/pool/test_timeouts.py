@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 
-from cloud66_async._lane import Timeouts
-from cloud66_async.errors import RequestTimeout
+from cloud66_async.errors import TransportTimeout
 from cloud66_async.pool import Origin, Pool
+from cloud66_async.transport import Timeouts
 
 from .servers import PATIENT, Clock, Peer, answer, echo, get, post, serve, stream, turns, until
 
@@ -31,7 +31,7 @@ async def deaf(peer: Peer) -> None:
 async def timed_out(task: asyncio.Task[object] | asyncio.Future[object]) -> tuple[str, bool]:
     await turns(4)
     assert task.done()  # now, not when the time of the real clock has come too
-    with pytest.raises(RequestTimeout) as caught:
+    with pytest.raises(TransportTimeout) as caught:
         await task
     assert f"{caught.value.phase} timeout" in str(caught.value)
     return caught.value.phase, caught.value.sent
@@ -42,7 +42,7 @@ def nobody_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     async def never(self: object, origin: Origin) -> object:
         return await asyncio.get_running_loop().create_future()
 
-    monkeypatch.setattr("cloud66_async.pool.opening.Opener._look_up", never)
+    monkeypatch.setattr("cloud66_async.pool.connector.Connector._look_up", never)
 
 
 @pytest.mark.usefixtures("nobody_answers")
@@ -53,7 +53,7 @@ async def test_connect(pool: Pool, clock: Clock) -> None:
     assert not task.done()
     await clock.forward(0.2)
     assert await timed_out(task) == ("connect", False)
-    assert (pool._opening, pool._places.free) == (0, pool.limit)
+    assert (pool._opening, pool._limiter.free) == (0, pool.limit)
 
 
 @pytest.mark.usefixtures("nobody_answers")
@@ -61,10 +61,10 @@ async def test_the_whole_time_counts_while_connecting(pool: Pool, clock: Clock) 
     task = asyncio.ensure_future(get(pool, Origin("name", 80), timeouts=Timeouts(5.0, 5.0, 5.0, 5.0, 3.0)))
     await turns(5)
     await clock.forward(3.1)
-    assert await timed_out(task) == ("whole", False)
+    assert await timed_out(task) == ("total", False)
 
 
-@pytest.mark.parametrize(("timeouts", "phase"), [(Timeouts(pool=2.0), "pool"), (Timeouts(whole=2.0), "whole")])
+@pytest.mark.parametrize(("timeouts", "phase"), [(Timeouts(pool=2.0), "pool"), (Timeouts(total=2.0), "total")])
 async def test_waiting_for_a_place(timeouts: Timeouts, phase: str, clock: Clock) -> None:
     pool = Pool(1)
     async with serve(silent) as server:
@@ -78,7 +78,7 @@ async def test_waiting_for_a_place(timeouts: Timeouts, phase: str, clock: Clock)
         assert await timed_out(task) == (phase, False)
         holder.cancel()
         await asyncio.gather(holder, return_exceptions=True)
-        assert pool._places.free == 1
+        assert pool._limiter.free == 1
         await pool.aclose()
 
 
@@ -131,7 +131,7 @@ async def test_whole(pool: Pool, clock: Clock) -> None:
             await peer.send(part)
 
     async with serve(slow) as server:
-        task = asyncio.ensure_future(get(pool, server, timeouts=Timeouts(read=10.0, whole=25.0)))
+        task = asyncio.ensure_future(get(pool, server, timeouts=Timeouts(read=10.0, total=25.0)))
         await until(lambda: len(server.received) == 1)
         for _ in range(3):
             steps.put_nowait(b"HTTP/1.1 103 Early Hints\r\n\r\n")
@@ -141,7 +141,7 @@ async def test_whole(pool: Pool, clock: Clock) -> None:
         steps.put_nowait(b"HTTP/1.1 103 Early Hints\r\n\r\n")
         await turns(8)
         await clock.forward(2)
-        assert await timed_out(task) == ("whole", True)
+        assert await timed_out(task) == ("total", True)
         steps.put_nowait(b"")
 
 
@@ -212,11 +212,11 @@ async def test_the_whole_time_counts_while_the_sender_pauses(pool: Pool, clock: 
             raise
 
     async with serve(echo) as server:
-        task = asyncio.ensure_future(post(pool, server, stuck(), timeouts=Timeouts(whole=10.0)))
+        task = asyncio.ensure_future(post(pool, server, stuck(), timeouts=Timeouts(total=10.0)))
         await until(lambda: pool.live == 1)
         await turns(8)
         await clock.forward(11)
-        assert await timed_out(task) == ("whole", True)
+        assert await timed_out(task) == ("total", True)
         assert isinstance(ended[0], asyncio.CancelledError)
         assert not task.cancelled()
 
@@ -270,14 +270,14 @@ async def test_the_whole_time_counts_while_the_reader_pauses(pool: Pool, clock: 
         await peer.send(answer(b"one" + b"two")[:-3])
         await peer.head()
 
-    async with serve(half) as server, stream(pool, server, timeouts=Timeouts(whole=10.0)) as streamed:
+    async with serve(half) as server, stream(pool, server, timeouts=Timeouts(total=10.0)) as streamed:
         parts = aiter(streamed)
         assert await anext(parts) == b"one"
         await clock.forward(11)
         assert pool.live == 0
-        with pytest.raises(RequestTimeout) as caught:
+        with pytest.raises(TransportTimeout) as caught:
             await anext(parts)
-        assert caught.value.phase == "whole"
+        assert caught.value.phase == "total"
 
 
 async def test_a_timer_of_an_earlier_request_does_not_end_a_later_one(pool: Pool, clock: Clock) -> None:

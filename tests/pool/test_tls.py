@@ -13,11 +13,11 @@ import threading
 import pytest
 import trustme
 
-from cloud66_async import _tls
-from cloud66_async._lane import Timeouts
-from cloud66_async.errors import RequestTimeout
+from cloud66_async._core import tls
+from cloud66_async.errors import TransportTimeout
 from cloud66_async.pool import Origin, Pool
-from cloud66_async.pool.failures import Broken, ConnectFailed
+from cloud66_async.pool.errors import ConnectFailed, ConnectionLost
+from cloud66_async.transport import Timeouts
 
 from .servers import PATIENT, Peer, echo, get, head, serve, turns, until
 
@@ -58,7 +58,7 @@ async def test_a_certificate_that_is_not_good_enough(
             with pytest.raises(ConnectFailed, match=reason) as caught:
                 await get(pool, server)
             assert not caught.value.sent
-            assert (pool.live, pool._opening, pool._places.free) == (0, 0, 2)
+            assert (pool.live, pool._opening, pool._limiter.free) == (0, 0, 2)
         assert server.received == []
         await pool.aclose()
 
@@ -78,7 +78,7 @@ async def test_the_name_to_check_can_be_another_than_the_hosts(
 
 
 async def test_no_version_below_1_2(authority: trustme.CA) -> None:
-    context = _tls.shared_context()
+    context = tls.shared_context()
     assert context.minimum_version == ssl.TLSVersion.TLSv1_2
     assert context.verify_mode == ssl.CERT_REQUIRED
     assert context.check_hostname
@@ -105,7 +105,7 @@ async def test_a_server_that_hangs_up_in_the_handshake(client_tls: ssl.SSLContex
     async with serve(rude) as server:
         with pytest.raises(ConnectFailed):
             await pool.request(server.origin._replace(tls=True), "GET", head())
-        assert (pool.live, pool._opening, pool._places.free) == (0, 0, 2)
+        assert (pool.live, pool._opening, pool._limiter.free) == (0, 0, 2)
         await pool.aclose()
 
 
@@ -115,7 +115,7 @@ async def test_a_handshake_counts_as_connecting(client_tls: ssl.SSLContext) -> N
 
     pool = Pool(2, tls=client_tls)
     async with serve(silent) as server:
-        with pytest.raises(RequestTimeout) as caught:
+        with pytest.raises(TransportTimeout) as caught:
             await pool.request(server.origin._replace(tls=True), "GET", head(), timeouts=Timeouts(connect=0.02))
         assert (caught.value.phase, caught.value.sent) == ("connect", False)
         await pool.aclose()
@@ -183,20 +183,20 @@ async def test_it_connects_while_the_context_is_made(fails: bool, client_tls: ss
 
     pool = Pool(2, tls=make)
     async with serve(wait_for_the_end) as server:
-        with pytest.raises(RequestTimeout if not fails else ConnectFailed):
+        with pytest.raises(TransportTimeout if not fails else ConnectFailed):
             await pool.request(server.origin._replace(tls=True), "GET", head(), timeouts=Timeouts(connect=0.2))
         await asyncio.wait_for(ended.wait(), 10)  # and leaves no socket open
         await pool.aclose()
 
 
 def test_one_context_for_the_process() -> None:
-    assert _tls.shared_context() is _tls.shared_context()
+    assert tls.shared_context() is tls.shared_context()
 
 
 @pytest.fixture
 def unprepared(monkeypatch: pytest.MonkeyPatch) -> None:
     """A process that has no context yet."""
-    monkeypatch.setattr(_tls, "_context", None)
+    monkeypatch.setattr(tls, "_context", None)
 
 
 @pytest.mark.usefixtures("unprepared")
@@ -210,12 +210,12 @@ def test_a_context_that_is_under_way_is_not_made_again(
         assert go.wait(10)
         return client_tls
 
-    monkeypatch.setattr(_tls, "_make_context", make)
-    first, second = _tls.prepare(), _tls.prepare()
+    monkeypatch.setattr(tls, "_make_context", make)
+    first, second = tls.prepare(), tls.prepare()
     assert first is second
     assert not first.cancel()
     go.set()
-    assert _tls.shared_context() is client_tls
+    assert tls.shared_context() is client_tls
     assert len(made) == 1
     assert made[0] != threading.get_ident()
 
@@ -232,23 +232,23 @@ def test_a_shared_context_that_cannot_be_made_is_asked_for_again(
             raise failure
         return client_tls
 
-    monkeypatch.setattr(_tls, "_make_context", make)
+    monkeypatch.setattr(tls, "_make_context", make)
     with pytest.raises(ssl.SSLError, match="bad roots"):
-        _tls.shared_context()
-    assert _tls.shared_context() is client_tls
+        tls.shared_context()
+    assert tls.shared_context() is client_tls
 
 
 FORK = """
 import os, warnings
-from cloud66_async import _tls
+from cloud66_async._core import tls
 warnings.simplefilter("ignore")  # of Python, that a thread is running
 for _ in range(3):
-    making = _tls.prepare()
+    making = tls.prepare()
     child = os.fork()
     if not child:
-        os._exit(not (making.done() and _tls.prepare() is making and _tls._make_context().check_hostname))
+        os._exit(not (making.done() and tls.prepare() is making and tls._make_context().check_hostname))
     assert os.waitpid(child, 0) == (child, 0)
-    _tls._context = None
+    tls._context = None
 """
 
 
@@ -265,17 +265,17 @@ def test_a_context_is_not_begun_without_a_thread(monkeypatch: pytest.MonkeyPatch
     with monkeypatch.context() as none_left:
         none_left.setattr(threading.Thread, "start", refuse)
         with pytest.raises(RuntimeError):
-            _tls.prepare()
-    assert _tls.shared_context().check_hostname
+            tls.prepare()
+    assert tls.shared_context().check_hostname
 
 
 def test_certifi_helps_where_the_system_has_no_roots(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert _tls._make_context().cert_store_stats()
+    assert tls._make_context().cert_store_stats()
     monkeypatch.setenv("SSL_CERT_FILE", "/nowhere")
     monkeypatch.setenv("SSL_CERT_DIR", "/nowhere")
-    assert _tls._make_context().cert_store_stats()["x509_ca"] > 50
-    monkeypatch.setattr(_tls, "_has_roots", bool)
-    assert _tls._make_context().cert_store_stats()["x509_ca"] == 0
+    assert tls._make_context().cert_store_stats()["x509_ca"] > 50
+    monkeypatch.setattr(tls, "_has_roots", bool)
+    assert tls._make_context().cert_store_stats()["x509_ca"] == 0
 
 
 async def test_a_tls_connection_that_ends_without_a_word(
@@ -289,7 +289,7 @@ async def test_a_tls_connection_that_ends_without_a_word(
 
     pool = Pool(2, tls=client_tls)
     async with serve(cut, tls=server_tls) as server:
-        with pytest.raises(Broken):
+        with pytest.raises(ConnectionLost):
             await get(pool, server, timeouts=PATIENT)
         await pool.aclose()
 

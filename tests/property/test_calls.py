@@ -19,7 +19,7 @@ HEADERS = ["x-ratelimit-remaining", "x-ratelimit-limit", "retry-after", "www-aut
 
 @given(texts, texts)
 def test_path_values_come_back_as_they_were_one_segment_each(stack: str, thing: str) -> None:
-    target = _wire.target("/api/3", READ.at(stack=stack, thing=thing))
+    target = _wire.target("/api/3", READ.bind(stack=stack, thing=thing))
     assert target.isascii()
     assert target.isprintable()
     parts = target.split("/")
@@ -32,7 +32,7 @@ def test_path_values_come_back_as_they_were_one_segment_each(stack: str, thing: 
 
 @given(texts, st.text(alphabet=st.characters(exclude_categories=["Cs"])), st.integers(1, 10**9))
 def test_query_values_come_back_as_they_were(q: str, r: str, page: int) -> None:
-    target = _wire.target("", READ.at(stack="a", thing="b", q=q, r=r).page(page))
+    target = _wire.target("", READ.bind(stack="a", thing="b", q=q, r=r).page(page))
     assert target.isascii()
     assert " " not in target
     assert parse_qsl(urlsplit(target).query, keep_blank_values=True) == [("q", q), ("r", r), ("page", str(page))]
@@ -46,33 +46,33 @@ def test_query_values_come_back_as_they_were(q: str, r: str, page: int) -> None:
 )
 def test_any_refusal_is_an_api_error_on_one_line(status: int, body: bytes, headers: dict[str, str]) -> None:
     kept = answer(body, status, **headers)
-    Allowance(Recorder(), reserve=1).learn(kept)
-    found = _wire.error(READ.at(stack="a", thing="b"), kept, "r-1", START)
+    Allowance(Recorder(), reserve=1).update(kept)
+    found = _wire.error(READ.bind(stack="a", thing="b"), kept, "r-1", START)
     assert isinstance(found, errors.APIError)
     assert len(str(found).splitlines()) == 1
     assert found.retry_at is None or found.retry_at.tzinfo is not None
-    Retry(attempts=9).pause(READ.at(stack="a", thing="b"), found, 1, START)
+    Retry(attempts=9).pause(READ.bind(stack="a", thing="b"), found, 1, START)
 
 
 @given(
     st.floats(0, 100), st.floats(0, 1000), st.integers(1, 5000), st.integers(1, 5000), st.none() | st.floats(-1e6, 1e6)
 )
 def test_a_pause_is_within_its_bounds_or_there_is_none(
-    base: float, longest: float, attempts: int, attempt: int, after: float | None
+    base: float, max_pause: float, attempts: int, attempt: int, after: float | None
 ) -> None:
     error = errors.ServerError("x", status=500)
     wait = None if after is None else timedelta(seconds=after)
     error.retry_at = None if wait is None else START + wait
-    retry = Retry(attempts=attempts, base=base, longest=longest)
-    pause = retry.pause(READ.at(stack="a", thing="b"), error, attempt, START)
+    retry = Retry(attempts=attempts, base=base, max_pause=max_pause)
+    pause = retry.pause(READ.bind(stack="a", thing="b"), error, attempt, START)
     if attempt >= attempts:
         assert pause is None
     elif wait is None:
         assert pause is not None
-        assert 0 <= pause <= min(longest, base * 2.0 ** min(attempt - 1, 60))
+        assert 0 <= pause <= min(max_pause, base * 2.0 ** min(attempt - 1, 60))
     else:
-        assert pause is None or 0 <= pause <= longest
-        assert (pause is None) == (max(0.0, wait.total_seconds()) > longest)
+        assert pause is None or 0 <= pause <= max_pause
+        assert (pause is None) == (max(0.0, wait.total_seconds()) > max_pause)
 
 
 @given(st.lists(st.integers(0, 4000), max_size=30), st.integers(1, 64))
@@ -80,7 +80,7 @@ def test_what_is_left_rises_only_by_more_than_may_be_out_of_order(counts: list[i
     allowance = Allowance(Recorder(), in_flight=in_flight)
     before: int | None = None
     for count in counts:
-        now = allowance.learn(answer(x_ratelimit_remaining=str(count))).remaining
+        now = allowance.update(answer(x_ratelimit_remaining=str(count))).remaining
         assert now is not None
         assert now in (before, count)
         assert before is None or now <= before or now > before + in_flight

@@ -1,4 +1,4 @@
-"""Whatever a server sends: models, or an AnswerError that has the good part. Never anything else."""
+"""Whatever a server sends: models, or an ResponseError that has the good part. Never anything else."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 
-from cloud66_async import _codec
-from cloud66_async.errors import AnswerError
-from cloud66_async.model import moment
+from cloud66_async._core import codec
+from cloud66_async._core.timestamps import parse_timestamp
+from cloud66_async.errors import ResponseError
 from cloud66_async.operation import Page, many
 from cloud66_async.resources.actions import Action
 from cloud66_async.resources.deployments import Deployment
@@ -60,23 +60,23 @@ def _quiet(reports: set[str]) -> None:
 
 def read(body: bytes, shape: Any) -> Any:
     try:
-        return _codec.read(body, shape)
-    except AnswerError as error:
+        return codec.decode(body, shape)
+    except ResponseError as error:
         return error
 
 
 @given(values, st.sampled_from(MODELS), st.booleans())
 def test_any_json_is_a_model_or_an_answer_error(value: Any, kind: Any, enveloped: bool) -> None:
     body = msgspec.json.encode({"response": value} if enveloped else value)
-    assert isinstance(read(body, kind), (kind, AnswerError))
-    assert isinstance(read(body, many(kind)), (Page, AnswerError))
+    assert isinstance(read(body, kind), (kind, ResponseError))
+    assert isinstance(read(body, many(kind)), (Page, ResponseError))
 
 
 @given(st.binary(max_size=200), st.sampled_from(MODELS))
 def test_any_bytes_are_a_model_or_an_answer_error(body: bytes, kind: Any) -> None:
     for shape in (kind, many(kind)):
         for given_body in (body, b'{"response":' + body + b"}", b'{"response":[' + body + b"]}"):
-            assert isinstance(read(given_body, shape), (kind, Page, AnswerError))
+            assert isinstance(read(given_body, shape), (kind, Page, ResponseError))
 
 
 @settings(max_examples=50)
@@ -88,9 +88,9 @@ def test_a_page_loses_no_item_that_has_its_identifier(found: list[dict[str, Any]
             item[key] = f"item-{number}" if key == "uid" else number
     result = read(msgspec.json.encode({"response": found, "pagination": paging}), many(kind))
     good = [item[key] for item in found if key in item and item[key] is not None]
-    kept = result.partial if isinstance(result, AnswerError) else result.items
+    kept = result.partial if isinstance(result, ResponseError) else result.items
     assert [getattr(item, key) for item in kept] == good
-    assert isinstance(result, AnswerError) == (len(good) < len(found))
+    assert isinstance(result, ResponseError) == (len(good) < len(found))
 
 
 @settings(max_examples=60)
@@ -125,7 +125,7 @@ def test_damaged_bytes_never_raise_anything_else(data: st.DataObject) -> None:
         if not body:
             break
     result = read(bytes(body), many(Stack))
-    assert isinstance(result, (Page, AnswerError))
+    assert isinstance(result, (Page, ResponseError))
 
 
 @settings(max_examples=50)
@@ -136,9 +136,9 @@ def test_damaged_values_cost_no_good_item(data: st.DataObject) -> None:
     for number in struck:
         page[number][data.draw(st.sampled_from(sorted(STACK)))] = data.draw(values)
     result = read(msgspec.json.encode({"response": page}), many(Stack))
-    kept = result.partial if isinstance(result, AnswerError) else result.items
+    kept = result.partial if isinstance(result, ResponseError) else result.items
     by_uid = {stack.uid: stack for stack in kept}
-    untouched = _codec.read(msgspec.json.encode(STACK), Stack)
+    untouched = codec.decode(msgspec.json.encode(STACK), Stack)
     for number in set(range(5)) - struck:
         assert by_uid[f"s{number}"] == attrs.evolve(untouched, uid=f"s{number}")
 
@@ -154,7 +154,7 @@ def test_what_is_read_can_be_written_for_a_log(value: Any) -> None:
 @given(scalars | st.floats() | st.text(alphabet=string.digits + "-:TZ .+UC"))
 def test_a_moment_has_a_zone_or_is_none_or_a_value_error(value: Any) -> None:
     try:
-        found = moment(value)
+        found = parse_timestamp(value)
     except ValueError:
         return
     assert found is None or found.tzinfo is not None
@@ -166,4 +166,4 @@ SPELLINGS = ["%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%d %H:%M:%S UTC", "%Y-%m-%dT%H:%M:%S+0
 @settings(max_examples=50)
 @given(st.datetimes(min_value=datetime(1000, 1, 1)), st.sampled_from(SPELLINGS))  # noqa: DTZ001  it gets its zone
 def test_the_spellings_of_the_api_agree(when: datetime, spelling: str) -> None:
-    assert moment(when.strftime(spelling)) == when.replace(microsecond=0, tzinfo=UTC)
+    assert parse_timestamp(when.strftime(spelling)) == when.replace(microsecond=0, tzinfo=UTC)

@@ -36,7 +36,7 @@ def test_reading_ahead_gives_what_reading_page_by_page_gives(
     async def run() -> tuple[list[Any], list[Any]]:
         plain = await Pager(read)
         ahead: list[Any] = []
-        async with Pager(read).ahead(count) as items:
+        async with Pager(read).prefetch(count) as items:
             async for item in items:
                 if len(ahead) == stop:
                     break

@@ -92,12 +92,12 @@ def browser(vault: Vault) -> Iterator[Browser]:
 
 
 @pytest.fixture
-async def connect(provider: Provider, lane: PoolName) -> AsyncIterator[Callable[..., Cloud66]]:
+async def connect(provider: Provider, transport: PoolName) -> AsyncIterator[Callable[..., Cloud66]]:
     """Makes clients that log users in at the server, and closes them."""
     made: list[Cloud66] = []
 
     def client(client_id: str = "app", **options: Any) -> Cloud66:
-        defaults: dict[str, Any] = {"client_secret": secret_of(client_id), "redirect_url": REDIRECT, "pool": lane}
+        defaults: dict[str, Any] = {"client_secret": secret_of(client_id), "redirect_url": REDIRECT, "pool": transport}
         made.append(Cloud66(client_id=client_id, url=provider.url, **defaults | options))
         return made[-1]
 
@@ -112,14 +112,14 @@ def c66(connect: Callable[..., Cloud66]) -> Cloud66:
 
 
 @pytest.fixture
-async def connect_oauth(provider: Provider, lane: PoolName) -> AsyncIterator[Callable[..., Cloud66OAuth2Client]]:
+async def connect_oauth(provider: Provider, transport: PoolName) -> AsyncIterator[Callable[..., Cloud66OAuth2Client]]:
     """Makes Authlib's clients for the server, over the library's transport or over the pool, and closes them."""
     made: list[Cloud66OAuth2Client] = []
     pool = Cloud66(client_id="app", url=provider.url)
 
     def client(client_id: str = "app", **options: Any) -> Cloud66OAuth2Client:
         defaults: dict[str, Any] = {"client_secret": secret_of(client_id), "redirect_url": REDIRECT}
-        defaults |= {"url": provider.url, "transport": pool.transport if lane == "own" else None}
+        defaults |= {"url": provider.url, "transport": pool.transport if transport == "own" else None}
         made.append(Cloud66OAuth2Client(client_id=client_id, **defaults | options))
         return made[-1]
 

@@ -264,12 +264,12 @@ async def test_the_pool_as_a_transport(provider: Provider, c66: Cloud66, log_in:
         assert answer.json()["response"][0]["name"] == browser.user
 
 
-async def test_a_server_with_several_schemes(lane: PoolName) -> None:
+async def test_a_server_with_several_schemes(transport: PoolName) -> None:
     schemes = ('Basic realm="site"', 'Bearer realm="api", error="invalid_token", error_description="It was revoked"')
     headers = [f"WWW-Authenticate: {scheme}" for scheme in schemes]
     async with (
         wire(lambda _: packet(b"", "401 Unauthorized", *headers)) as server,
-        Cloud66("a-token", url=server.url, pool=lane) as c66,
+        Cloud66("a-token", url=server.url, pool=transport) as c66,
     ):
         with pytest.raises(Unauthenticated, match="It was revoked"):
             await c66.stacks.get("a")

@@ -38,7 +38,7 @@ asyncio.run(main())
 
 
 @pytest.fixture
-def lane() -> str:
+def transport() -> str:
     """The command line has the pool alone."""
     return "own"
 

@@ -61,7 +61,7 @@ async def visited(provider: Provider, *names: str, **options: Any) -> AsyncGener
 
 
 @pytest.fixture
-def lane() -> str:
+def transport() -> str:
     """The web login has the pool alone."""
     return "own"
 

@@ -16,7 +16,7 @@ from cloud66_async.resources.actions import Action
 from cloud66_async.resources.deployments import Deployment
 from cloud66_async.resources.servers import Server
 from cloud66_async.resources.stacks import Stack
-from cloud66_async.sandbox import FakeCloud66, FakeStack, Incoming, Reply
+from cloud66_async.sandbox import FakeCloud66, FakeStack, Reply, Request
 from cloud66_async.sandbox.handlers import HANDLERS
 from cloud66_async.sandbox.routes import find, routes
 from cloud66_async.token import Token
@@ -35,10 +35,10 @@ class Caller:
         target = f"/api/3{path}" + (f"?{urlencode(query)}" if query else "")
         sent = {"authorization": f"Bearer {self.token.reveal()}", **(headers or {})}
         if body is None:
-            return self.fake.handle(Incoming(method, target, sent))
+            return self.fake.handle(Request(method, target, sent))
         sent.setdefault("content-type", "application/json")
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
-        return self.fake.handle(Incoming(method, target, sent, data))
+        return self.fake.handle(Request(method, target, sent, data))
 
     def read(self, path: str, **query: object) -> Any:
         reply = self("GET", path, None, None, **query)
@@ -99,9 +99,9 @@ def test_a_revoked_token_says_so(fake: FakeCloud66, call: Caller) -> None:
 
 
 def test_ping_needs_no_token(fake: FakeCloud66, call: Caller) -> None:
-    reply = fake.handle(Incoming("GET", "/api/3/ping.json"))
+    reply = fake.handle(Request("GET", "/api/3/ping.json"))
     assert json.loads(reply.body) == {"response": {"ok": True, "message": "pong"}}
-    assert fake.handle(Incoming("GET", "/api/3/ping/auth.json")).status == 401
+    assert fake.handle(Request("GET", "/api/3/ping/auth.json")).status == 401
     assert call.read("/ping/auth.json")["ok"] is True
 
 

@@ -9,21 +9,20 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from cloud66_async import Cloud66, Ok, Quota, Retry
-from cloud66_async._clock import SystemClock
+from cloud66_async import ActionFailed, Cloud66, Ok, Quota, Retry
 from cloud66_async._http.library import httpx
+from cloud66_async.clock import SystemClock
 from cloud66_async.errors import (
     AccessDenied,
-    ActionFailed,
-    AnswerError,
     Forbidden,
     LoginError,
     NotFound,
-    RequestTimeout,
+    ResponseError,
     ServerError,
     Throttled,
     TokenRequestFailed,
     TransportError,
+    TransportTimeout,
     Unauthenticated,
 )
 from cloud66_async.sandbox import STRICT, TOLERANT, FakeCloud66, Profile
@@ -44,7 +43,7 @@ async def test_a_throttled_redeployment_waits_for_the_next_hour(fake: FakeCloud6
     start = fake.clock.now()
     fake.faults.throttle(times=2)
     async with fake.client() as c66, fake.clock.running():
-        action = await c66.actions.finish(await c66.stacks.redeploy(stack.uid))
+        action = await c66.actions.wait(await c66.stacks.redeploy(stack.uid))
     assert action.succeeded
     assert fake.calls("stacks.redeploy") == 3
     assert fake.clock.now() > start + timedelta(hours=1)
@@ -68,7 +67,7 @@ async def test_what_was_seen_is_kept(fake: FakeCloud66) -> None:
     async with fake.client() as c66:
         with pytest.raises(NotFound):
             await c66.using(account=1).stacks.get("no/such")
-    (seen,) = fake.seen
+    (seen,) = fake.requests
     assert (seen.method, seen.target, seen.operations) == ("GET", "/api/3/stacks/no%2Fsuch.json", ("stacks.get",))
     assert (seen.status, seen.account) == (404, "1")
     assert seen.request_id
@@ -79,14 +78,14 @@ async def test_a_failing_action_is_an_error(fake: FakeCloud66) -> None:
     fake.faults.action_fails(message="Out of disk")
     async with fake.client() as c66, fake.clock.running():
         with pytest.raises(ActionFailed, match="Out of disk"):
-            await c66.actions.finish(await c66.stacks.redeploy(stack.uid))
+            await c66.actions.wait(await c66.stacks.redeploy(stack.uid))
 
 
 async def test_a_closed_client_reaches_nothing(fake: FakeCloud66) -> None:
-    lane = fake.lane()
-    async with Cloud66(fake.add_token(), transport=lane, clock=fake.clock) as c66:
+    transport = fake.transport()
+    async with Cloud66(fake.add_token(), transport=transport, clock=fake.clock) as c66:
         await c66.stacks.list()
-    async with Cloud66(fake.add_token(), transport=lane, clock=fake.clock, retry=ONCE) as c66:
+    async with Cloud66(fake.add_token(), transport=transport, clock=fake.clock, retry=ONCE) as c66:
         with pytest.raises(TransportError) as caught:
             await c66.stacks.list()
     assert caught.value.sent is False
@@ -123,11 +122,11 @@ async def test_each_fault_and_the_error_that_it_becomes(fake: FakeCloud66) -> No
             (lambda: faults.fail(500), ServerError),
             (lambda: faults.fail(404), NotFound),
             (faults.html, ServerError),
-            (lambda: faults.html(status=200), AnswerError),
-            (faults.empty, AnswerError),
+            (lambda: faults.html(status=200), ResponseError),
+            (faults.empty, ResponseError),
             (lambda: faults.empty(status=500), ServerError),
-            (faults.truncate, AnswerError),
-            (faults.not_an_object, AnswerError),
+            (faults.truncate, ResponseError),
+            (faults.not_an_object, ResponseError),
             (faults.drop, TransportError),
         ]
         for strike, error in faulty:
@@ -165,7 +164,7 @@ async def test_faults_can_be_taken_back(fake: FakeCloud66) -> None:
     fake.faults.action_fails(times=9)
     fake.faults.clear()
     async with fake.client(retry=ONCE) as c66, fake.clock.running():
-        assert (await c66.actions.finish(await c66.stacks.redeploy(stack.uid))).succeeded
+        assert (await c66.actions.wait(await c66.stacks.redeploy(stack.uid))).succeeded
 
 
 def test_a_rule_strikes_at_least_once(fake: FakeCloud66) -> None:
@@ -182,7 +181,7 @@ async def test_a_dropped_write_has_happened_all_the_same(fake: FakeCloud66) -> N
             await c66.stacks.redeploy(stack.uid)
     assert caught.value.sent is True
     assert len(stack.deployments) == before + 1
-    assert fake.seen[0].status is None
+    assert fake.requests[0].status is None
 
 
 async def test_a_slow_answer_comes_by_the_clock(fake: FakeCloud66) -> None:
@@ -201,7 +200,7 @@ async def test_too_slow_an_answer_is_a_timeout(fake: FakeCloud66) -> None:
     fake.faults.slow(40)
     start = fake.clock.now()
     async with fake.client(retry=ONCE) as c66, fake.clock.running():
-        with pytest.raises(RequestTimeout) as caught:
+        with pytest.raises(TransportTimeout) as caught:
             await c66.stacks.list()
     assert caught.value.phase == "read"
     assert fake.clock.now() - start == timedelta(seconds=30)
@@ -221,7 +220,7 @@ async def test_retry_after_can_be_sent_along(fake: FakeCloud66) -> None:
 async def test_the_transport_of_the_http_library(fake: FakeCloud66) -> None:
     token = fake.add_token()
     headers = {"Authorization": f"Bearer {token.reveal()}"}
-    async with httpx.AsyncClient(transport=fake.transport(), base_url="https://x", headers=headers) as client:
+    async with httpx.AsyncClient(transport=fake.httpx_transport(), base_url="https://x", headers=headers) as client:
         assert (await client.get("/api/3/stacks.json")).json()["count"] == 0
         fake.faults.drop()
         with pytest.raises(httpx.RemoteProtocolError):
@@ -234,7 +233,7 @@ async def test_the_transport_of_the_http_library(fake: FakeCloud66) -> None:
 
 async def test_a_client_through_the_http_library(fake: FakeCloud66) -> None:
     fake.seed(3)
-    async with Cloud66(fake.add_token(), transport=fake.transport(), clock=fake.clock) as c66:
+    async with Cloud66(fake.add_token(), transport=fake.httpx_transport(), clock=fake.clock) as c66:
         assert len(await c66.stacks.list()) == 3
 
 
@@ -290,9 +289,9 @@ async def test_faults_strike_the_provider_too(fake: FakeCloud66) -> None:
 
 async def test_no_code_stays_in_what_was_seen(fake: FakeCloud66) -> None:
     fake.add_application(redirect_urls=["https://app.example/callback"])
-    async with httpx.AsyncClient(transport=fake.transport()) as browser:
+    async with httpx.AsyncClient(transport=fake.httpx_transport()) as browser:
         await browser.get("https://x/oauth/authorize/native?code=very-secret")
-    assert "very-secret" not in repr(fake.seen)
+    assert "very-secret" not in repr(fake.requests)
 
 
 # --- the rest ------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 
 import pytest
 
-from cloud66_async.sandbox import FakeCloud66, Incoming, Reply
+from cloud66_async.sandbox import FakeCloud66, Reply, Request
 
 EVIL = "<script>alert(1)</script>\"'&"
 
@@ -33,16 +33,16 @@ def consent(fake: FakeCloud66, **changes: str) -> Reply:
         "scope": "public redeploy",
         **changes,
     }
-    return fake.handle(Incoming("GET", "/oauth/authorize?" + urlencode(fields)))
+    return fake.handle(Request("GET", "/oauth/authorize?" + urlencode(fields)))
 
 
 def every_page(fake: FakeCloud66) -> dict[str, Reply]:
     return {
-        "start": fake.handle(Incoming("GET", "/")),
+        "start": fake.handle(Request("GET", "/")),
         "consent": consent(fake),
         "error": consent(fake, client_id="nobody"),
-        "code": fake.handle(Incoming("GET", "/oauth/authorize/native?code=abc")),
-        "missing": fake.handle(Incoming("GET", "/favicon.ico")),
+        "code": fake.handle(Request("GET", "/oauth/authorize/native?code=abc")),
+        "missing": fake.handle(Request("GET", "/favicon.ico")),
     }
 
 
@@ -110,9 +110,9 @@ def test_what_comes_from_outside_is_escaped() -> None:
     fake = sandbox(EVIL)
     fake.add_user(f"{EVIL}@example.com")
     pages = [
-        fake.handle(Incoming("GET", "/")),
+        fake.handle(Request("GET", "/")),
         consent(fake, state=EVIL),
-        fake.handle(Incoming("GET", "/oauth/authorize/native?" + urlencode({"code": EVIL}))),
+        fake.handle(Request("GET", "/oauth/authorize/native?" + urlencode({"code": EVIL}))),
     ]
     for page in pages:
         assert "<script" not in page.body.decode()
@@ -123,14 +123,14 @@ def test_what_comes_from_outside_is_escaped() -> None:
 def test_the_start_page_leads_to_a_consent_page() -> None:
     fake = sandbox()
     fake.seed(3)
-    start = fake.handle(Incoming("GET", "/"))
+    start = fake.handle(Request("GET", "/"))
     assert b"3 made-up stacks" in start.body
     links = [str(link["href"]) for link in Page(start).all("a")]
-    assert [fake.handle(Incoming("GET", link)).status for link in links] == [200, 200]
+    assert [fake.handle(Request("GET", link)).status for link in links] == [200, 200]
 
 
 def test_the_start_page_without_applications() -> None:
-    assert b"None." in FakeCloud66().handle(Incoming("GET", "/")).body
+    assert b"None." in FakeCloud66().handle(Request("GET", "/")).body
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ async def test_redeploy(cloud66):
     stack = cloud66.add_stack("web", environment="production")
     cloud66.faults.throttle(times=2)
     async with cloud66.client() as c66, cloud66.clock.running():
-        action = await c66.actions.finish(await c66.stacks.redeploy(stack.uid))
+        action = await c66.actions.wait(await c66.stacks.redeploy(stack.uid))
     assert action.succeeded
     assert cloud66.calls("stacks.redeploy") == 3
 

@@ -11,7 +11,7 @@ from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
 import pytest
 
 from cloud66_async.errors import LoginError
-from cloud66_async.sandbox import STRICT, TOLERANT, FakeCloud66, Incoming, Profile, Reply
+from cloud66_async.sandbox import STRICT, TOLERANT, FakeCloud66, Profile, Reply, Request
 
 CALLBACK = "https://app.example/callback"
 OUT_OF_BAND = "urn:ietf:wg:oauth:2.0:oob"
@@ -42,13 +42,13 @@ def asking(**changes: str | None) -> str:
 
 
 def get(fake: FakeCloud66, url: str, headers: Mapping[str, str] | None = None) -> Reply:
-    return fake.handle(Incoming("GET", url.removeprefix("https://sandbox.example"), headers or {}))
+    return fake.handle(Request("GET", url.removeprefix("https://sandbox.example"), headers or {}))
 
 
 def post(fake: FakeCloud66, path: str, headers: Mapping[str, str] | None = None, **fields: str | None) -> Reply:
     body = urlencode({name: value for name, value in fields.items() if value is not None})
     kind = {"content-type": "application/x-www-form-urlencoded"}
-    return fake.handle(Incoming("POST", path, {**kind, **(headers or {})}, body.encode()))
+    return fake.handle(Request("POST", path, {**kind, **(headers or {})}, body.encode()))
 
 
 async def code(fake: FakeCloud66, **changes: str | None) -> str:
@@ -187,7 +187,7 @@ async def test_out_of_band_denied_is_an_error_with_no_redirect() -> None:
 
 
 def form(page: Reply) -> dict[str, str]:
-    from cloud66_async.sandbox.browser import _Form
+    from cloud66_async.sandbox.oauth.browser import _Form
 
     return _Form(page.body.decode()).fields
 
@@ -375,7 +375,7 @@ async def test_a_repeated_field_is_refused() -> None:
     fake = sandbox()
     body = urlencode([("code", await code(fake)), ("code", "other"), ("grant_type", "authorization_code")]).encode()
     kind = {"content-type": "application/x-www-form-urlencoded"}
-    assert fake.handle(Incoming("POST", "/oauth/token", kind, body)).status == 400
+    assert fake.handle(Request("POST", "/oauth/token", kind, body)).status == 400
 
 
 async def test_an_applications_own_token_is_no_users() -> None:
@@ -476,14 +476,14 @@ async def test_tokens_that_expire() -> None:
     ("method", "path"), [("GET", "/oauth/token"), ("POST", "/oauth/nothing"), ("PUT", "/oauth/authorize")]
 )
 def test_nothing_else_is_there(method: str, path: str) -> None:
-    assert sandbox().handle(Incoming(method, path)).status == 404
+    assert sandbox().handle(Request(method, path)).status == 404
 
 
 async def test_no_repr_shows_a_secret() -> None:
     fake = sandbox()
     given = await code(fake)
     exchange(fake, given)
-    shown = f"{fake!r} {fake.provider!r} {fake.provider.applications!r} {fake.tokens!r} {fake.seen!r}"
+    shown = f"{fake!r} {fake.provider!r} {fake.provider.applications!r} {fake.tokens!r} {fake.requests!r}"
     shown += repr(fake.provider._authorization.codes.get(given))
     for secret in (given, fake.tokens[0].token.reveal(), "sandbox-secret", "other-secret"):
         assert secret not in shown

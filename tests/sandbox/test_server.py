@@ -40,7 +40,7 @@ async def test_a_client_reads_over_one_connection(server: SandboxServer) -> None
     server.fake.seed(65)
     async with Cloud66(server.fake.add_token(), url=server.url, limit=1) as c66:
         assert len(await c66.stacks.list()) == 65
-    assert (server.connections_opened, server.requests) == (1, 3)
+    assert (server.connections_opened, server.request_count) == (1, 3)
 
 
 async def test_many_at_once_open_many_connections(server: SandboxServer) -> None:
@@ -85,7 +85,7 @@ async def test_odd_paths_arrive_as_they_were_sent(server: SandboxServer) -> None
         for uid in ("a/b", "..", "a?b#c", "é", "a%2Fb"):
             with pytest.raises(NotFound):
                 await c66.stacks.get(uid)
-    assert [seen.target for seen in server.fake.seen] == [
+    assert [seen.target for seen in server.fake.requests] == [
         "/api/3/stacks/a%2Fb.json",
         "/api/3/stacks/%2E%2E.json",
         "/api/3/stacks/a%3Fb%23c.json",
@@ -104,7 +104,7 @@ async def test_a_dropped_connection_is_gone(server: SandboxServer) -> None:
 
 
 async def test_latency_is_real_and_of_the_api_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    from cloud66_async.sandbox import app
+    from cloud66_async.sandbox.serving import app
 
     slept: list[float] = []
 
@@ -256,5 +256,5 @@ async def test_a_client_that_hangs_up_in_the_middle_of_a_body_does_no_harm(
     await writer.wait_closed()
     async with Cloud66(server.fake.add_token(), url=server.url) as c66:
         assert await c66.stacks.list() == []
-    assert server.requests == 1
+    assert server.request_count == 1
     assert capfd.readouterr() == ("", "")

@@ -22,7 +22,7 @@ from cloud66_async import (
     TransportError,
     Unauthenticated,
 )
-from cloud66_async._clock import SystemClock
+from cloud66_async.clock import SystemClock
 from cloud66_async.sandbox import FakeCloud66, SandboxServer
 
 from ..conftest import PoolName
@@ -70,7 +70,7 @@ async def test_every_stack_is_listed_read_and_read_again_in_bulk(story: Story) -
     many = await c66.stacks.get_many(uids)
     assert [stack.uid for stack in many] == uids
     assert many.report.requests < 10
-    async with c66.stacks.list().ahead(3) as ahead:
+    async with c66.stacks.list().prefetch(3) as ahead:
         assert [stack.uid async for stack in ahead] == uids
     assert c66.quota.remaining is not None
     assert fake.calls("stacks.get") >= 75
@@ -93,7 +93,7 @@ async def test_a_stack_is_found_redeployed_and_waited_for(story: Story) -> None:
     stack = await c66.stacks.find("a name of its own", environment="staging")
     assert stack.uid == made.uid
     started = await c66.stacks.redeploy(stack.uid, git_ref="v2.1", user_reference="mine")
-    action = await c66.actions.finish(started, within=3600, progress=lambda state: seen.append(state.finished))
+    action = await c66.actions.wait(started, timeout=3600, progress=lambda state: seen.append(state.finished))
     assert action.succeeded
     assert seen[-1]
     newest = await c66.deployments.list(stack.uid).first()
@@ -107,7 +107,7 @@ async def test_a_deployment_that_fails_says_why(story: Story) -> None:
     assert stack is not None
     fake.faults.action_fails(message="Out of disk")
     with pytest.raises(ActionFailed, match="Out of disk"):
-        await c66.actions.finish(await c66.stacks.redeploy(stack.uid))
+        await c66.actions.wait(await c66.stacks.redeploy(stack.uid))
 
 
 async def test_a_wait_has_an_end(story: Story) -> None:
@@ -115,7 +115,7 @@ async def test_a_wait_has_an_end(story: Story) -> None:
     stack = fake.add_stack("slow")
     started = await c66.stacks.redeploy(stack.uid)
     with pytest.raises(ActionUnfinished):
-        await c66.actions.finish(started, within=0)
+        await c66.actions.wait(started, timeout=0)
 
 
 async def test_what_is_missing_or_forbidden_is_told_apart(story: Story) -> None:
@@ -167,7 +167,7 @@ async def test_a_hurried_client_is_told_when_to_come_back(story: Story) -> None:
     fake, c66 = story
     fake.faults.throttle(retry_after=1800)
     with pytest.raises(Throttled) as caught:
-        await c66.using(retry=Retry(longest=0)).stacks.list()
+        await c66.using(retry=Retry(max_pause=0)).stacks.list()
     assert caught.value.retry_at is not None
     now = c66._shared.clock.now()
     assert timedelta(seconds=1700) < caught.value.retry_at - now <= timedelta(seconds=1800)
@@ -192,9 +192,9 @@ async def test_views_act_for_their_own_user_on_one_pool(story: Story) -> None:
     assert "theirs" not in {stack.name for stack in await c66.stacks.list()}
 
 
-async def test_the_pool_opens_no_more_connections_than_allowed(lane: PoolName, server: SandboxServer) -> None:
+async def test_the_pool_opens_no_more_connections_than_allowed(transport: PoolName, server: SandboxServer) -> None:
     before = server.connections_opened
-    async with Cloud66(server.fake.add_token(), url=server.url, pool=lane, limit=4, retry=PATIENT) as c66:
+    async with Cloud66(server.fake.add_token(), url=server.url, pool=transport, limit=4, retry=PATIENT) as c66:
         uids = [stack.uid async for stack in c66.stacks.list()]
-        await c66.stacks.get_many(uids, planned=False)
+        await c66.stacks.get_many(uids, batch=False)
     assert 1 <= server.connections_opened - before <= 4

@@ -33,6 +33,7 @@ from cloud66_async import (
     collect,
     each,
 )
+from cloud66_async.models import Outcome
 from cloud66_async.operation import Call, Operation
 from cloud66_async.resources import deployments, stacks
 
@@ -54,7 +55,7 @@ async def reading(c66: Cloud66) -> None:
     async for page in c66.stacks.list().pages():
         assert_type(page, Page[Stack])
         assert_type(page.items, tuple[Stack, ...])
-    async with c66.stacks.list().ahead(4) as ahead:
+    async with c66.stacks.list().prefetch(4) as ahead:
         assert_type(ahead, AsyncIterator[Stack])
     assert_type(await c66.stacks.find("web"), Stack)
     assert_type(await c66.servers.list("a"), list[Server])
@@ -83,21 +84,21 @@ async def many(c66: Cloud66, uids: list[str]) -> None:
 async def writing(c66: Cloud66) -> None:
     started = await c66.stacks.redeploy("a", git_ref="v2")
     assert_type(started, Redeployment)
-    assert_type(await c66.actions.finish(started, within=900), Action)
+    assert_type(await c66.actions.wait(started, timeout=900), Action)
     action = await c66.stacks.create("web", environment="production", service_yaml="")
     assert_type(action, Action)
-    assert_type(await c66.actions.finish(action, stack="a"), Action)
+    assert_type(await c66.actions.wait(action, stack="a"), Action)
 
 
 async def sending(c66: Cloud66) -> None:
     assert_type(stacks.GET, Operation[Stack])
-    assert_type(stacks.GET.at(stack="a"), Call[Stack])
+    assert_type(stacks.GET.bind(stack="a"), Call[Stack])
     assert_type(stacks.LIST, Operation[Page[Stack]])
-    response = await c66.send(stacks.GET.at(stack="a"))
+    response = await c66.send(stacks.GET.bind(stack="a"))
     assert_type(response, Response[Stack])
     assert_type(response.data, Stack)
-    assert_type((await c66.send(stacks.LIST.at())).data, Page[Stack])
-    assert_type((await c66.send(deployments.CANCEL.at(stack="a", deployment=1))).data, deployments.Outcome)
+    assert_type((await c66.send(stacks.LIST.bind())).data, Page[Stack])
+    assert_type((await c66.send(deployments.CANCEL.bind(stack="a", deployment=1))).data, Outcome)
 
 
 def views(c66: Cloud66) -> None:
@@ -120,7 +121,7 @@ async def misuse(c66: Cloud66, stack: Stack) -> None:
     await c66.stacks.redeploy("a", "v2")  # type: ignore[call-arg]
     await c66.stacks.redeploy("a", git_reference="v2")  # type: ignore[call-arg]
     await c66.send(stacks.GET)  # type: ignore[arg-type]
-    await c66.actions.finish("a")  # type: ignore[arg-type]
+    await c66.actions.wait("a")  # type: ignore[arg-type]
     c66.using(token=None)  # type: ignore[arg-type]
     c66.using(acount=1)  # type: ignore[call-arg]
     Cloud66(tokn="x")  # type: ignore[call-arg]

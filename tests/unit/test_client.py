@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from cloud66_async import Cloud66, ConfigError, Ok, Quota, Retry, Timeouts, Token, _tls, errors
-from cloud66_async._lane import Request
+from cloud66_async import Cloud66, ConfigError, Ok, Quota, Retry, Timeouts, Token, errors, tls
 from cloud66_async.resources import stacks
+from cloud66_async.transport import Request
 
 from ..support import ONCE, TOKEN, Script, answer, client, pages, refusal
 
@@ -21,7 +21,7 @@ WEB: dict[str, Any] = {"client_id": "c", "client_secret": "s", "redirect_url": "
 
 
 def bearer(request: Request) -> str | None:
-    return dict(request.head.pairs).get("Authorization")
+    return dict(request.headers.pairs).get("Authorization")
 
 
 @pytest.fixture
@@ -49,24 +49,27 @@ async def test_the_token_of_the_environment_is_used_and_that_of_the_argument_bef
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("CLOUD66_ACCESS_TOKEN", "of-the-environment")
-    lane = Script(answer({"response": {"uid": "a"}}))
-    async with Cloud66(transport=lane) as c66:
+    transport = Script(answer({"response": {"uid": "a"}}))
+    async with Cloud66(transport=transport) as c66:
         await c66.stacks.get("a")
-    async with Cloud66("of-the-argument", transport=lane) as c66:
+    async with Cloud66("of-the-argument", transport=transport) as c66:
         await c66.stacks.get("a")
-    assert [bearer(request) for request in lane.requests] == ["Bearer of-the-environment", "Bearer of-the-argument"]
+    assert [bearer(request) for request in transport.requests] == [
+        "Bearer of-the-environment",
+        "Bearer of-the-argument",
+    ]
 
 
 async def test_with_a_client_id_the_environment_is_never_used(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CLOUD66_ACCESS_TOKEN", "of-the-operator")
-    lane = Script(answer({"response": {"uid": "a"}}))
-    async with Cloud66(**WEB, transport=lane) as c66:
+    transport = Script(answer({"response": {"uid": "a"}}))
+    async with Cloud66(**WEB, transport=transport) as c66:
         for _ in range(2):
             with pytest.raises(ConfigError, match=r"give each user's own token with `using\(token=...\)`"):
                 await c66.stacks.get("a")
-        assert lane.requests == []
+        assert transport.requests == []
         await c66.using(token="of-a-user").stacks.get("a")
-    assert [bearer(request) for request in lane.requests] == ["Bearer of-a-user"]
+    assert [bearer(request) for request in transport.requests] == ["Bearer of-a-user"]
 
 
 @pytest.mark.parametrize("token", ["a b", "a\r\nb", "", "a\x00"])
@@ -123,42 +126,46 @@ def test_the_address_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch)
 
 
 async def test_views_share_the_way_to_the_wire() -> None:
-    lane = Script()
-    async with client(lane) as c66:
+    transport = Script()
+    async with client(transport) as c66:
         await c66.stacks.get("a")
         await c66.using(account=7).stacks.get("b")
         await c66.using(token="another").using(account=8).stacks.get("c")
-    assert lane.targets == ["/stacks/a.json", "/stacks/b.json", "/stacks/c.json"]
-    assert [dict(request.head.pairs).get("X-Account") for request in lane.requests] == [None, "7", "8"]
-    assert [bearer(request) for request in lane.requests] == [f"Bearer {TOKEN}", f"Bearer {TOKEN}", "Bearer another"]
-    assert lane.closed == 1
+    assert transport.targets == ["/stacks/a.json", "/stacks/b.json", "/stacks/c.json"]
+    assert [dict(request.headers.pairs).get("X-Account") for request in transport.requests] == [None, "7", "8"]
+    assert [bearer(request) for request in transport.requests] == [
+        f"Bearer {TOKEN}",
+        f"Bearer {TOKEN}",
+        "Bearer another",
+    ]
+    assert transport.closed == 1
 
 
 async def test_a_view_changes_only_what_is_said() -> None:
-    lane = Script()
-    c66 = client(lane, account=1, timeout=7, retry=ONCE)
+    transport = Script()
+    c66 = client(transport, account=1, timeout=7, retry=ONCE)
     view = c66.using(timeout=None).using(retry=Retry(attempts=2))
     plain = view.using(account=None)
     for each in (c66, view, plain):
         await each.stacks.get("a")
-    assert [request.timeouts for request in lane.requests] == [
-        Timeouts(whole=7.0),
+    assert [request.timeouts for request in transport.requests] == [
+        Timeouts(total=7.0),
         Timeouts(None, None, None),
         Timeouts(None, None, None),
     ]
-    assert [dict(request.head.pairs).get("X-Account") for request in lane.requests] == ["1", "1", None]
+    assert [dict(request.headers.pairs).get("X-Account") for request in transport.requests] == ["1", "1", None]
     assert (c66._sender.retry.attempts, view._sender.retry.attempts, plain._sender.retry.attempts) == (1, 2, 2)
     await c66.aclose()
 
 
 async def test_closing_a_view_closes_nothing() -> None:
-    lane = Script()
-    async with client(lane) as c66:
+    transport = Script()
+    async with client(transport) as c66:
         async with c66.using(account=7) as view:
             await view.stacks.get("a")
         await c66.stacks.get("a")
-        assert lane.closed == 0
-    assert lane.closed == 1
+        assert transport.closed == 0
+    assert transport.closed == 1
 
 
 async def test_views_share_the_gate() -> None:
@@ -166,17 +173,17 @@ async def test_views_share_the_gate() -> None:
         await asyncio.sleep(0)
         return answer({"response": {"uid": "a"}})
 
-    lane = Script(slow)
-    async with client(lane, limit=2) as c66:
+    transport = Script(slow)
+    async with client(transport, limit=2) as c66:
         views = [c66.using(token=f"t{number}") for number in range(6)]
         await asyncio.gather(*(view.stacks.get("a") for view in views))
-    assert lane.most_in_flight == 2
+    assert transport.most_in_flight == 2
 
 
 async def test_each_token_has_one_quota_whatever_view_uses_it() -> None:
     left = iter(range(100, 0, -1))
-    lane = Script(lambda _: answer({"response": {"uid": "a"}}, x_ratelimit_remaining=str(next(left))))
-    async with client(lane) as c66:
+    transport = Script(lambda _: answer({"response": {"uid": "a"}}, x_ratelimit_remaining=str(next(left))))
+    async with client(transport) as c66:
         other = c66.using(token="another")
         await c66.stacks.get("a")
         await other.stacks.get("a")
@@ -187,8 +194,8 @@ async def test_each_token_has_one_quota_whatever_view_uses_it() -> None:
 
 
 async def test_quotas_are_kept_of_the_tokens_used_last() -> None:
-    lane = Script(answer({"response": {"uid": "a"}}, x_ratelimit_remaining="5"))
-    async with client(lane) as c66:
+    transport = Script(answer({"response": {"uid": "a"}}, x_ratelimit_remaining="5"))
+    async with client(transport) as c66:
         await c66.stacks.get("a")
         for number in range(1100):
             await c66.using(token=f"t{number}").stacks.get("a")
@@ -205,8 +212,8 @@ def test_a_client_without_a_user_has_no_quota() -> None:
 
 
 async def test_it_opens_on_the_first_call_and_closes_for_good() -> None:
-    lane = Script()
-    c66 = client(lane)
+    transport = Script()
+    c66 = client(transport)
     view = c66.using(account=7)
     assert await c66.stacks.get("a") == stacks.Stack(uid="a")
     await c66.aclose()
@@ -216,7 +223,7 @@ async def test_it_opens_on_the_first_call_and_closes_for_good() -> None:
             await each.stacks.get("a")
     with pytest.raises(ConfigError, match="this client is closed"):
         _ = c66.transport
-    assert len(lane.requests) == 1
+    assert len(transport.requests) == 1
 
 
 @pytest.mark.parametrize(
@@ -236,7 +243,7 @@ async def test_entering_begins_to_load_the_roots_where_they_will_be_needed(
 ) -> None:
     asked: list[None] = []
     monkeypatch.delenv("CLOUD66_POOL", raising=False)
-    monkeypatch.setattr(_tls, "prepare", lambda: asked.append(None))
+    monkeypatch.setattr(tls, "prepare", lambda: asked.append(None))
     async with Cloud66(TOKEN, **options):
         assert len(asked) == prepared
     with monkeypatch.context() as behind_a_proxy:
@@ -255,7 +262,7 @@ async def test_without_entering_the_first_call_begins_and_no_thread_is_no_error(
         raise RuntimeError("can't start new thread")
 
     monkeypatch.delenv("CLOUD66_POOL", raising=False)
-    monkeypatch.setattr(_tls, "prepare", refuse)
+    monkeypatch.setattr(tls, "prepare", refuse)
     c66 = Cloud66(TOKEN, url="https://127.0.0.1:1", retry=ONCE)
     assert asked == []
     with pytest.raises(errors.TransportError):
@@ -330,20 +337,22 @@ async def test_each_and_collect_take_the_clients_limit() -> None:
 
 
 async def test_send_gives_the_whole_answer() -> None:
-    lane = Script(answer({"response": {"uid": "a", "new_field": 1}}, x_cloud66_warning="soon gone"))
-    async with client(lane) as c66:
-        response = await c66.send(stacks.GET.at(stack="a"))
+    transport = Script(answer({"response": {"uid": "a", "new_field": 1}}, x_cloud66_warning="soon gone"))
+    async with client(transport) as c66:
+        response = await c66.send(stacks.GET.bind(stack="a"))
     assert response.data.uid == "a"
     assert json.loads(response.raw)["response"]["new_field"] == 1
     assert response.headers["x-cloud66-warning"] == "soon gone"
 
 
 async def test_a_list_sends_its_filters_and_pages() -> None:
-    lane = Script(pages([{"uid": "a"}], [{"uid": "b"}]))
-    async with client(lane) as c66:
+    transport = Script(pages([{"uid": "a"}], [{"uid": "b"}]))
+    async with client(transport) as c66:
         found = await c66.stacks.list(environment="production & more")
     assert [stack.uid for stack in found] == ["a", "b"]
-    assert lane.targets == [f"/stacks.json?filter_environment=production+%26+more&page={number}" for number in (1, 2)]
+    assert transport.targets == [
+        f"/stacks.json?filter_environment=production+%26+more&page={number}" for number in (1, 2)
+    ]
 
 
 def test_resources_are_made_once_and_belong_to_their_view() -> None:

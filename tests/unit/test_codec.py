@@ -9,18 +9,19 @@ import attrs
 import msgspec
 import pytest
 
-from cloud66_async import _codec
-from cloud66_async.errors import AnswerError
-from cloud66_async.model import IsoMoment, Model, Moment, OpenInt, OpenText, Secret, free_form
+from cloud66_async._core import codec
+from cloud66_async._core.model import IsoTimestamp, Model, OpenIntEnum, OpenStrEnum, Timestamp, free_form
+from cloud66_async.errors import ResponseError
 from cloud66_async.operation import Page, many
+from cloud66_async.secret import Secret
 
 
-class State(OpenInt):
+class State(OpenIntEnum):
     OFF = 0
     ON = 1
 
 
-class Kind(OpenText):
+class Kind(OpenStrEnum):
     BIG = "big"
 
 
@@ -40,8 +41,8 @@ class Thing(Model):
     flag: bool | None = None
     state: State | None = None
     kind: Kind | None = None
-    at: Moment | None = None
-    at_iso: IsoMoment | None = None
+    at: Timestamp | None = None
+    at_iso: IsoTimestamp | None = None
     secret: Secret | None = None
     part: Part | None = None
     parts: tuple[Part, ...] | None = None
@@ -58,7 +59,7 @@ pytestmark = pytest.mark.usefixtures("reports")
 
 
 def read(value: object, shape: Any = Thing) -> Any:
-    return _codec.read(msgspec.json.encode(value), shape)
+    return codec.decode(msgspec.json.encode(value), shape)
 
 
 def one(**fields: object) -> Any:
@@ -109,7 +110,7 @@ def test_keys_that_nobody_knows_are_passed_over() -> None:
 
 def test_where_nothing_is_expected_nothing_is_read() -> None:
     for body in (b"", b"not json", b'{"response":{"ok":true}}'):
-        assert _codec.read(body, None) is None
+        assert codec.decode(body, None) is None
 
 
 def test_nothing_is_reported_where_all_is_well(caplog: pytest.LogCaptureFixture) -> None:
@@ -267,7 +268,7 @@ def test_a_moment_is_filled_from_its_twin_on_both_ways() -> None:
 
 
 def test_a_number_beyond_every_range_spoils_its_own_field_alone(reports: set[str]) -> None:
-    found = _codec.read(b'{"response":{"uid":"a","count":1e999,"name":"web"}}', Thing)
+    found = codec.decode(b'{"response":{"uid":"a","count":1e999,"name":"web"}}', Thing)
     assert found == Thing(uid="a", name="web")
     assert reports == {"Thing.count"}
 
@@ -277,7 +278,7 @@ def test_a_number_beyond_every_range_spoils_its_own_field_alone(reports: set[str
 
 @pytest.mark.parametrize("bad", [{"name": "x"}, {"uid": None}, {"uid": []}, {"uid": True}, None, 5, "x", [], [{}]])
 def test_a_missing_identifier_is_an_error_that_says_where(bad: object) -> None:
-    with pytest.raises(AnswerError) as caught:
+    with pytest.raises(ResponseError) as caught:
         read({"response": bad})
     assert caught.value.path in ("$.response", "$.response.uid")
     assert caught.value.path in str(caught.value)
@@ -286,24 +287,24 @@ def test_a_missing_identifier_is_an_error_that_says_where(bad: object) -> None:
 
 def test_a_missing_identifier_in_a_list_leaves_the_rest() -> None:
     body = [{"uid": "a"}, {"name": "no uid"}, {"uid": "b", "count": "x"}, None, {"uid": 7}]
-    with pytest.raises(AnswerError, match=r"expected Thing.uid at \$.response\[1\].uid") as caught:
+    with pytest.raises(ResponseError, match=r"expected Thing.uid at \$.response\[1\].uid") as caught:
         read({"response": body}, many(Thing))
     assert caught.value.path == "$.response[1].uid"
     assert caught.value.partial == (Thing(uid="a"), Thing(uid="b"), Thing(uid="7"))
 
 
 def test_the_path_in_a_bare_answer_has_no_envelope() -> None:
-    with pytest.raises(AnswerError) as caught:
+    with pytest.raises(ResponseError) as caught:
         read([{"uid": "a"}, {}], many(Thing))
     assert caught.value.path == "$[1].uid"
-    with pytest.raises(AnswerError) as caught:
+    with pytest.raises(ResponseError) as caught:
         read({"name": "x"})
     assert caught.value.path == "$.uid"
 
 
 @pytest.mark.parametrize("body", [{"response": {"uid": "a"}}, {"uid": "a"}, {"response": "x"}, "x", 5, {}])
 def test_what_is_no_list_is_an_error_where_a_list_is_expected(body: object) -> None:
-    with pytest.raises(AnswerError, match="expected a list"):
+    with pytest.raises(ResponseError, match="expected a list"):
         read(body, many(Thing))
 
 
@@ -329,14 +330,14 @@ BROKEN = {
 @pytest.mark.parametrize("name", BROKEN)
 def test_a_broken_answer_is_an_answer_error_for_one(name: str) -> None:
     body, text = BROKEN[name]
-    with pytest.raises(AnswerError, match=text):
-        _codec.read(body, Thing)
+    with pytest.raises(ResponseError, match=text):
+        codec.decode(body, Thing)
 
 
 @pytest.mark.parametrize("name", BROKEN)
 def test_a_broken_answer_is_an_answer_error_for_many(name: str) -> None:
-    with pytest.raises(AnswerError):
-        _codec.read(BROKEN[name][0], many(Thing))
+    with pytest.raises(ResponseError):
+        codec.decode(BROKEN[name][0], many(Thing))
 
 
 @pytest.mark.parametrize("broken", [b'{"uid":"\xff"}', b'{"uid":"c","name":"\xe2\x28"}'])
@@ -344,8 +345,8 @@ def test_a_broken_answer_is_an_answer_error_for_many(name: str) -> None:
 def test_an_item_that_is_no_json_leaves_the_rest(broken: bytes, place: int) -> None:
     items = [b'{"uid":"a"}', b'{"uid":"b","count":"x"}']
     items.insert(place, broken)
-    with pytest.raises(AnswerError) as caught:
-        _codec.read(b'{"response":[' + b",".join(items) + b"]}", many(Thing))
+    with pytest.raises(ResponseError) as caught:
+        codec.decode(b'{"response":[' + b",".join(items) + b"]}", many(Thing))
     assert caught.value.path == f"$.response[{place}]"
     assert caught.value.partial == (Thing(uid="a"), Thing(uid="b"))
 
@@ -376,10 +377,10 @@ def test_paging_is_read_as_far_as_it_makes_sense(
 
 
 def test_paging_that_is_no_text_is_left_alone() -> None:
-    page = _codec.read(b'{"response":[{"uid":"a"}],"pagination":{"next":"\xff"}}', many(Thing))
+    page = codec.decode(b'{"response":[{"uid":"a"}],"pagination":{"next":"\xff"}}', many(Thing))
     assert page == Page((Thing(uid="a"),))
 
 
 def test_a_page_number_beyond_every_range_is_none() -> None:
-    page = _codec.read(b'{"response":[{"uid":"a"}],"pagination":{"next":1e999,"pages":4}}', many(Thing))
+    page = codec.decode(b'{"response":[{"uid":"a"}],"pagination":{"next":1e999,"pages":4}}', many(Thing))
     assert (page.next, page.pages) == (None, 4)

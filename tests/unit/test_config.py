@@ -31,8 +31,8 @@ from cloud66_async.config import URL, USER_AGENT, Address, environment_token, re
     ],
 )
 def test_the_address_of_the_site_and_of_the_api_are_both_understood(url: str, site: str, api: str) -> None:
-    for given in (Address.read(url), Address.read(None, {"CLOUD66_URL": url})):
-        assert (given.site, given.api) == (site, api)
+    for given in (Address.parse(url), Address.parse(None, {"CLOUD66_URL": url})):
+        assert (given.site, given.api_path) == (site, api)
 
 
 @pytest.mark.parametrize(
@@ -45,16 +45,16 @@ def test_the_address_of_the_site_and_of_the_api_are_both_understood(url: str, si
     ],
 )
 def test_host_and_port_come_apart(url: str, host: str, port: int, tls: bool) -> None:
-    address = Address.read(url)
-    assert (address.host, address.port, address.tls) == (host, port, tls)
+    address = Address.parse(url)
+    assert address.origin[:3] == (host, port, tls)
 
 
 def test_the_argument_comes_before_the_environment_and_that_before_the_default() -> None:
     environment = {"CLOUD66_URL": "https://two.example"}
-    assert Address.read("https://one.example", environment).site == "https://one.example"
-    assert Address.read(None, environment).site == "https://two.example"
-    assert Address.read(None, {"CLOUD66_URL": ""}).site == URL
-    assert Address.read(None, {}).site == URL
+    assert Address.parse("https://one.example", environment).site == "https://one.example"
+    assert Address.parse(None, environment).site == "https://two.example"
+    assert Address.parse(None, {"CLOUD66_URL": ""}).site == URL
+    assert Address.parse(None, {}).site == URL
 
 
 @pytest.mark.parametrize(
@@ -89,16 +89,18 @@ def test_the_argument_comes_before_the_environment_and_that_before_the_default()
         "https://a%2eb.example",
         " https://app.cloud66.com",
         "https",
+        "https://host:99999",
+        "https://a\r\nX: y",
     ],
 )
 def test_a_bad_address_is_refused_in_words(url: str) -> None:
-    with pytest.raises(ConfigError, match="address"):
-        Address.read(url)
+    with pytest.raises(ConfigError, match="invalid .*URL"):
+        Address.parse(url)
 
 
 def test_what_is_wrong_with_an_address_may_be_a_secret() -> None:
     with pytest.raises(ConfigError) as caught:
-        Address.read("https://user:hush@app.cloud66.com")
+        Address.parse("https://user:hush@app.cloud66.com")
     assert "hush" not in str(caught.value)
 
 
@@ -115,16 +117,16 @@ def test_what_is_wrong_with_an_address_may_be_a_secret() -> None:
     ],
 )
 def test_plain_http_is_for_loopback_only(url: str) -> None:
-    with pytest.raises(ConfigError, match="would send the token in the clear: use https"):
-        Address.read(url)
+    with pytest.raises(ConfigError, match="would send the token unencrypted; use https"):
+        Address.parse(url)
 
 
 # --- timeouts ---------------------------------------------------------------------------------------
 
 
 def test_a_number_bounds_the_whole_request_and_none_nothing() -> None:
-    assert read_timeouts(7) == Timeouts(whole=7.0)
-    assert read_timeouts(None) == Timeouts(connect=None, read=None, write=None, pool=None, whole=None)
+    assert read_timeouts(7) == Timeouts(total=7.0)
+    assert read_timeouts(None) == Timeouts(connect=None, read=None, write=None, pool=None, total=None)
     assert read_timeouts(Timeouts(read=1)) == Timeouts(read=1)
 
 

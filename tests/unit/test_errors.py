@@ -8,15 +8,13 @@ from typing import Any
 
 import pytest
 
-from cloud66_async import errors
+from cloud66_async import ActionError, ActionFailed, ActionUnfinished, BulkError, errors
 from cloud66_async.bulk import Failed, Ok, values
-from cloud66_async.operation import Response
-from cloud66_async.quota import Quota
 from cloud66_async.resources.actions import Action
 
 from ..support import answer
 
-KEPT = Response(None, answer({"error": "x"}, 404), request_id="r-1", quota=Quota())
+KEPT = answer()
 FIELDS: dict[str, Any] = {
     "status": 404,
     "code": "not_found",
@@ -34,12 +32,12 @@ MADE: list[errors.Cloud66Error] = [
     errors.AccessDenied("no"),
     errors.TokenRequestFailed("no", code="invalid_grant", description="stale", status=400),
     errors.TransportError("gone", sent=False),
-    errors.RequestTimeout("slow", phase="read", sent=True),
-    errors.AnswerError("odd", path="$.response[3].uid", partial=(1, 2), response=KEPT),
+    errors.TransportTimeout("slow", phase="read", sent=True),
+    errors.ResponseError("odd", path="$.response[3].uid", partial=(1, 2), response=KEPT),
     errors.QuotaError("later", retry_at=WHEN),
     errors.AmbiguousName("two", matches=("a", "b")),
-    errors.ActionFailed("no", action=Action(id=1, action="deploy")),
-    errors.ActionUnfinished("not yet", action=Action(id=1)),
+    ActionFailed("no", action=Action(id=1, action="deploy")),
+    ActionUnfinished("not yet", action=Action(id=1)),
     *(
         kind("404 on GET", response=KEPT, **FIELDS)
         for kind in (
@@ -49,7 +47,7 @@ MADE: list[errors.Cloud66Error] = [
             errors.TrialExpired,
             errors.Forbidden,
             errors.NotFound,
-            errors.ServerTimedOut,
+            errors.RequestTimeout,
             errors.Conflict,
             errors.Throttled,
             errors.Unsupported,
@@ -77,7 +75,7 @@ def test_an_error_keeps_everything_in_a_pickle(error: errors.Cloud66Error, proto
 
 
 def test_every_class_of_the_tree_is_among_those_that_were_pickled() -> None:
-    made = {type(error) for error in MADE} | {errors.ActionError, errors.BulkError}
+    made = {type(error) for error in MADE} | {ActionError, BulkError}
     named = {getattr(errors, name) for name in errors.__all__}
     assert named == made
 
@@ -99,13 +97,13 @@ def test_what_is_set_later_survives_pickle_and_copy() -> None:
         ("StateMismatch", "LoginError"),
         ("AccessDenied", "LoginError"),
         ("TokenRequestFailed", "LoginError"),
-        ("RequestTimeout", "TransportError"),
+        ("TransportTimeout", "TransportError"),
         ("BadRequest", "APIError"),
         ("Unauthenticated", "APIError"),
         ("TrialExpired", "APIError"),
         ("Forbidden", "APIError"),
         ("NotFound", "APIError"),
-        ("ServerTimedOut", "APIError"),
+        ("RequestTimeout", "APIError"),
         ("Conflict", "APIError"),
         ("Throttled", "APIError"),
         ("Unsupported", "APIError"),
@@ -125,11 +123,11 @@ def test_an_unsupported_operation_is_no_failure_of_the_server() -> None:
     assert not issubclass(errors.Throttled, errors.ServerError)
 
 
-def bulk_error() -> errors.BulkError:
+def bulk_error() -> BulkError:
     found = errors.NotFound("404", status=404)
-    late = errors.RequestTimeout("slow", phase="read")
+    late = errors.TransportTimeout("slow", phase="read")
     results: list[Ok[str, int] | Failed[str]] = [Ok("a", 1), Failed("b", found), Ok("c", 3), Failed("d", late)]
-    with pytest.raises(errors.BulkError) as caught:
+    with pytest.raises(BulkError) as caught:
         values(results)
     return caught.value
 
@@ -138,7 +136,7 @@ def test_a_bulk_error_holds_what_arrived_and_counts_what_did_not() -> None:
     error = bulk_error()
     assert str(error).startswith("2 of 4 calls failed; the first: 404")
     assert [result.value for result in error.results if isinstance(result, Ok)] == [1, 3]
-    assert [type(each) for each in error.exceptions] == [errors.NotFound, errors.RequestTimeout]
+    assert [type(each) for each in error.exceptions] == [errors.NotFound, errors.TransportTimeout]
 
 
 def test_except_star_takes_a_bulk_error_apart_and_keeps_the_results() -> None:
@@ -149,9 +147,9 @@ def test_except_star_takes_a_bulk_error_apart_and_keeps_the_results() -> None:
         caught.append(group)
     except* errors.TransportError as group:
         caught.append(group)
-    assert [type(part) for part in caught] == [errors.BulkError, errors.BulkError]
+    assert [type(part) for part in caught] == [BulkError, BulkError]
     assert [len(part.exceptions) for part in caught] == [1, 1]
-    assert all(len(part.results) == 4 for part in caught if isinstance(part, errors.BulkError))
+    assert all(len(part.results) == 4 for part in caught if isinstance(part, BulkError))
 
 
 def test_a_bulk_error_is_caught_as_an_error_of_the_package_too() -> None:
@@ -161,8 +159,8 @@ def test_a_bulk_error_is_caught_as_an_error_of_the_package_too() -> None:
 
 def test_split_keeps_the_results_on_both_sides() -> None:
     missing, rest = bulk_error().split(errors.NotFound)
-    assert isinstance(missing, errors.BulkError)
-    assert isinstance(rest, errors.BulkError)
+    assert isinstance(missing, BulkError)
+    assert isinstance(rest, BulkError)
     assert missing.results == rest.results
     assert len(missing.results) == 4
 

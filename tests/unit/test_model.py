@@ -21,9 +21,12 @@ import rich.pretty
 import rich.traceback
 
 from cloud66_async import Secret, Token
-from cloud66_async._lane import Head
-from cloud66_async.model import Hidden, IsoMoment, Model, Moment, OpenInt, OpenText, free_form, moment
-from cloud66_async.resources.stacks import DeployStrategy, Health, Stack, StackStatus
+from cloud66_async._core.model import IsoTimestamp, Model, OpenIntEnum, OpenStrEnum, Timestamp, free_form
+from cloud66_async._core.timestamps import parse_timestamp
+from cloud66_async.resources.common import Health
+from cloud66_async.resources.stacks import DeployStrategy, Stack, StackStatus
+from cloud66_async.secret import Hidden
+from cloud66_async.transport import SharedHeaders
 
 from ..support import SECRET
 
@@ -37,7 +40,7 @@ class Inner(Model):
 @attrs.frozen(kw_only=True)
 class Outer(Model):
     uid: str
-    at: Moment | None = None
+    at: Timestamp | None = None
     inner: Inner | None = None
     many: tuple[Inner, ...] = ()
     named: Mapping[str, Inner] | None = free_form()
@@ -71,7 +74,7 @@ SHOWN: dict[str, Callable[[Any], str]] = {
 
 @pytest.mark.parametrize("way", SHOWN)
 @pytest.mark.parametrize(
-    "value", [Secret(SECRET), Token(SECRET), FULL, Hidden(SECRET.encode()), Head([("Authorization", SECRET)])]
+    "value", [Secret(SECRET), Token(SECRET), FULL, Hidden(SECRET.encode()), SharedHeaders([("Authorization", SECRET)])]
 )
 def test_a_secret_does_not_show(way: str, value: object) -> None:
     shown = SHOWN[way](value)
@@ -103,7 +106,7 @@ def test_a_secret_does_not_get_into_a_log(caplog: pytest.LogCaptureFixture) -> N
     assert SECRET not in caplog.text
 
 
-def _raise(stack: Outer, token: Token, head: Head) -> None:
+def _raise(stack: Outer, token: Token, headers: SharedHeaders) -> None:
     hidden = head.wire
     assert hidden
     raise RuntimeError("with locals")
@@ -111,7 +114,7 @@ def _raise(stack: Outer, token: Token, head: Head) -> None:
 
 def test_a_traceback_with_locals_shows_masks() -> None:
     with pytest.raises(RuntimeError) as caught:
-        _raise(FULL, Token(SECRET), Head([("Authorization", f"Bearer {SECRET}")]))
+        _raise(FULL, Token(SECRET), SharedHeaders([("Authorization", f"Bearer {SECRET}")]))
     error = caught.value
     plain = traceback.TracebackException.from_exception(error, capture_locals=True)
     file = StringIO()
@@ -224,16 +227,16 @@ class Later(datetime):
 
 @attrs.frozen(kw_only=True)
 class Early(Model):
-    at: Moment | None = None
+    at: Timestamp | None = None
     at_iso: Defined | None = None  # made before that name exists
 
 
-Defined = IsoMoment
+Defined = IsoTimestamp
 
 
 @attrs.frozen(kw_only=True)
 class Derived(Early):
-    more: Moment | None = None
+    more: Timestamp | None = None
 
 
 class Undecorated(Derived):
@@ -242,7 +245,7 @@ class Undecorated(Derived):
 
 @attrs.frozen(kw_only=True, slots=False)
 class WithDict(Derived):
-    most: Moment | None = None
+    most: Timestamp | None = None
 
 
 @attrs.frozen(kw_only=True)
@@ -313,12 +316,17 @@ def test_moments_survive_pickle_and_copy(back: Callable[[Any], Any]) -> None:
 
 # --- open enumerations ---------------------------------------------------------------------------
 
-UNKNOWN: list[OpenInt | OpenText] = [StackStatus(99), StackStatus(-4), DeployStrategy("sideways"), DeployStrategy("")]
-KNOWN: list[OpenInt | OpenText] = [StackStatus.DEPLOYED, Health.UNKNOWN, DeployStrategy.FAST]
+UNKNOWN: list[OpenIntEnum | OpenStrEnum] = [
+    StackStatus(99),
+    StackStatus(-4),
+    DeployStrategy("sideways"),
+    DeployStrategy(""),
+]
+KNOWN: list[OpenIntEnum | OpenStrEnum] = [StackStatus.DEPLOYED, Health.UNKNOWN, DeployStrategy.FAST]
 
 
 @pytest.mark.parametrize("member", UNKNOWN + KNOWN, ids=repr)
-def test_a_member_is_equal_to_its_value_and_to_itself_made_again(member: OpenInt | OpenText) -> None:
+def test_a_member_is_equal_to_its_value_and_to_itself_made_again(member: OpenIntEnum | OpenStrEnum) -> None:
     kind: Any = type(member)
     assert member == member.value
     assert kind(member.value) == member
@@ -328,7 +336,7 @@ def test_a_member_is_equal_to_its_value_and_to_itself_made_again(member: OpenInt
 
 @pytest.mark.parametrize("member", UNKNOWN + KNOWN, ids=repr)
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
-def test_a_member_pickles(member: OpenInt | OpenText, protocol: int) -> None:
+def test_a_member_pickles(member: OpenIntEnum | OpenStrEnum, protocol: int) -> None:
     back = pickle.loads(pickle.dumps(member, protocol))
     assert (type(back), back, back.name, back.known) == (type(member), member, member.name, member.known)
     assert copy.copy(member) == copy.deepcopy(member) == member
@@ -406,7 +414,7 @@ def test_states_are_sent_as_their_values() -> None:
     ],
 )
 def test_every_spelling_of_the_api_is_a_moment_with_a_zone(spelling: object, expected: datetime | None) -> None:
-    found = moment(spelling)
+    found = parse_timestamp(spelling)
     assert found == expected
     assert found is None or found.tzinfo is not None
 
@@ -417,4 +425,4 @@ def test_every_spelling_of_the_api_is_a_moment_with_a_zone(spelling: object, exp
 )
 def test_what_is_no_moment_is_a_value_error(value: object) -> None:
     with pytest.raises(ValueError):
-        moment(value)
+        parse_timestamp(value)

@@ -13,8 +13,9 @@ import attrs
 import msgspec
 import pytest
 
-from cloud66_async import _codec
-from cloud66_async.model import IsoMoment, Model, Moment, OpenInt, OpenText, Secret
+from cloud66_async._core import codec
+from cloud66_async._core.model import IsoTimestamp, Model, OpenIntEnum, OpenStrEnum, Timestamp
+from cloud66_async.secret import Secret
 
 from ..support import SECRET
 from .test_operation import MODULES
@@ -30,7 +31,7 @@ def models() -> Iterator[type[Model]]:
 
 def sample(hint: Any) -> Any:
     """JSON that fits this type."""
-    if hint in (Moment, IsoMoment):
+    if hint in (Timestamp, IsoTimestamp):
         return "2014-09-01T19:00:33Z"
     arguments = [each for each in typing.get_args(hint) if each is not type(None)]
     origin = typing.get_origin(hint)
@@ -44,9 +45,9 @@ def sample(hint: Any) -> Any:
         return SECRET
     if issubclass(hint, Model):
         return full(hint)
-    if issubclass(hint, OpenInt):
+    if issubclass(hint, OpenIntEnum):
         return 99
-    if issubclass(hint, OpenText):
+    if issubclass(hint, OpenStrEnum):
         return "unheard-of"
     return {str: "text", int: 7, float: 1.5, bool: True}[hint]
 
@@ -58,7 +59,7 @@ def full(kind: type[Model]) -> dict[str, Any]:
 
 
 def made(kind: type[Model]) -> Any:
-    return _codec.read(msgspec.json.encode({"response": full(kind)}), kind)
+    return codec.decode(msgspec.json.encode({"response": full(kind)}), kind)
 
 
 every_model = pytest.mark.parametrize("kind", list(models()), ids=lambda kind: kind.__name__)
@@ -66,7 +67,9 @@ every_model = pytest.mark.parametrize("kind", list(models()), ids=lambda kind: k
 
 @every_model
 def test_every_moment_is_a_datetime(kind: type[Model]) -> None:
-    moments = [name for name, hint in typing.get_type_hints(kind, include_extras=True).items() if hint == Moment | None]
+    moments = [
+        name for name, hint in typing.get_type_hints(kind, include_extras=True).items() if hint == Timestamp | None
+    ]
     model = made(kind)
     assert [getattr(model, name) for name in moments] == [datetime(2014, 9, 1, 19, 0, 33, tzinfo=UTC)] * len(moments)
 

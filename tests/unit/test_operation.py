@@ -13,10 +13,11 @@ import attrs
 import pytest
 
 from cloud66_async import resources
-from cloud66_async.operation import KeptAnswer, Many, Operation, Page, Response, delete, get, many, patch, post, put
+from cloud66_async.operation import Many, Operation, Page, Response, delete, get, many, patch, post, put
 from cloud66_async.quota import Quota
-from cloud66_async.resources._base import Resource
+from cloud66_async.resources._resource import Resource
 from cloud66_async.resources.stacks import Stack
+from cloud66_async.transport import BufferedResponse
 
 READ = get("/stacks/{stack}/things/{thing}.json", Stack, query=("filter",))
 WRITE = post("/stacks/{stack}/things.json", Stack, body=("name", "size"))
@@ -26,7 +27,7 @@ WRITE = post("/stacks/{stack}/things.json", Stack, body=("name", "size"))
 
 
 def test_at_fills_the_path() -> None:
-    assert READ.at(stack="a", thing=5).path == "/stacks/a/things/5.json"
+    assert READ.bind(stack="a", thing=5).path == "/stacks/a/things/5.json"
 
 
 @pytest.mark.parametrize(
@@ -55,7 +56,7 @@ def test_at_fills_the_path() -> None:
     ],
 )
 def test_a_path_value_is_one_segment_whatever_is_in_it(value: str | int, segment: str) -> None:
-    path = READ.at(stack=value, thing="x").path
+    path = READ.bind(stack=value, thing="x").path
     assert path == f"/stacks/{segment}/things/x.json"
     assert path.count("/") == 4
 
@@ -63,18 +64,18 @@ def test_a_path_value_is_one_segment_whatever_is_in_it(value: str | int, segment
 @pytest.mark.parametrize("name", ["stack", "thing"])
 def test_an_empty_path_value_is_refused_by_name(name: str) -> None:
     with pytest.raises(ValueError, match=f"{name} is empty"):
-        READ.at(**{"stack": "a", "thing": "b", name: ""})
+        READ.bind(**{"stack": "a", "thing": "b", name: ""})
 
 
 @pytest.mark.parametrize("value", [None, 1.5, True, b"a", ["a"], object()])
 def test_a_path_value_of_another_kind_is_a_type_error(value: object) -> None:
     with pytest.raises(TypeError, match="thing must be text or a number"):
-        READ.at(stack="a", thing=value)
+        READ.bind(stack="a", thing=value)
 
 
 def test_half_of_a_character_cannot_be_sent() -> None:
     with pytest.raises(ValueError):
-        READ.at(stack="\ud800", thing=1)
+        READ.bind(stack="\ud800", thing=1)
 
 
 @pytest.mark.parametrize(
@@ -88,35 +89,35 @@ def test_half_of_a_character_cannot_be_sent() -> None:
 )
 def test_names_that_are_missing_or_unknown_are_a_type_error(values: dict[str, Any], text: str) -> None:
     with pytest.raises(TypeError, match=text):
-        READ.at(**values)
+        READ.bind(**values)
 
 
 def test_what_is_none_is_left_out() -> None:
-    call = READ.at(stack="a", thing=1, filter=None)
+    call = READ.bind(stack="a", thing=1, filter=None)
     assert (call.query, call.body) == ({}, None)
-    assert WRITE.at(stack="a", name=None, size=0).body == {"size": 0}
+    assert WRITE.bind(stack="a", name=None, size=0).body == {"size": 0}
 
 
 def test_an_operation_with_a_body_sends_one_even_when_it_is_empty() -> None:
-    assert WRITE.at(stack="a").body == {}
-    assert WRITE.at(stack="a", name=None).body == {}
+    assert WRITE.bind(stack="a").body == {}
+    assert WRITE.bind(stack="a", name=None).body == {}
 
 
 def test_parameters_go_where_they_belong() -> None:
     both = post("/x/{x}.json", query=("q",), body=("b",))
-    call = both.at(x=1, q="query", b="body")
+    call = both.bind(x=1, q="query", b="body")
     assert (call.path, call.query, call.body) == ("/x/1.json", {"q": "query"}, {"b": "body"})
 
 
 def test_a_page_of_a_call_keeps_everything_else() -> None:
-    call = READ.at(stack="a", thing=1, filter="x")
+    call = READ.bind(stack="a", thing=1, filter="x")
     assert call.page(3).query == {"filter": "x", "page": "3"}
     assert call.query == {"filter": "x"}
     assert (call.page(3).path, call.page(3).operation) == (call.path, READ)
 
 
 def test_a_call_does_not_show_its_body() -> None:
-    assert "hush" not in repr(WRITE.at(stack="a", name="hush"))
+    assert "hush" not in repr(WRITE.bind(stack="a", name="hush"))
 
 
 def test_only_reads_are_repeatable_unless_it_is_said() -> None:
@@ -142,7 +143,7 @@ def test_an_operation_prints_as_its_line() -> None:
 
 
 def test_a_response_has_everything_around_the_data_and_pickles() -> None:
-    kept = KeptAnswer(200, b'{"response":1}', {"x-cloud66-warning": "soon"})
+    kept = BufferedResponse(200, b'{"response":1}', {"x-cloud66-warning": "soon"})
     response = Response(Page((1, 2)), kept, request_id="r-1", quota=Quota(3600, 7))
     back: Response[Page[int]] = pickle.loads(pickle.dumps(response))
     for one in (response, back):
@@ -153,13 +154,13 @@ def test_a_response_has_everything_around_the_data_and_pickles() -> None:
 
 
 def test_a_response_does_not_show_its_body() -> None:
-    response = Response(None, KeptAnswer(200, b"hush"), request_id="r-1", quota=Quota())
+    response = Response(None, BufferedResponse(200, b"hush"), request_id="r-1", quota=Quota())
     assert repr(response) == "<Response 200, 4 bytes, request r-1>"
-    assert "hush" not in repr(KeptAnswer(200, b"hush"))
+    assert "hush" not in repr(BufferedResponse(200, b"hush"))
 
 
 def test_a_kept_answer_gives_headers_as_bytes() -> None:
-    kept = KeptAnswer(200, b"", {"retry-after": "7"})
+    kept = BufferedResponse(200, b"", {"retry-after": "7"})
     assert kept.header(b"retry-after") == b"7"
     assert kept.header(b"other") is None
 
@@ -187,7 +188,7 @@ def operations(module: Any) -> Iterator[tuple[str, Operation[Any]]]:
 
 
 def uses(function: Any) -> list[str]:
-    """The operations that a method names, as `LIST.at(...)`."""
+    """The operations that a method names, as `LIST.bind(...)`."""
     tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
     return [
         node.value.id
@@ -221,7 +222,7 @@ def test_each_operation_is_well_formed(module: Any) -> None:
         assert not set(operation.query) & set(operation.body)
         assert not operation.names & {*operation.query, *operation.body}
         assert operation.method != "GET" or not operation.body
-        item: Any = getattr(operation.shape, "item", operation.shape)
+        item: Any = getattr(operation.returns, "item", operation.returns)
         assert item is None or attrs.has(item)
 
 

@@ -60,7 +60,7 @@ class Book:
 
 
 async def ahead(pager: Pager[str], count: int = 4) -> list[str]:
-    async with pager.ahead(count) as items:
+    async with pager.prefetch(count) as items:
         return [item async for item in items]
 
 
@@ -195,7 +195,7 @@ async def test_what_came_before_an_error_was_given() -> None:
     book.errors[3] = ServerError("500", status=500)
     found: list[str] = []
     with pytest.raises(ServerError):
-        async with book.pager().ahead(4) as items:
+        async with book.pager().prefetch(4) as items:
             async for item in items:
                 found.append(item)  # noqa: PERF401  a comprehension would lose them
     assert found == ["1.0", "2.0"]
@@ -241,7 +241,7 @@ async def test_pages_are_on_their_way_before_the_first_item_is_taken() -> None:
             await held.wait()
 
     book.before = hold
-    async with book.pager().ahead(3) as items:
+    async with book.pager().prefetch(3) as items:
         assert await anext(items) == "1.0"
         await turns()
         assert book.in_flight == {2, 3, 4}
@@ -265,7 +265,7 @@ async def test_leaving_cancels_what_is_still_being_read() -> None:
             await asyncio.Event().wait()
 
     book.before = hold
-    async with book.pager().ahead(4) as items:
+    async with book.pager().prefetch(4) as items:
         async for item in items:
             if item == "2.0":
                 break
@@ -275,7 +275,7 @@ async def test_leaving_cancels_what_is_still_being_read() -> None:
 
 async def test_leaving_without_reading_reads_nothing() -> None:
     book = Book(1, 1)
-    async with book.pager().ahead():
+    async with book.pager().prefetch():
         pass
     assert book.asked == []
 
@@ -288,7 +288,7 @@ async def test_an_error_in_the_block_leaves_as_itself() -> None:
     book = Book(*[1] * 9)
     error = Own()
     with pytest.raises(Own) as caught:
-        async with book.pager().ahead(4) as items:
+        async with book.pager().prefetch(4) as items:
             await anext(items)
             await turns()
             raise error
@@ -303,7 +303,7 @@ async def test_failures_of_pages_that_nobody_read_are_not_complained_of() -> Non
     loop = asyncio.get_running_loop()
     complaints: list[Any] = []
     loop.set_exception_handler(lambda _, context: complaints.append(context))
-    async with book.pager().ahead(4) as items:
+    async with book.pager().prefetch(4) as items:
         await anext(items)
         await turns()
     with pytest.raises(ServerError):
@@ -348,7 +348,7 @@ async def test_cancelling_the_reader_cancels_the_pages() -> None:
 @pytest.mark.parametrize("count", [0, -1])
 async def test_a_count_below_one_is_refused_at_once(count: int) -> None:
     with pytest.raises(ValueError, match="count must be at least 1"):
-        Book(1).pager().ahead(count)
+        Book(1).pager().prefetch(count)
 
 
 class Stubborn(Book):
@@ -371,7 +371,7 @@ async def test_a_page_that_fails_while_it_is_cancelled_is_neither_raised_nor_com
     book.before = hold
     complaints: list[Any] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
-    async with book.pager().ahead(4) as items:
+    async with book.pager().prefetch(4) as items:
         await anext(items)
         await turns()
     reader = asyncio.create_task(ahead(book.pager()))

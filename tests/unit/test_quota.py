@@ -12,14 +12,14 @@ from ..support import START, Recorder, answer
 
 def learn(known: Allowance, *counts: int | str) -> list[int | None]:
     return [
-        known.learn(answer(x_ratelimit_remaining=str(count), x_ratelimit_limit="3600")).remaining for count in counts
+        known.update(answer(x_ratelimit_remaining=str(count), x_ratelimit_limit="3600")).remaining for count in counts
     ]
 
 
 def test_nothing_is_known_at_first() -> None:
     allowance = Allowance(Recorder())
     assert allowance.quota == Quota(None, None)
-    assert allowance.learn(answer()) == Quota(None, None)
+    assert allowance.update(answer()) == Quota(None, None)
 
 
 def test_an_answer_tells_the_quota() -> None:
@@ -42,24 +42,24 @@ def test_a_count_that_is_much_higher_is_the_next_hours() -> None:
 def test_a_header_that_is_no_count_changes_nothing(value: str) -> None:
     allowance = Allowance(Recorder())
     learn(allowance, 50)
-    assert allowance.learn(answer(x_ratelimit_remaining=value)) == Quota(3600, 50)
+    assert allowance.update(answer(x_ratelimit_remaining=value)) == Quota(3600, 50)
 
 
 def test_the_limit_is_read_when_it_comes_and_when_an_hour_begins() -> None:
     allowance = Allowance(Recorder())
-    allowance.learn(answer(x_ratelimit_remaining="99"))
+    allowance.update(answer(x_ratelimit_remaining="99"))
     assert allowance.quota == Quota(None, 99)
-    assert allowance.learn(answer(x_ratelimit_remaining="98", x_ratelimit_limit="3000")) == Quota(3000, 98)
-    assert allowance.learn(answer(x_ratelimit_remaining="3599", x_ratelimit_limit="3600")) == Quota(3600, 3599)
+    assert allowance.update(answer(x_ratelimit_remaining="98", x_ratelimit_limit="3000")) == Quota(3000, 98)
+    assert allowance.update(answer(x_ratelimit_remaining="3599", x_ratelimit_limit="3600")) == Quota(3600, 3599)
 
 
 def test_a_limit_that_is_no_count_keeps_the_one_before() -> None:
     allowance = Allowance(Recorder())
     learn(allowance, 50)
     for value in ("", "x", "9" * 10_000):
-        allowance.learn(answer(x_ratelimit_remaining="49", x_ratelimit_limit=value))
+        allowance.update(answer(x_ratelimit_remaining="49", x_ratelimit_limit=value))
     assert allowance.quota == Quota(3600, 49)
-    assert allowance.learn(answer(x_ratelimit_remaining="48")) == Quota(3600, 48)
+    assert allowance.update(answer(x_ratelimit_remaining="48")) == Quota(3600, 48)
 
 
 def test_without_a_reserve_nothing_is_refused() -> None:

@@ -11,9 +11,9 @@ from cloud66_async.operation import get, post
 
 from ..support import START
 
-READ = get("/x.json").at()
-WRITE = post("/x.json").at()
-POP = get("/queues/pop.json", repeatable=False).at()
+READ = get("/x.json").bind()
+WRITE = post("/x.json").bind()
+POP = get("/queues/pop.json", repeatable=False).bind()
 
 
 def api(kind: type[errors.APIError], status: int = 500, after: float | None = None) -> errors.APIError:
@@ -31,9 +31,9 @@ def pause(error: errors.Cloud66Error, call: Any = READ, attempt: int = 1, **opti
     [
         (errors.TransportError("x", sent=True), True, False),
         (errors.TransportError("x", sent=False), True, True),
-        (errors.RequestTimeout("x", phase="connect", sent=False), True, True),
-        (errors.RequestTimeout("x", phase="read", sent=True), True, False),
-        (api(errors.ServerTimedOut, 408), True, False),
+        (errors.TransportTimeout("x", phase="connect", sent=False), True, True),
+        (errors.TransportTimeout("x", phase="read", sent=True), True, False),
+        (api(errors.RequestTimeout, 408), True, False),
         (api(errors.ServerError, 500), True, False),
         (api(errors.ServerError, 502), True, False),
         (api(errors.ServerError, 503), True, False),
@@ -96,16 +96,18 @@ def test_what_the_server_asks_for_is_obeyed() -> None:
 
 def test_a_longer_wait_than_allowed_is_no_wait() -> None:
     assert pause(api(errors.Throttled, after=60.001)) is None
-    assert pause(api(errors.Throttled, after=3000), longest=3600) == 3000.0
-    assert pause(api(errors.ServerError, after=2), longest=1) is None
+    assert pause(api(errors.Throttled, after=3000), max_pause=3600) == 3000.0
+    assert pause(api(errors.ServerError, after=2), max_pause=1) is None
 
 
 def test_longest_bounds_the_random_pause_too() -> None:
-    assert all((pause(api(errors.ServerError), attempt=20, attempts=99, longest=0.25) or 0) <= 0.25 for _ in range(50))
+    assert all(
+        (pause(api(errors.ServerError), attempt=20, attempts=99, max_pause=0.25) or 0) <= 0.25 for _ in range(50)
+    )
     assert pause(api(errors.ServerError), base=0) == 0.0
 
 
-@pytest.mark.parametrize("options", [{"attempts": 0}, {"base": -1}, {"longest": -0.1}])
+@pytest.mark.parametrize("options", [{"attempts": 0}, {"base": -1}, {"max_pause": -0.1}])
 def test_nonsense_is_refused(options: dict[str, Any]) -> None:
     with pytest.raises(ValueError):
         Retry(**options)

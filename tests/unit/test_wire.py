@@ -8,14 +8,16 @@ from typing import Any
 import msgspec
 import pytest
 
-from cloud66_async import Secret, _wire, errors
-from cloud66_async.operation import KeptAnswer, get, patch, post
+from cloud66_async import Secret, errors
+from cloud66_async._core import wire
+from cloud66_async.operation import get, patch, post
 from cloud66_async.resources.stacks import Stack, StackStatus
+from cloud66_async.transport import BufferedResponse
 
 from ..support import SECRET, START, answer
 
 READ = get("/stacks/{stack}.json", Stack, scope="redeploy", query=("q", "status", "at", "flag", "many"))
-CALL = READ.at(stack="a")
+CALL = READ.bind(stack="a")
 HTML = b"<html><head><title>502 Bad Gateway</title></head></html>"
 TRAPS: dict[str, bytes] = {
     "web page": HTML,
@@ -40,7 +42,7 @@ STATUSES: dict[int, type[errors.APIError]] = {
     402: errors.TrialExpired,
     403: errors.Forbidden,
     404: errors.NotFound,
-    408: errors.ServerTimedOut,
+    408: errors.RequestTimeout,
     409: errors.Conflict,
     422: errors.BadRequest,
     429: errors.Throttled,
@@ -57,8 +59,8 @@ STATUSES: dict[int, type[errors.APIError]] = {
 }
 
 
-def error(found: KeptAnswer, now: datetime = START) -> errors.APIError:
-    return _wire.error(CALL, found, "r-1", now)
+def error(found: BufferedResponse, now: datetime = START) -> errors.APIError:
+    return wire.error(CALL, found, "r-1", now)
 
 
 @pytest.mark.parametrize("status", STATUSES)
@@ -68,7 +70,7 @@ def test_every_status_is_its_class_whatever_the_body(status: int, body: bytes) -
     assert type(found) is STATUSES[status]
     assert found.status == status
     assert found.response is not None
-    assert found.response.raw == body
+    assert found.response.body == body
     assert str(found).startswith(f"{status} on GET /stacks/{{stack}}.json")
     assert len(str(found)) < 500
 
@@ -192,22 +194,22 @@ def test_escapes_of_a_terminal_do_not_get_through() -> None:
 
 @pytest.mark.parametrize("body", TRAPS.values(), ids=TRAPS)
 def test_an_unreadable_answer_is_an_answer_error_that_keeps_it(body: bytes) -> None:
-    with pytest.raises(errors.AnswerError) as caught:
-        _wire.value(CALL, answer(body), "r-1")
+    with pytest.raises(errors.ResponseError) as caught:
+        wire.value(CALL, answer(body), "r-1")
     assert caught.value.response is not None
-    assert caught.value.response.raw == body
-    assert caught.value.response.request_id == "r-1"
-    assert str(caught.value).startswith("GET /stacks/{stack}.json: ")
+    assert caught.value.response.body == body
+    assert caught.value.request_id == "r-1"
+    assert str(caught.value).startswith("invalid response to GET /stacks/{stack}.json: ")
     assert str(caught.value).endswith("[request r-1]")
 
 
 def test_what_an_answer_held_is_in_no_variable_of_its_error() -> None:
     body = {"response": [{"uid": "a", "redeploy_hook": SECRET, "account_id": "x"}, {"redeploy_hook": SECRET}]}
-    with pytest.raises(errors.AnswerError) as caught:
-        _wire.value(CALL, answer(body), "r-1")
+    with pytest.raises(errors.ResponseError) as caught:
+        wire.value(CALL, answer(body), "r-1")
     shown = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
     text = "".join(line for line in shown.format() if "test_wire" not in line)
-    assert "_wire.py" in text
+    assert "wire.py" in text
     assert SECRET not in text
 
 
@@ -215,8 +217,8 @@ def test_what_an_answer_held_is_in_no_variable_of_its_error() -> None:
 
 
 def test_the_target_is_prefix_path_and_query() -> None:
-    assert _wire.target("/api/3", CALL) == "/api/3/stacks/a.json"
-    assert _wire.target("/base/api/3", CALL.page(2)) == "/base/api/3/stacks/a.json?page=2"
+    assert wire.target("/api/3", CALL) == "/api/3/stacks/a.json"
+    assert wire.target("/base/api/3", CALL.page(2)) == "/base/api/3/stacks/a.json?page=2"
 
 
 @pytest.mark.parametrize(
@@ -235,29 +237,29 @@ def test_the_target_is_prefix_path_and_query() -> None:
     ],
 )
 def test_query_values_are_encoded(values: dict[str, Any], query: str) -> None:
-    assert _wire.target("", READ.at(stack="a", **values)) == f"/stacks/a.json?{query}"
+    assert wire.target("", READ.bind(stack="a", **values)) == f"/stacks/a.json?{query}"
 
 
 def test_a_body_is_json_and_absent_where_the_operation_has_none() -> None:
     make = post("/things.json", body=("name", "key", "at", "status"))
-    assert _wire.payload(CALL) is None
-    assert _wire.payload(make.at()) == b"{}"
-    body = _wire.payload(make.at(name="ä", key=Secret(SECRET), at=START, status=StackStatus(99)))
+    assert wire.payload(CALL) is None
+    assert wire.payload(make.bind()) == b"{}"
+    body = wire.payload(make.bind(name="ä", key=Secret(SECRET), at=START, status=StackStatus(99)))
     assert body is not None
     assert msgspec.json.decode(body) == {"name": "ä", "key": SECRET, "at": "2026-03-02T09:12:30Z", "status": 99}
 
 
 def test_a_body_does_not_show() -> None:
-    body = _wire.payload(post("/things.json", body=("key",)).at(key=Secret(SECRET)))
+    body = wire.payload(post("/things.json", body=("key",)).bind(key=Secret(SECRET)))
     assert SECRET not in repr(body)
 
 
 def test_a_wrapper_goes_around_the_body() -> None:
     change = patch("/records/{record}.json", body=("value",), wrapper="record")
-    assert _wire.payload(change.at(record=1, value="x")) == b'{"record":{"value":"x"}}'
-    assert _wire.payload(change.at(record=1)) == b'{"record":{}}'
+    assert wire.payload(change.bind(record=1, value="x")) == b'{"record":{"value":"x"}}'
+    assert wire.payload(change.bind(record=1)) == b'{"record":{}}'
 
 
 def test_what_is_no_json_cannot_be_sent() -> None:
     with pytest.raises(TypeError, match="a object cannot be sent"):
-        _wire.payload(post("/things.json", body=("name",)).at(name=object()))
+        wire.payload(post("/things.json", body=("name",)).bind(name=object()))

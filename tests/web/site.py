@@ -25,7 +25,7 @@ def web_login(fake: FakeCloud66, **options: Any) -> WebLogin:
         "client_id": application.client_id,
         "client_secret": SECRET,
         "scope": ["public", "redeploy"],
-        "transport": fake.lane(),
+        "transport": fake.transport(),
         "clock": fake.clock,
     }
     return WebLogin(**(settings | options))
@@ -43,7 +43,7 @@ def make_app(login: WebLogin) -> FastAPI:
         return await c66.stacks.list()
 
     async def many(c66: Annotated[Cloud66, Depends(login.for_page)]) -> list[Stack]:
-        return list(await c66.stacks.get_many(["one", "two"], planned=False))
+        return list(await c66.stacks.get_many(["one", "two"], batch=False))
 
     async def group(c66: Annotated[Cloud66, Depends(login.for_page)]) -> None:
         async with asyncio.TaskGroup() as tasks:

@@ -166,7 +166,7 @@ async def test_a_public_application_has_no_secret() -> None:
     fake = FakeCloud66()
     fake.add_application("Dash", client_id="public", client_secret="", redirect_urls=[CALLBACK])
     login = WebLogin(
-        client_id="public", client_secret=None, redirect_url=CALLBACK, transport=fake.lane(), clock=fake.clock
+        client_id="public", client_secret=None, redirect_url=CALLBACK, transport=fake.transport(), clock=fake.clock
     )
     async with login.lifespan():
         browser = Browser(make_app(login), fake)

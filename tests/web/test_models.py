@@ -14,10 +14,10 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from cloud66_async import Action, Deployment, Health, Secret, Server, Stack, StackStatus
+from cloud66_async._core.model import Model
 from cloud66_async._http.library import httpx
 from cloud66_async.integrations.starlette import ModelResponse
-from cloud66_async.model import Model
-from cloud66_async.resources.deployments import CodeMeaning
+from cloud66_async.resources.common import CodeMeaning
 
 STACK = Stack(
     uid="u1",

@@ -13,10 +13,10 @@ Needs the extra `starlette`; made for FastAPI too. `WebLogin` is the whole of it
 """
 
 try:
-    from .answers import ModelResponse
     from .login import WebLogin
     from .pages import Problem
     from .paths import safe_path
+    from .responses import ModelResponse
     from .sessions import MemorySessions, SessionStore
 except ModuleNotFoundError as _missing:
     if (_missing.name or "").partition(".")[0] not in ("starlette", "cryptography"):

@@ -17,11 +17,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from ..._clock import Clock, SystemClock
-from ..._lane import Lane, Timeouts
+from ...bulk import BulkError
 from ...client import Cloud66
+from ...clock import Clock, SystemClock
 from ...errors import (
-    BulkError,
     Cloud66Error,
     ConfigError,
     LoginError,
@@ -30,6 +29,7 @@ from ...errors import (
     Unauthenticated,
 )
 from ...token import Token
+from ...transport import Timeouts, Transport
 from .cookies import Cookies, Pending
 from .logs import callbacks_hidden
 from .pages import ErrorPage, explain, plain_page, private, refused_again
@@ -78,7 +78,7 @@ class WebLogin:
         timeout: float | Timeouts | None = _DEFAULT_TIMEOUTS,
         scope_separator: str = " ",
         pkce: bool = True,
-        transport: Lane | None = None,
+        transport: Transport | None = None,
         clock: Clock | None = None,
     ) -> None:
         address = urlsplit(redirect_url)

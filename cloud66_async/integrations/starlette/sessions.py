@@ -6,7 +6,7 @@ from collections import OrderedDict
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from ..._clock import Clock, SystemClock
+from ...clock import Clock, SystemClock
 from ...token import Token
 
 __all__ = ["MemorySessions", "SessionStore"]

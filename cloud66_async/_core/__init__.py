@@ -1,0 +1,1 @@
+"""Mechanisms of the SDK. Nothing here is part of the public interface."""

@@ -1,0 +1,135 @@
+"""Model: the base class of everything that the API returns, and the special kinds of fields."""
+
+from __future__ import annotations
+
+import enum
+import functools
+import types
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any, ClassVar, cast, get_type_hints
+
+import attrs
+
+from ..secret import MASK, Secret
+from .enums import OpenIntEnum, OpenStrEnum
+from .timestamps import IsoTimestamp, Timestamp, parse_timestamp
+
+__all__ = ["IsoTimestamp", "Model", "OpenIntEnum", "OpenStrEnum", "Timestamp", "free_form"]
+
+_TIMESTAMP_SCHEMA = {"type": "string", "format": "date-time"}
+_SECRET_SCHEMA = {"type": "string", "const": MASK}
+
+
+class _TimestampParser:
+    """`Model.__attrs_post_init__`: the function that parses a model's timestamps, generated for its class.
+
+    msgspec asks a class for it once, when it creates a decoder, and gets the function itself: another lookup for each
+    model would be a twentieth of the decoding time. attrs also asks, while it still creates the class, but only
+    whether there is one; annotations cannot be resolved yet at that time.
+    """
+
+    def __get__(self, model: Model | None, kind: type) -> Callable[..., None]:
+        if model is not None:
+            return types.MethodType(self, model)
+        return _parser(kind) if "__attrs_attrs__" in vars(kind) else self
+
+    def __call__(self, model: Model) -> None:
+        _parser(type(model))(model)  # type: ignore[arg-type]  # mypy takes a model's hash for its class's
+
+
+@attrs.frozen(kw_only=True)
+class Model:
+    """Frozen data that can be compared and pickled. Reading an attribute never sends a request.
+
+    A timestamp may be given in any format of the API. If a field has a twin that ends in `_iso` and the twin is
+    set, the twin's value is used: the API sends one, the other, or both.
+    """
+
+    __attrs_post_init__: ClassVar[Callable[..., None]] = _TimestampParser()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields as JSON-ready values: timestamps as ISO 8601, secrets masked."""
+        return {name: _plain(getattr(self, name)) for name in attrs.fields_dict(type(self))}
+
+    def __iter__(self) -> Iterator[tuple[str, Any]]:
+        """Iterate over the items of `to_dict`, so that `dict(model)` works. FastAPI reads models in this way."""
+        return iter(self.to_dict().items())
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:
+        """Return pydantic's schema: instances are accepted unchanged and serialized with `to_dict`."""
+        from .pydantic import core_schema  # imported lazily: pydantic is installed if this is called
+
+        return core_schema(cls)
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: Any, handler: Any) -> dict[str, Any]:
+        """Return the JSON schema of `to_dict` for pydantic."""
+        from .pydantic import json_schema
+
+        timestamps: dict[object, dict[str, Any]] = dict.fromkeys((datetime, IsoTimestamp, Timestamp), _TIMESTAMP_SCHEMA)
+        return json_schema(cls, {**timestamps, Secret: _SECRET_SCHEMA})
+
+
+def free_form() -> Any:
+    """Return a field for JSON with arbitrary keys. Its value is not changed and not part of the hash."""
+    return attrs.field(default=None, hash=False)
+
+
+def _plain(value: object) -> Any:  # noqa: PLR0911  one line for each kind
+    if isinstance(value, Model):
+        return value.to_dict()
+    if isinstance(value, enum.Enum):
+        return value.value
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, Secret):
+        return MASK
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in cast("Mapping[object, object]", value).items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in cast("Sequence[object]", value)]
+    return value
+
+
+# The first test is fast and succeeds for nearly every value from JSON.
+_PARSE_FIELD = """
+    value = model.{name}
+    if type(value) is str or not isinstance(value, datetime):
+        found = {twin}
+        if found is None and value is not None:
+            found = parse_timestamp(value)
+        set_{name}(model, found)
+"""
+
+
+@functools.cache
+def _parser(kind: type) -> Callable[[Model], None]:
+    """Return the function that replaces the timestamps of a `kind` by datetimes.
+
+    It is generated for the class, as attrs generates `__init__`: a loop over the fields takes three times as long,
+    for every model of every response. It is generated late because annotations may name classes defined further down.
+    """
+    source = "def parse(model):\n    pass"
+    names: dict[str, Any] = {"datetime": datetime, "parse_timestamp": parse_timestamp}
+    for name, twin in _timestamps(kind):
+        source += _PARSE_FIELD.format(name=name, twin=twin and f"model.{twin}")
+        names[f"set_{name}"] = _setter(kind, name)
+    exec(source, names)  # noqa: S102  it contains only names of fields
+    return cast("Callable[[Model], None]", names["parse"])
+
+
+def _setter(kind: type, name: str) -> Callable[[Model, object], None]:
+    """Return a function that sets this field of a frozen `kind`."""
+    slot = getattr(kind, name, None)
+    if isinstance(slot, types.MemberDescriptorType):
+        return slot.__set__  # takes a third of the time
+    return lambda model, value: object.__setattr__(model, name, value)
+
+
+def _timestamps(kind: type) -> tuple[tuple[str, str | None], ...]:
+    """Return the timestamp fields of `kind`, each with its `_iso` twin if it has one."""
+    hints = get_type_hints(kind, include_extras=True)
+    names = [name for name, hint in hints.items() if hint in (Timestamp, Timestamp | None)]
+    return tuple((name, f"{name}_iso" if f"{name}_iso" in hints else None) for name in names)

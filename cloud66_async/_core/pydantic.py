@@ -1,0 +1,70 @@
+"""Schemas of models for pydantic, and so for FastAPI and OpenAPI. Imported when pydantic asks for one."""
+
+from __future__ import annotations
+
+import enum
+import types
+from collections.abc import Mapping, Sequence
+from typing import Any, Union, get_args, get_origin, get_type_hints
+
+import attrs
+
+__all__ = ["core_schema", "json_schema"]
+
+_JSON_TYPES: Mapping[object, dict[str, Any]] = {
+    bool: {"type": "boolean"},
+    int: {"type": "integer"},
+    float: {"type": "number"},
+    str: {"type": "string"},
+    type(None): {"type": "null"},
+}
+
+
+def core_schema(model: Any) -> Any:
+    """Return a pydantic schema that accepts only instances of `model` and serializes them with `to_dict`."""
+    from pydantic_core import core_schema as schemas
+
+    return schemas.is_instance_schema(
+        model,
+        ref=f"{model.__module__}.{model.__qualname__}",
+        serialization=schemas.plain_serializer_function_ser_schema(lambda value: value.to_dict()),
+    )
+
+
+def json_schema(model: Any, kinds: Mapping[object, dict[str, Any]], outer: tuple[object, ...] = ()) -> dict[str, Any]:
+    """Return the JSON schema of `to_dict`. `kinds` has the schemas of the SDK's own types."""
+    if model in outer:
+        return {"type": "object"}
+    hints = get_type_hints(model, include_extras=True)
+    properties = {name: _schema(hints[name], kinds, (*outer, model)) for name in attrs.fields_dict(model)}
+    described = {"title": model.__name__, "type": "object", "properties": properties}
+    summary = (model.__doc__ or "").partition("\n")[0]
+    return described | ({"description": summary} if summary else {})
+
+
+def _schema(hint: Any, kinds: Mapping[object, dict[str, Any]], outer: tuple[object, ...]) -> dict[str, Any]:
+    known = kinds.get(hint) or _JSON_TYPES.get(hint)
+    if known is not None:
+        return dict(known)
+    origin = get_origin(hint)
+    if origin in (Union, types.UnionType):
+        return {"anyOf": [_schema(choice, kinds, outer) for choice in get_args(hint)]}
+    if not isinstance(origin or hint, type):
+        return {}
+    return _class_schema(origin or hint, get_args(hint), kinds, outer)
+
+
+def _class_schema(
+    kind: type, arguments: tuple[Any, ...], kinds: Mapping[object, dict[str, Any]], outer: tuple[object, ...]
+) -> dict[str, Any]:
+    if attrs.has(kind):
+        return json_schema(kind, kinds, outer)
+    if issubclass(kind, enum.Enum):
+        # No `enum` key: the API adds members, and they are passed through.
+        known = ", ".join(f"{member.value}: {member.name.lower()}" for member in kind)
+        return {"type": "integer" if issubclass(kind, int) else "string", "description": known}
+    if issubclass(kind, Mapping):
+        return {"type": "object", "additionalProperties": True}
+    if issubclass(kind, Sequence):
+        return {"type": "array", "items": _schema(arguments[0], kinds, outer) if arguments else {}}
+    return {}

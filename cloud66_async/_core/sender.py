@@ -1,0 +1,115 @@
+"""Sender: the loop that takes a call to its response."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import Callable
+from itertools import count
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from ..errors import APIError, TransportError
+from ..operation import Call, Response
+from ..transport import Request, SharedHeaders, Timeouts
+from . import wire
+
+if TYPE_CHECKING:
+    from ..clock import Clock
+    from ..quota import Allowance
+    from ..retry import Retry
+    from .shared import SharedState
+
+__all__ = ["Sender"]
+
+T = TypeVar("T")
+
+logger = logging.getLogger("cloud66_async")
+
+# Request IDs have the form of a UUID, as the official client's have. They consist of one random part per process and
+# a counter, because a new UUID would cost more than the rest of the headers.
+_PROCESS = "{}-{}-4{}-a{}-".format(*(os.urandom(n).hex()[:m] for n, m in ((4, 8), (2, 4), (2, 3), (2, 3))))
+_number = count(int.from_bytes(os.urandom(4)))
+
+
+class Sender:
+    """Sends calls with one token and one set of options."""
+
+    def __init__(
+        self,
+        shared: SharedState,
+        identify: Callable[[], tuple[SharedHeaders, Allowance]],
+        *,
+        retry: Retry,
+        timeouts: Timeouts,
+    ) -> None:
+        self._shared = shared
+        self._identify = identify
+        self._identity: tuple[SharedHeaders, Allowance] | None = None
+        self.retry = retry
+        self.timeouts = timeouts
+
+    @property
+    def clock(self) -> Clock:
+        """The client's clock."""
+        return self._shared.clock
+
+    async def send(self, call: Call[T]) -> Response[T]:
+        """Send `call`, retrying as `retry` allows, and return its response.
+
+        Raises APIError, TransportError, ResponseError or QuotaError, and ConfigError if there is no token, the
+        client is closed, or it belongs to another event loop.
+        """
+        headers, allowance = self._identity or self._find_identity()
+        shared = self._shared
+        if shared.loop is not asyncio.get_running_loop():
+            shared.open()
+        operation, limiter = call.operation, shared.limiter
+        target, body = wire.target(shared.prefix, call), wire.payload(call)
+        attempt = 1
+        while True:
+            request_id = f"{_PROCESS}{next(_number):012x}"
+            request = Request(operation.method, target, headers, request_id, body, operation.repeatable, self.timeouts)
+            allowance.check()
+            try:
+                if limiter.free:
+                    limiter.free -= 1
+                else:
+                    await limiter.acquire()
+                try:
+                    response = await shared.transport.send(request)
+                finally:
+                    limiter.release()
+                quota = allowance.update(response)
+                if 200 <= response.status < 300:
+                    return Response(wire.value(call, response, request_id), response, request_id, quota)
+                problem: APIError | TransportError = wire.error(call, response, request_id, self.clock.now())
+            except TransportError as error:
+                problem = error
+            if not await self._pause(call, problem, attempt):
+                try:
+                    raise problem
+                finally:
+                    del problem  # break the reference cycle: error -> traceback -> frame -> error
+            attempt += 1
+
+    def _find_identity(self) -> tuple[SharedHeaders, Allowance]:
+        self._identity = identity = self._identify()
+        return identity
+
+    async def _pause(self, call: Call[Any], problem: APIError | TransportError, attempt: int) -> bool:
+        """Wait before the next attempt. Return False if there is none."""
+        pause = self.retry.pause(call, problem, attempt, self.clock.now())
+        if pause is None or pause >= _time_left():
+            return False
+        logger.info("retrying %s in %.1f s (attempt %d failed): %s", call.operation, pause, attempt, problem)
+        await self.clock.sleep(pause)
+        return True
+
+
+def _time_left() -> float:
+    """Return the seconds until the caller's deadline. Infinite in a cancelled scope: the next await ends it."""
+    import anyio  # imported lazily: takes 20 ms, and only retries need it
+
+    deadline = anyio.current_effective_deadline()
+    return float("inf") if deadline == float("-inf") else deadline - anyio.current_time()

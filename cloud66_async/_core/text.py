@@ -1,0 +1,22 @@
+"""Text from a server, made safe for error messages, logs and terminals."""
+
+from __future__ import annotations
+
+import re
+
+__all__ = ["clean"]
+
+_MAX_LENGTH = 300
+_REMOVED = re.compile("\0+")
+
+
+def clean(text: str) -> str:
+    """Reduce server text to one line of at most 300 printable characters.
+
+    Each run of other characters becomes a space: control characters and escape sequences, which could forge log
+    lines or control a terminal, and bidirectional and zero-width characters, which could disguise text.
+    """
+    if not text.isprintable():
+        text = "".join(character if character.isprintable() else "\0" for character in text[: 2 * _MAX_LENGTH])
+        text = _REMOVED.sub(" ", text)
+    return text[:_MAX_LENGTH].strip()

@@ -1,0 +1,167 @@
+"""Request building and response decoding, without I/O."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+import msgspec
+
+from .. import errors
+from ..quota import next_hour
+from ..secret import Hidden
+from . import codec
+from .response import BufferedResponse
+from .text import clean
+
+if TYPE_CHECKING:
+    from ..operation import Call
+    from .response import RawResponse
+
+__all__ = ["error", "payload", "target", "value"]
+
+T = TypeVar("T")
+
+_AUTHENTICATE = re.compile(r'(\w+)\s*=\s*(?:"([^"]*)"|([^\s",]+))')
+
+_BY_STATUS: dict[int, type[errors.APIError]] = {
+    400: errors.BadRequest,
+    401: errors.Unauthenticated,
+    402: errors.TrialExpired,
+    403: errors.Forbidden,
+    404: errors.NotFound,
+    408: errors.RequestTimeout,
+    409: errors.Conflict,
+    422: errors.BadRequest,
+    429: errors.Throttled,
+}
+
+_ADVICE: dict[type[errors.APIError], str] = {
+    errors.Unauthenticated: "log in again, or create a new token under Account > Apps",
+    errors.TrialExpired: "the account's trial has expired",
+    errors.Unsupported: "this version of the API does not support the operation",
+}
+
+
+def target(prefix: str, call: Call[Any]) -> str:
+    """Return the path and query of `call` for the request line."""
+    if call.query:
+        from urllib.parse import urlencode  # imported lazily: takes 3 ms, and only lists have queries
+
+        return f"{prefix}{call.path}?{urlencode(call.query)}"
+    return prefix + call.path
+
+
+def payload(call: Call[Any]) -> bytes | None:
+    """Return the body of `call` as JSON, or None if it has none."""
+    if call.body is None:
+        return None
+    wrapper = call.operation.wrapper
+    return Hidden(msgspec.json.encode(call.body if wrapper is None else {wrapper: call.body}, enc_hook=_encode))
+
+
+def _encode(value: object) -> object:
+    if hasattr(value, "reveal"):
+        return cast("Any", value).reveal()
+    raise TypeError(f"cannot encode a {type(value).__name__} as JSON")
+
+
+def value(call: Call[T], response: RawResponse, request_id: str) -> T:
+    """Return the models in `response`. Raises ResponseError."""
+    try:
+        return cast("T", codec.decode(response.body, call.operation.returns))
+    except errors.ResponseError as problem:
+        problem.args = (f"invalid response to {call.operation}: {problem} [request {request_id}]",)
+        problem.response = BufferedResponse.copy(response)
+        problem.request_id = request_id
+        # The frames that decoded the body hold it, including secrets, and a traceback may show local variables.
+        raise problem.with_traceback(None)  # noqa: B904  the same error
+
+
+def error(call: Call[Any], response: RawResponse, request_id: str, now: datetime) -> errors.APIError:
+    """Return the error that `response` represents."""
+    fields = _error_fields(response.body)
+    challenge = _challenge(response)
+    code = fields.get("error") or challenge.get("error")
+    message = fields.get("error_description") or challenge.get("error_description")
+    details = fields.get("details")
+    kind = _kind(response, code, f"{message} {details}")
+    problem = kind(
+        _message(kind, call, response.status, details or message or code, request_id),
+        status=response.status,
+        code=code,
+        message=message,
+        details=details,
+        operation=str(call.operation),
+        request_id=request_id,
+        response=BufferedResponse.copy(response),
+    )
+    if isinstance(problem, errors.Forbidden):
+        problem.scope = challenge.get("scope") or call.operation.scope
+    problem.retry_at = _retry_at(response, now)
+    if problem.retry_at is None and isinstance(problem, errors.Throttled):
+        problem.retry_at = next_hour(now)
+    return problem
+
+
+def _kind(response: RawResponse, code: str | None, text: str) -> type[errors.APIError]:
+    found = _BY_STATUS.get(response.status)
+    if found is not None:
+        return found
+    if response.status == 503:
+        # One status with three meanings: the code in the body decides, then the text, then the quota.
+        described = f"{code} {text}".lower()
+        if "not_implemented" in described or "not implemented" in described:
+            return errors.Unsupported
+        if "throttled" in described or response.header(b"x-ratelimit-remaining") == b"0":
+            return errors.Throttled
+    return errors.ServerError if response.status >= 500 else errors.APIError
+
+
+def _message(kind: type[errors.APIError], call: Call[Any], status: int, reason: str | None, request_id: str) -> str:
+    parts = [f"{status} for {call.operation}"]
+    if reason:
+        parts.append(f": {reason}")
+    advice = _ADVICE.get(kind)
+    if kind is errors.Forbidden and call.operation.scope is not None:
+        advice = f"the token may lack the scope {call.operation.scope!r}"
+    if advice is not None:
+        parts.append(f"; {advice}")
+    return f"{''.join(parts)} [request {request_id}]"
+
+
+def _error_fields(body: bytes) -> dict[str, str]:
+    """Return the strings of an error body, or nothing if it is not a JSON object."""
+    try:
+        data: Any = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return {}
+    if not isinstance(data, dict):
+        return {}
+    names = ("error", "error_description", "details")
+    texts = cast("dict[str, Any]", data)
+    return {name: clean(str(texts[name])) for name in names if isinstance(texts.get(name), str | int)}
+
+
+def _challenge(response: RawResponse) -> dict[str, str]:
+    """Return the parameters of `WWW-Authenticate`, often the only details of a 401 or 403."""
+    # All of them: a server may send one header for each authentication scheme.
+    header = response.headers.get("www-authenticate", "")
+    return {name.lower(): clean(quoted or bare) for name, quoted, bare in _AUTHENTICATE.findall(header)}
+
+
+def _retry_at(response: RawResponse, now: datetime) -> datetime | None:
+    header = response.header(b"retry-after")
+    if header is None:
+        return None
+    text = header.decode("latin-1").strip()
+    with contextlib.suppress(ValueError, OverflowError):
+        if text.isdigit():
+            return now + timedelta(seconds=int(text))
+        from email.utils import parsedate_to_datetime  # imported lazily: takes 10 ms, and rarely needed
+
+        found = parsedate_to_datetime(text)
+        return found if found.tzinfo is not None else found.replace(tzinfo=UTC)
+    return None

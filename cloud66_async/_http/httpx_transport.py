@@ -1,0 +1,127 @@
+"""HttpxTransport: the HTTP library as a transport, for proxies, HTTP/2, Unix sockets and custom transports."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from .._core.response import BufferedResponse, join_headers
+from ..errors import ConfigError, TransportError, TransportTimeout
+from .library import httpx
+
+if TYPE_CHECKING:
+    from .._core.origin import Origin
+    from .._core.response import RawResponse
+    from ..transport import Request, Timeouts
+
+__all__ = ["HttpxTransport", "library_transport", "to_transport_error"]
+
+_MAX_BODY = 64 * 1024 * 1024
+_PHASES = {"ConnectTimeout": "connect", "PoolTimeout": "pool", "WriteTimeout": "write", "ReadTimeout": "read"}
+# Errors that the library raises before it sends anything.
+_UNSENT = (
+    "ConnectError",
+    "ConnectTimeout",
+    "PoolTimeout",
+    "ProxyError",
+    "UnsupportedProtocol",
+    "LocalProtocolError",
+    "InvalidURL",
+)
+
+
+class HttpxTransport:
+    """Sends requests through an `AsyncClient` of the HTTP library."""
+
+    def __init__(self, origin: Origin, transport: httpx.AsyncBaseTransport) -> None:
+        self._client = httpx.AsyncClient(
+            base_url=origin.url, transport=transport, follow_redirects=False, trust_env=False
+        )
+
+    async def send(self, request: Request) -> RawResponse:
+        """Send `request` and return its response with the whole body. Raises TransportError."""
+        try:
+            async with asyncio.timeout(request.timeouts.total):
+                return await self._send(request)
+        except TimeoutError:
+            raise TransportTimeout("timed out (total)", phase="total") from None
+        except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError) as error:
+            raise to_transport_error(error) from None  # the library's errors hold the request, including the token
+
+    async def _send(self, request: Request) -> RawResponse:
+        library_request = self._client.build_request(
+            request.method,
+            request.target,
+            headers=_headers(request),  # not a variable of this frame: tracebacks may show those
+            content=request.body,
+            timeout=_library_timeout(request.timeouts),
+        )
+        response = await self._client.send(library_request, stream=True)
+        try:
+            chunks: list[bytes] = []
+            size = 0
+            async for chunk in response.aiter_bytes():
+                chunks.append(chunk)
+                size += len(chunk)
+                if size > _MAX_BODY:
+                    raise TransportError(f"the response body exceeds {_MAX_BODY} bytes")
+            # Raw headers, so that every transport decodes them alike: the library guesses an encoding.
+            pairs = ((name.decode("latin-1"), value.decode("latin-1")) for name, value in response.headers.raw)
+            return BufferedResponse(response.status_code, b"".join(chunks), join_headers(pairs))
+        finally:
+            await response.aclose()
+
+    async def aclose(self) -> None:
+        """Close every connection."""
+        await self._client.aclose()
+
+
+def library_transport(*, limit: int, idle: float, options: Mapping[str, Any]) -> httpx.AsyncBaseTransport:
+    """Return the library's connection pool with its options `proxy`, `http2`, `uds`, `verify`. Raises ConfigError."""
+    if options.get("http2") and not _is_installed("h2"):
+        raise ConfigError(f"http2=True requires an optional package; run: pip install '{httpx.__name__}[http2]'")
+    limits = httpx.Limits(max_connections=limit, max_keepalive_connections=limit, keepalive_expiry=idle)
+    try:
+        return httpx.AsyncHTTPTransport(limits=limits, **options)
+    except (TypeError, ValueError, ImportError) as error:
+        raise ConfigError(f"{httpx.__name__} does not accept these options: {error}") from None
+
+
+def _is_installed(module: str) -> bool:
+    try:
+        import_module(module)
+    except ImportError:
+        return False
+    return True
+
+
+def _headers(request: Request) -> list[tuple[str, str]]:
+    content_type = [] if request.body is None else [("Content-Type", "application/json")]
+    return [*request.headers.pairs, ("Request-Id", request.request_id), *content_type]
+
+
+def _library_timeout(timeouts: Timeouts) -> httpx.Timeout:
+    return httpx.Timeout(connect=timeouts.connect, read=timeouts.read, write=timeouts.write, pool=timeouts.pool)
+
+
+def to_transport_error(error: Exception) -> TransportError:
+    """Return the library's error as one of ours."""
+    name = type(error).__name__
+    text = str(error) or name
+    if isinstance(error, httpx.ConnectError):
+        text = f"cannot connect{_destination(error)}: {text}"
+    sent = name not in _UNSENT
+    if isinstance(error, httpx.TimeoutException):
+        phase = _PHASES.get(name, "read")
+        return TransportTimeout(f"timed out ({phase})", phase=phase, sent=sent)
+    return TransportError(text, sent=sent)
+
+
+def _destination(error: httpx.RequestError) -> str:
+    try:
+        url = error.request.url
+    except RuntimeError:  # raised by the library if the error has no request
+        return ""
+    return f" to {url.netloc.decode('ascii')}"

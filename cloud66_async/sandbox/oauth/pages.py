@@ -1,0 +1,180 @@
+"""The sandbox's few web pages: plain HTML, no script, everything from outside escaped."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Iterable, Sequence
+from html import escape
+from urllib.parse import urlencode, urlsplit
+
+from ..message import Reply
+from .access import OUT_OF_BAND
+
+__all__ = ["code_page", "consent_page", "error_page", "start_page"]
+
+_ABOUT = {
+    "public": "Read your stacks and everything on them",
+    "redeploy": "Create, change and redeploy stacks",
+    "jobs": "Run and change scheduled jobs",
+    "users": "Read the users of your account",
+    "admin": "Change users and other settings of your account",
+}
+
+_STYLE = """
+:root { color-scheme: light dark; --ink: #1c2430; --soft: #4b5768; --paper: #f4f6f8; --card: #fff; --line: #c4ccd6;
+  --edge: #6b7788; --go: #0b5cad; --on-go: #fff; }
+@media (prefers-color-scheme: dark) { :root { --ink: #e8edf3; --soft: #aab6c5; --paper: #11161d; --card: #1a212b;
+  --line: #3c4a5c; --edge: #8596ab; --go: #7cb8ff; --on-go: #06203d; } }
+* { box-sizing: border-box; }
+body { margin: 0; padding: 2rem 1rem; background: var(--paper); color: var(--ink);
+  font: 1rem/1.5 system-ui, sans-serif; }
+main { max-width: 34rem; margin: 0 auto; padding: 1.5rem 2rem 2rem; background: var(--card);
+  border: 1px solid var(--line); border-radius: .5rem; }
+h1 { font-size: 1.5rem; line-height: 1.25; margin: 0 0 1rem; }
+h2 { font-size: 1.1rem; margin: 1.5rem 0 .5rem; }
+ul { margin: .5rem 0 1rem; padding-left: 1.25rem; }
+li { margin: .25rem 0; }
+.note { color: var(--soft); font-size: .9rem; }
+label { display: block; font-weight: 600; margin-bottom: .25rem; }
+select, button { font: inherit; border-radius: .375rem; border: 1px solid var(--edge); min-height: 2.75rem; }
+select { width: 100%; padding: .25rem .5rem; background: var(--card); color: var(--ink); }
+.buttons { display: flex; flex-wrap: wrap; gap: .75rem; margin-top: 1.5rem; }
+button { padding: .5rem 1.5rem; background: var(--card); color: var(--ink); cursor: pointer; }
+button.go { background: var(--go); border-color: var(--go); color: var(--on-go); font-weight: 600; }
+a { color: var(--go); }
+:focus-visible { outline: 3px solid var(--go); outline-offset: 2px; }
+code { font: .95em/1.5 ui-monospace, monospace; overflow-wrap: anywhere; }
+code.code { display: block; padding: .75rem; border: 1px solid var(--line); border-radius: .375rem;
+  user-select: all; }
+"""
+_STYLE_HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
+_POLICY = f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; base-uri 'none'; frame-ancestors 'none'"
+
+
+def consent_page(
+    *,
+    application: str,
+    scopes: Sequence[str],
+    users: Iterable[str],
+    redirect: str,
+    hidden: Iterable[tuple[str, str]],
+) -> Reply:
+    """The question whether `application` may act for the user, as a form."""
+    items = "".join(f"<li>{escape(_ABOUT.get(scope, scope))} <code>({escape(scope)})</code></li>" for scope in scopes)
+    options = "".join(f"<option>{escape(user)}</option>" for user in users)
+    fields = "".join(f'<input type="hidden" name="{escape(name)}" value="{escape(value)}">' for name, value in hidden)
+    name = escape(application)
+    return _page(
+        f"Authorize {application}",
+        f"""<p>It asks for these rights on your Cloud 66 sandbox account:</p>
+<ul>{items}</ul>
+<form method="post" action="/oauth/authorize">{fields}
+<label for="user">Sign in as</label>
+<select id="user" name="user">{options}</select>
+<div class="buttons">
+<button class="go" type="submit" name="decision" value="authorize">Authorize</button>
+<button type="submit" name="decision" value="deny">Deny</button>
+</div>
+</form>
+<p class="note">{_outlook(name, redirect)} This is a sandbox: there are no passwords.</p>""",
+        form_target=_origin(redirect),
+    )
+
+
+def code_page(code: str) -> Reply:
+    """The code, for a program that cannot receive a redirect."""
+    return _page(
+        "Authorization code",
+        f"""<p>Copy this code into the program that asked for it. It can be used once, within ten minutes.</p>
+<p><code class="code" id="authorization_code">{escape(code)}</code></p>""",
+    )
+
+
+def error_page(status: int, title: str, text: str) -> Reply:
+    """What is wrong, for the person in front of the browser; nothing is sent back to the application."""
+    return _page(title, f"<p>{escape(text)}</p>", status=status)
+
+
+def start_page(*, stacks: int, applications: Iterable[tuple[str, str]]) -> Reply:
+    """What this server is and where to go."""
+    rows = "".join(
+        f'<li>{escape(name)}, client id <code>{escape(client_id)}</code>: <a href="{escape(_trial(client_id))}">'
+        f"see its consent page</a></li>"
+        for name, client_id in applications
+    )
+    listed = f"<ul>{rows}</ul>" if rows else "<p>None.</p>"
+    return _page(
+        "Cloud 66 sandbox",
+        f"""<p>A stand-in for Cloud 66 with {stacks} made-up stacks. Nothing here reaches real servers.</p>
+<h2>Addresses</h2>
+<ul>
+<li>API: <code>/api/3</code>, for example <a href="/api/3/ping.json">/api/3/ping.json</a></li>
+<li>Log in: <code>/oauth/authorize</code>, called by an application with its client id</li>
+<li>Token: <code>/oauth/token</code></li>
+</ul>
+<h2>Registered applications</h2>
+{listed}
+<p class="note">A program finds this server by <code>CLOUD66_URL</code> set to this page's address.</p>""",
+    )
+
+
+def _trial(client_id: str) -> str:
+    fields = {"client_id": client_id, "redirect_uri": OUT_OF_BAND, "response_type": "code", "scope": "public redeploy"}
+    return "/oauth/authorize?" + urlencode(fields)
+
+
+def _page(title: str, content: str, *, status: int = 200, form_target: str = "") -> Reply:
+    shown = escape(title)
+    body = f"""<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{shown} · Cloud 66 sandbox</title>
+<style>{_STYLE}</style>
+</head>
+<body>
+<main>
+<h1>{shown}</h1>
+{content}
+</main>
+</body>
+</html>
+"""
+    return Reply(status, (("content-type", "text/html; charset=utf-8"), *_headers(form_target)), body.encode())
+
+
+def _headers(form_target: str) -> tuple[tuple[str, str], ...]:
+    # Browsers hold the redirect that follows a form against `form-action` too.
+    action = f"'self' {form_target}".strip()
+    return (
+        (
+            "content-security-policy",
+            f"{_POLICY}; form-action {action}",
+        ),
+        ("x-frame-options", "DENY"),
+        ("x-content-type-options", "nosniff"),
+        ("referrer-policy", "no-referrer"),
+        ("cross-origin-opener-policy", "same-origin"),
+        ("cross-origin-resource-policy", "same-origin"),
+        ("permissions-policy", "camera=(), geolocation=(), microphone=()"),
+        ("cache-control", "no-store"),
+    )
+
+
+def _origin(redirect: str) -> str:
+    """The redirect's origin as a source of the policy, its scheme for a program's own one."""
+    parts = urlsplit(redirect)
+    if parts.scheme in ("http", "https"):
+        return f"{parts.scheme}://{parts.netloc}"
+    return f"{parts.scheme}:"
+
+
+def _outlook(name: str, redirect: str) -> str:
+    """What happens next, `name` being escaped already."""
+    if redirect == OUT_OF_BAND:
+        return f"The next page shows a code to copy into {name}."
+    parts = urlsplit(redirect)
+    place = f" at <code>{escape(parts.netloc)}</code>" if parts.scheme in ("http", "https") else ""
+    return f"Either answer leads back to {name}{place}."

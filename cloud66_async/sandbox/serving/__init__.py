@@ -1,0 +1,1 @@
+"""Ways to reach a sandbox: in process, as an ASGI application, and as a server on a local port."""

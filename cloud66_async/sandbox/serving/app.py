@@ -1,0 +1,85 @@
+"""The sandbox as an ASGI application. Needs the extra `sandbox`."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from ...errors import ConfigError
+from .. import message
+from ..faults import Dropped
+
+if TYPE_CHECKING:
+    from starlette.applications import Starlette
+    from starlette.requests import Request
+    from starlette.types import Receive, Scope, Send
+
+    from ..fake import FakeCloud66
+
+__all__ = ["ABORT", "MISSING", "application"]
+
+MISSING = 'the sandbox server needs Starlette and uvicorn: pip install "cloud66-async[sandbox]"'
+
+ABORT = "cloud66_async.abort"
+"""The name under which a server may offer, in `scope["extensions"]`, a function `now` that ends the connection."""
+
+_LARGEST = 1024 * 1024
+
+
+def application(fake: FakeCloud66, *, latency: float = 0.0) -> Starlette:
+    """An application that answers as `fake` does, `latency` real seconds late on API calls.
+
+    Raises ConfigError without the extra `sandbox`.
+    """
+    try:
+        from starlette.applications import Starlette
+        from starlette.routing import Mount
+    except ImportError:
+        raise ConfigError(MISSING) from None
+
+    return Starlette(routes=[Mount("/", app=_Everything(fake, latency))])
+
+
+class _Everything:
+    """Answers every path; the sandbox has routes of its own."""
+
+    def __init__(self, fake: FakeCloud66, latency: float) -> None:
+        self._fake = fake
+        self._latency = latency
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        from starlette.requests import ClientDisconnect, Request
+        from starlette.responses import Response
+
+        request = Request(scope, receive)
+        try:
+            body = await _body(request)
+        except ClientDisconnect:
+            return
+        if body is None:
+            await Response(status_code=413)(scope, receive, send)
+            return
+        target = scope["raw_path"].decode("latin-1")
+        if scope["query_string"]:
+            target = f"{target}?{scope['query_string'].decode('latin-1')}"
+        incoming = message.Request(request.method, target, dict(request.headers), body)
+        if self._latency and target.startswith("/api/"):
+            await asyncio.sleep(self._latency)
+        try:
+            reply = await self._fake.send(incoming)
+        except Dropped:
+            scope.get("extensions", {})[ABORT]["now"]()
+            return
+        response = Response(reply.body, status_code=reply.status)
+        response.raw_headers.extend((name.encode("latin-1"), value.encode("latin-1")) for name, value in reply.headers)
+        await response(scope, receive, send)
+
+
+async def _body(request: Request) -> bytes | None:
+    """The whole body, None if it is larger than anything that the API takes."""
+    parts = bytearray()
+    async for part in request.stream():
+        parts += part
+        if len(parts) > _LARGEST:
+            return None
+    return bytes(parts)

@@ -1,0 +1,265 @@
+"""The ways to the wire, over real sockets."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import traceback
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+import pytest
+
+from cloud66_async import Cloud66, ConfigError, errors
+from cloud66_async._http.library import httpx
+from cloud66_async.resources import stacks
+
+from ..conftest import PoolName
+from ..support import ONCE, TOKEN, Asked, Script, Wire, answer, client, packet, wire
+
+ODD = [
+    "a/b",
+    "..",
+    ".",
+    "a?b",
+    "a#b",
+    "a%2Fb",
+    "%",
+    "a b",
+    " ",
+    "ä€😀",
+    "a\r\nX: y",
+    "\x00\x7f",
+    "a\\b",
+    "'~!*()",
+    "[x]|^`{}",
+]
+
+
+@pytest.mark.parametrize("uid", ODD)
+async def test_a_uid_is_one_segment_on_the_wire(uid: str, transport: PoolName) -> None:
+    async with wire() as server, Cloud66(TOKEN, url=server.url, pool=transport) as c66:
+        await c66.servers.get(uid, uid)
+    (asked,) = server.seen
+    _, api, three, kind, stack, part, name = asked.target.split("/")
+    assert (api, three, kind, part) == ("api", "3", "stacks", "servers")
+    assert unquote(stack) == uid
+    assert unquote(name.removesuffix(".json")) == uid
+    assert asked.target.isascii()
+    assert not set(asked.target) & set("?# \\")
+
+
+async def test_both_lanes_send_the_same(transport: PoolName) -> None:
+    def reply(asked: Asked) -> bytes:
+        return packet(b'{"response":[]}') if asked.target.startswith("/api/3/stacks.json") else packet()
+
+    async with wire(reply) as server, Cloud66(TOKEN, url=server.url, account=7, pool=transport) as c66:
+        await c66.send(stacks.LIST.bind(filter_name="a b&ä", filter_environment="x+y").page(2))
+        await c66.stacks.redeploy("a", git_ref="v1", services="web, api")
+        await c66.send(stacks.REDEPLOY.bind(stack="a"))
+    read, write, empty = server.seen
+    assert read.target == "/api/3/stacks.json?filter_name=a+b%26%C3%A4&filter_environment=x%2By&page=2"
+    assert read.headers["authorization"] == f"Bearer {TOKEN}"
+    assert read.headers["host"] == f"127.0.0.1:{server.port}"
+    assert read.headers["accept"] == "application/json"
+    assert read.headers["x-account"] == "7"
+    assert "content-type" not in read.headers
+    assert (write.method, write.headers["content-type"]) == ("POST", "application/json")
+    assert json.loads(write.body) == {"git_ref": "v1", "services": ["web", "api"]}
+    assert empty.body == b"{}"
+    assert len({asked.headers["request-id"] for asked in server.seen}) == 3
+    assert all(asked.headers["user-agent"].startswith("cloud66-async/") for asked in server.seen)
+
+
+async def test_both_lanes_give_the_same(transport: PoolName) -> None:
+    headers = ["X-RateLimit-Remaining: 7", "X-Two: a", "x-two: b", "X-Latin: caf\xe9"]
+    serving = wire(lambda _: packet(b"", "403 Forbidden", *headers))
+    async with serving as server, Cloud66(TOKEN, url=server.url, pool=transport, retry=ONCE) as c66:
+        with pytest.raises(errors.Forbidden) as caught:
+            await c66.stacks.get("a")
+        response = caught.value.response
+        assert response is not None
+        assert response.headers["x-two"] == "a, b"
+        assert response.headers["x-latin"] == "caf\xe9"
+        assert c66.quota.remaining == 7
+
+
+async def test_a_challenge_in_another_alphabet_is_read_alike(transport: PoolName) -> None:
+    challenge = 'WWW-Authenticate: Bearer error="invalid_token", error_description="ungültig …"'
+    body = packet(b"", "401 Unauthorized").replace(b"\r\n\r\n", f"\r\n{challenge}\r\n\r\n".encode())
+    async with wire(lambda _: body) as server, Cloud66(TOKEN, url=server.url, pool=transport) as c66:
+        with pytest.raises(errors.Unauthenticated) as caught:
+            await c66.stacks.get("a")
+    assert caught.value.code == "invalid_token"
+    assert (caught.value.message or "").startswith("ung")
+
+
+async def test_a_redirect_is_not_followed_with_the_token(transport: PoolName) -> None:
+    async with wire() as other:
+        location = f"Location: {other.url}/api/3/stacks/a.json"
+        serving = wire(lambda _: packet(b"", "302 Found", location))
+        async with serving as server, Cloud66(TOKEN, url=server.url, pool=transport) as c66:
+            with pytest.raises(errors.APIError, match="302 on GET"):
+                await c66.stacks.get("a")
+    assert other.seen == []
+
+
+def test_another_event_loop_is_refused_on_both_lanes(transport: PoolName) -> None:
+    async def use(c66: Cloud66) -> None:
+        await c66.stacks.get("a")
+
+    async def first() -> Cloud66:
+        async with wire() as server:
+            c66 = Cloud66(TOKEN, url=server.url, pool=transport)
+            await use(c66)
+            return c66
+
+    with asyncio.Runner() as one, asyncio.Runner() as two:
+        c66 = one.run(first())
+        for _ in range(3):
+            with pytest.raises(ConfigError, match="belongs to another event loop: open one client per event loop"):
+                two.run(use(c66))
+        one.run(c66.aclose())
+
+
+async def test_nobody_there_is_a_transport_error_that_was_not_sent(transport: PoolName) -> None:
+    async with wire() as server:
+        pass
+    async with Cloud66(TOKEN, url=server.url, pool=transport, retry=ONCE) as c66:
+        with pytest.raises(errors.TransportError) as caught:
+            await c66.stacks.redeploy("a")
+    assert caught.value.sent is False
+    assert TOKEN not in repr(caught.value)
+
+
+# --- other ways to the wire -----------------------------------------------------------------------------------------
+
+
+async def test_a_transport_of_the_http_library_is_taken() -> None:
+    seen: list[Any] = []
+
+    def handle(request: httpx.Request) -> httpx.Response:
+        seen.append(request)
+        return httpx.Response(200, json={"response": {"uid": "a"}})
+
+    async with Cloud66(TOKEN, transport=httpx.MockTransport(handle)) as c66:
+        assert await c66.stacks.get("a") == stacks.Stack(uid="a")
+        async with httpx.AsyncClient(transport=c66.transport) as raw:
+            assert (await raw.get("https://app.cloud66.com/robots.txt")).status_code == 200
+        assert await c66.stacks.get("a") == stacks.Stack(uid="a")
+    assert [str(request.url) for request in seen] == [
+        "https://app.cloud66.com/api/3/stacks/a.json",
+        "https://app.cloud66.com/robots.txt",
+        "https://app.cloud66.com/api/3/stacks/a.json",
+    ]
+    assert [request.headers.get("authorization") for request in seen] == [f"Bearer {TOKEN}", None, f"Bearer {TOKEN}"]
+
+
+async def test_the_pool_is_a_transport_for_requests_of_ones_own(transport: PoolName) -> None:
+    async with wire() as server, Cloud66(TOKEN, url=server.url, pool=transport) as c66:
+        await c66.stacks.get("a")
+        async with httpx.AsyncClient(transport=c66.transport) as raw:
+            assert (await raw.get(f"{server.url}/robots.txt")).json() == {"response": {"uid": "a"}}
+        await c66.stacks.get("a")
+    assert [asked.target for asked in server.seen] == ["/api/3/stacks/a.json", "/robots.txt", "/api/3/stacks/a.json"]
+    assert "authorization" not in server.seen[1].headers
+    assert server.connections == 1
+
+
+@pytest.mark.parametrize(
+    "trouble", [OSError("of the transport"), TimeoutError("of the system"), ConnectionResetError()]
+)
+async def test_a_transport_that_raises_errors_of_the_system_raises_ours(trouble: Exception) -> None:
+    def handle(_: httpx.Request) -> httpx.Response:
+        raise trouble
+
+    async with Cloud66(TOKEN, transport=httpx.MockTransport(handle), retry=ONCE) as c66:
+        with pytest.raises(errors.TransportError):
+            await c66.stacks.get("a")
+
+
+async def test_a_lane_is_a_transport_too() -> None:
+    transport = Script(answer({"ok": True}, x_more="yes"))
+    async with client(transport) as c66, httpx.AsyncClient(transport=c66.transport) as raw:
+        response = await raw.post("https://app.cloud66.com/oauth/token?x=1", content=b"a=b")
+    assert (response.status_code, response.json(), response.headers["x-more"]) == (200, {"ok": True}, "yes")
+    (request,) = transport.requests
+    assert (request.method, request.target, request.body) == ("POST", "/oauth/token?x=1", b"a=b")
+
+
+@pytest.mark.parametrize(
+    ("trouble", "kind"),
+    [
+        (errors.TransportError("gone"), "NetworkError"),
+        (errors.TransportTimeout("slow", phase="read"), "ReadTimeout"),
+    ],
+)
+async def test_the_troubles_of_a_lane_are_the_librarys_own_there(trouble: Exception, kind: str) -> None:
+    async with client(Script(trouble)) as c66, httpx.AsyncClient(transport=c66.transport) as raw:
+        with pytest.raises(getattr(httpx, kind)):
+            await raw.get("https://app.cloud66.com/")
+
+
+@pytest.mark.parametrize("variable", ["HTTP_PROXY", "http_proxy", "ALL_PROXY"])
+async def test_a_proxy_of_the_environment_is_used(variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with wire() as proxy:
+        monkeypatch.setenv(variable, proxy.url)
+        async with Cloud66(TOKEN, url="http://localhost:9") as c66:
+            assert (await c66.stacks.get("a")).uid == "a"
+    assert [asked.target for asked in proxy.seen] == ["http://localhost:9/api/3/stacks/a.json"]
+
+
+@pytest.mark.parametrize("excepted", ["localhost", "*", "example.com,localhost"])
+async def test_no_proxy_is_heeded(excepted: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with wire() as proxy, wire() as server:
+        monkeypatch.setenv("HTTP_PROXY", proxy.url)
+        monkeypatch.setenv("NO_PROXY", excepted)
+        async with Cloud66(TOKEN, url=f"http://localhost:{server.port}") as c66:
+            assert (await c66.stacks.get("a")).uid == "a"
+    assert (len(proxy.seen), len(server.seen)) == (0, 1)
+
+
+async def test_a_proxy_of_the_arguments_is_used() -> None:
+    async with wire() as proxy, Cloud66(TOKEN, url="http://localhost:9", proxy=proxy.url) as c66:
+        assert (await c66.stacks.get("a")).uid == "a"
+    assert len(proxy.seen) == 1
+
+
+async def test_a_proxy_that_refuses_is_a_transport_error() -> None:
+    refusing = wire(lambda _: packet(b"", "407 Proxy Authentication Required"))
+    async with refusing as proxy, Cloud66(TOKEN, url="https://api.example", proxy=proxy.url, retry=ONCE) as c66:
+        with pytest.raises(errors.TransportError):
+            await c66.stacks.get("a")
+    (asked,) = proxy.seen
+    assert (asked.method, asked.target) == ("CONNECT", "api.example:443")
+    assert "authorization" not in asked.headers
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no Unix sockets")
+async def test_a_unix_socket_is_used(tmp_path: Path) -> None:
+    server = Wire(lambda _: packet())
+    path = str(tmp_path / "c66.sock")
+    running = await asyncio.start_unix_server(server.serve, path)
+    async with Cloud66(TOKEN, url="http://localhost", uds=path) as c66:
+        assert (await c66.stacks.get("a")).uid == "a"
+    running.close()
+    await running.wait_closed()
+    assert [asked.target for asked in server.seen] == ["/api/3/stacks/a.json"]
+
+
+async def test_http2_without_its_package_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "h2", None)
+    async with Cloud66(TOKEN, url="http://localhost:9", http2=True) as c66:
+        with pytest.raises(ConfigError, match=r"needs one more package: pip install 'httpx2?\[http2\]'") as caught:
+            await c66.stacks.get("a")
+    shown = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
+    assert TOKEN not in "".join(shown.format())
+
+
+@pytest.mark.parametrize("proxy", ["nonsense", "ftp://127.0.0.1:1"])
+async def test_a_proxy_that_cannot_be_is_a_config_error(proxy: str) -> None:
+    async with Cloud66(TOKEN, proxy=proxy) as c66:
+        with pytest.raises(ConfigError):
+            await c66.stacks.get("a")
