@@ -1,4 +1,4 @@
-"""What the tests of the core share: a scripted transport, a swift clock, a small server of bytes."""
+"""Shared test tools: a scripted transport, a clock without waiting, and a small HTTP server."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ SECRET = "hush-this-is-secret"
 Reply = BufferedResponse | Exception | Callable[[Request], Any]
 
 
-class Recorder:
-    """A clock on which every sleep ends at once, moves the time and is written down."""
+class RecordingClock:
+    """A clock whose `sleep` returns immediately, advances the time and records the pause."""
 
     def __init__(self) -> None:
         self.time = START
@@ -38,10 +38,10 @@ class Recorder:
 
 
 class Script:
-    """A transport that answers from a script, the last line of it again and again, and keeps what it was asked."""
+    """A transport that returns scripted replies, the last one repeatedly, and records the requests."""
 
     def __init__(self, *replies: Reply) -> None:
-        self.replies: Sequence[Reply] = list(replies) or [answer({"response": {"uid": "a"}})]
+        self.replies: Sequence[Reply] = list(replies) or [make_response({"response": {"uid": "a"}})]
         self.requests: list[Request] = []
         self.closed = 0
         self.in_flight = 0
@@ -73,20 +73,20 @@ class Script:
         self.closed += 1
 
 
-def answer(body: object = None, status: int = 200, **headers: str) -> BufferedResponse:
-    """An answer with this body: bytes as they are, anything else as JSON."""
+def make_response(body: object = None, status: int = 200, **headers: str) -> BufferedResponse:
+    """Return a response with this body: bytes unchanged, anything else as JSON."""
     raw = body if isinstance(body, bytes) else msgspec.json.encode(body)
     return BufferedResponse(status, raw, {name.replace("_", "-"): value for name, value in headers.items()})
 
 
-def refusal(status: int, code: str | None = None, **headers: str) -> BufferedResponse:
-    """An error as the API gives it."""
-    return answer({} if code is None else {"error": code}, status, **headers)
+def make_error(status: int, code: str | None = None, **headers: str) -> BufferedResponse:
+    """Return an error response of the API."""
+    return make_response({} if code is None else {"error": code}, status, **headers)
 
 
 def client(transport: Script, *, token: str = TOKEN, **options: Any) -> Cloud66:
-    """A client whose requests go to this transport."""
-    options.setdefault("clock", Recorder())
+    """Return a client whose requests go to this transport."""
+    options.setdefault("clock", RecordingClock())
     return Cloud66(token, transport=transport, **options)
 
 
@@ -94,11 +94,11 @@ ONCE = Retry(attempts=1)
 
 
 def pages(*items: Sequence[Mapping[str, Any]], query: str = "page") -> Callable[[Request], BufferedResponse]:
-    """A list of so many pages."""
+    """Return a scripted reply that serves a list with these pages."""
 
     def reply(request: Request) -> BufferedResponse:
         number = int(request.target.partition(f"{query}=")[2].partition("&")[0])
-        return answer(
+        return make_response(
             {
                 "response": items[number - 1],
                 "count": len(items[number - 1]),
@@ -116,19 +116,19 @@ def pages(*items: Sequence[Mapping[str, Any]], query: str = "page") -> Callable[
     return reply
 
 
-async def turns(count: int = 20) -> None:
-    """Let every task that is ready run, a few times over."""
+async def iterations(count: int = 20) -> None:
+    """Run every task that is ready, for this many event loop iterations."""
     for _ in range(count):
         await asyncio.sleep(0)
 
 
 def tasks_left() -> set[asyncio.Task[Any]]:
-    """Every task of the loop but the one that asks."""
+    """Return every task of the event loop except the current one."""
     return asyncio.all_tasks() - {asyncio.current_task()}
 
 
-class Asked(NamedTuple):
-    """A request as it stood on the wire."""
+class ReceivedRequest(NamedTuple):
+    """A request as it arrived over the network."""
 
     method: str
     target: str
@@ -137,10 +137,10 @@ class Asked(NamedTuple):
 
 
 class Wire:
-    """A small HTTP server that shows the bytes it was sent; `reply` makes its answers, `once` one a connection."""
+    """A small HTTP server that records requests. `reply` creates the response; `once` closes after each one."""
 
-    def __init__(self, reply: Callable[[Asked], bytes], *, once: bool = False) -> None:
-        self.seen: list[Asked] = []
+    def __init__(self, reply: Callable[[ReceivedRequest], bytes], *, once: bool = False) -> None:
+        self.received: list[ReceivedRequest] = []
         self.connections = 0
         self.port = 0
         self._reply = reply
@@ -150,6 +150,10 @@ class Wire:
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def seen(self) -> list[ReceivedRequest]:
+        return self.received
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
@@ -162,9 +166,9 @@ class Wire:
                 method, target, _ = line.split(" ")
                 headers = {name.lower(): value.strip() for name, _, value in (part.partition(":") for part in rest)}
                 body = await reader.readexactly(int(headers.get("content-length", "0")))
-                asked = Asked(method, target, headers, body)
-                self.seen.append(asked)
-                writer.write(self._reply(asked))
+                received = ReceivedRequest(method, target, headers, body)
+                self.received.append(received)
+                writer.write(self._reply(received))
                 await writer.drain()
                 if self._once:
                     break
@@ -177,30 +181,33 @@ class Wire:
             del self._open[task]
 
     async def aclose(self) -> None:
-        """End every connection and wait until it has ended."""
+        """Close every connection and wait until it is closed."""
         while self._open:
             for writer in self._open.values():
                 writer.transport.abort()
             await asyncio.wait(self._open)
-        await turns(2)
+        await iterations(2)
 
 
 def packet(body: bytes = b'{"response":{"uid":"a"}}', status: str = "200 OK", *headers: str) -> bytes:
-    """An HTTP/1.1 answer."""
+    """Return an HTTP/1.1 response as bytes."""
     lines = [f"HTTP/1.1 {status}", f"Content-Length: {len(body)}", *headers, "", ""]
     return "\r\n".join(lines).encode("latin-1") + body
 
 
 @asynccontextmanager
-async def wire(reply: Callable[[Asked], bytes] | None = None, *, once: bool = False) -> AsyncGenerator[Wire]:
-    """A `Wire` on a free port of this machine."""
+async def wire(reply: Callable[[ReceivedRequest], bytes] | None = None, *, once: bool = False) -> AsyncGenerator[Wire]:
+    """Start a `Wire` on a free local port."""
     server = Wire(reply or (lambda _: packet()), once=once)
     running = await asyncio.start_server(server.serve, "127.0.0.1", 0)
     server.port = running.sockets[0].getsockname()[1]
     try:
         yield server
     finally:
-        await turns(5)  # a server that closes while it lets somebody in drops them without closing (CPython 3.11)
+        await iterations(5)  # CPython 3.11 does not close a connection that is accepted while the server closes
         running.close()
         await server.aclose()
         await running.wait_closed()
+
+
+answer, refusal, turns, Asked, Recorder = make_response, make_error, iterations, ReceivedRequest, RecordingClock

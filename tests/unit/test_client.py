@@ -11,11 +11,12 @@ from typing import Any
 
 import pytest
 
-from cloud66_async import Cloud66, ConfigError, Ok, Quota, Retry, Timeouts, Token, errors, tls
+from cloud66_async import Cloud66, ConfigError, Ok, Quota, Retry, Timeouts, Token, errors
+from cloud66_async._core import tls
 from cloud66_async.resources import stacks
 from cloud66_async.transport import Request
 
-from ..support import ONCE, TOKEN, Script, answer, client, pages, refusal
+from ..support import ONCE, TOKEN, Script, client, make_error, make_response, pages
 
 WEB: dict[str, Any] = {"client_id": "c", "client_secret": "s", "redirect_url": "https://app.example/callback"}
 
@@ -49,7 +50,7 @@ async def test_the_token_of_the_environment_is_used_and_that_of_the_argument_bef
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("CLOUD66_ACCESS_TOKEN", "of-the-environment")
-    transport = Script(answer({"response": {"uid": "a"}}))
+    transport = Script(make_response({"response": {"uid": "a"}}))
     async with Cloud66(transport=transport) as c66:
         await c66.stacks.get("a")
     async with Cloud66("of-the-argument", transport=transport) as c66:
@@ -62,10 +63,10 @@ async def test_the_token_of_the_environment_is_used_and_that_of_the_argument_bef
 
 async def test_with_a_client_id_the_environment_is_never_used(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CLOUD66_ACCESS_TOKEN", "of-the-operator")
-    transport = Script(answer({"response": {"uid": "a"}}))
+    transport = Script(make_response({"response": {"uid": "a"}}))
     async with Cloud66(**WEB, transport=transport) as c66:
         for _ in range(2):
-            with pytest.raises(ConfigError, match=r"give each user's own token with `using\(token=...\)`"):
+            with pytest.raises(ConfigError, match=r"pass the user's token with `using\(token=...\)`"):
                 await c66.stacks.get("a")
         assert transport.requests == []
         await c66.using(token="of-a-user").stacks.get("a")
@@ -118,8 +119,8 @@ def test_what_cannot_work_is_refused_when_the_client_is_made(options: dict[str, 
 
 def test_the_address_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CLOUD66_URL", "https://other.example/api/3")
-    assert repr(Cloud66(TOKEN)) == "<Cloud66 https://other.example, a token>"
-    assert repr(Cloud66(**WEB, url="https://third.example")) == "<Cloud66 https://third.example, no token>"
+    assert repr(Cloud66(TOKEN)) == "<Cloud66 https://other.example, with a token>"
+    assert repr(Cloud66(**WEB, url="https://third.example")) == "<Cloud66 https://third.example, without a token>"
 
 
 # --- views ----------------------------------------------------------------------------------------------
@@ -168,10 +169,10 @@ async def test_closing_a_view_closes_nothing() -> None:
     assert transport.closed == 1
 
 
-async def test_views_share_the_gate() -> None:
+async def test_views_share_the_limiter() -> None:
     async def slow(_: Request) -> Any:
         await asyncio.sleep(0)
-        return answer({"response": {"uid": "a"}})
+        return make_response({"response": {"uid": "a"}})
 
     transport = Script(slow)
     async with client(transport, limit=2) as c66:
@@ -182,7 +183,7 @@ async def test_views_share_the_gate() -> None:
 
 async def test_each_token_has_one_quota_whatever_view_uses_it() -> None:
     left = iter(range(100, 0, -1))
-    transport = Script(lambda _: answer({"response": {"uid": "a"}}, x_ratelimit_remaining=str(next(left))))
+    transport = Script(lambda _: make_response({"response": {"uid": "a"}}, x_ratelimit_remaining=str(next(left))))
     async with client(transport) as c66:
         other = c66.using(token="another")
         await c66.stacks.get("a")
@@ -194,7 +195,7 @@ async def test_each_token_has_one_quota_whatever_view_uses_it() -> None:
 
 
 async def test_quotas_are_kept_of_the_tokens_used_last() -> None:
-    transport = Script(answer({"response": {"uid": "a"}}, x_ratelimit_remaining="5"))
+    transport = Script(make_response({"response": {"uid": "a"}}, x_ratelimit_remaining="5"))
     async with client(transport) as c66:
         await c66.stacks.get("a")
         for number in range(1100):
@@ -238,37 +239,37 @@ async def test_it_opens_on_the_first_call_and_closes_for_good() -> None:
     ],
     ids=["own pool", "no TLS", "library", "proxy", "own context", "sandbox"],
 )
-async def test_entering_begins_to_load_the_roots_where_they_will_be_needed(
+async def test_entering_begins_to_load_the_certificates_if_they_are_needed(
     options: dict[str, Any], prepared: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: list[None] = []
+    received: list[None] = []
     monkeypatch.delenv("CLOUD66_POOL", raising=False)
-    monkeypatch.setattr(tls, "prepare", lambda: asked.append(None))
+    monkeypatch.setattr(tls, "start_loading", lambda: received.append(None))
     async with Cloud66(TOKEN, **options):
-        assert len(asked) == prepared
+        assert len(received) == prepared
     with monkeypatch.context() as behind_a_proxy:
         behind_a_proxy.setenv("https_proxy", "http://127.0.0.1:1")
         async with Cloud66(TOKEN, **options):
-            assert len(asked) == prepared
+            assert len(received) == prepared
 
 
 async def test_without_entering_the_first_call_begins_and_no_thread_is_no_error(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    asked: list[None] = []
+    received: list[None] = []
 
     def refuse() -> None:
-        asked.append(None)
+        received.append(None)
         raise RuntimeError("can't start new thread")
 
     monkeypatch.delenv("CLOUD66_POOL", raising=False)
-    monkeypatch.setattr(tls, "prepare", refuse)
+    monkeypatch.setattr(tls, "start_loading", refuse)
     c66 = Cloud66(TOKEN, url="https://127.0.0.1:1", retry=ONCE)
-    assert asked == []
+    assert received == []
     with pytest.raises(errors.TransportError):
         await c66.using(timeout=5).stacks.get("a")
     await c66.aclose()
-    assert asked  # here, and by the pool too if this is what imports it
+    assert received  # here, and by the pool too if this is what imports it
 
 
 async def test_closing_before_the_first_call_closes_too() -> None:
@@ -336,8 +337,8 @@ async def test_each_and_collect_take_the_clients_limit() -> None:
             await c66.collect(count, [1], limit=0)
 
 
-async def test_send_gives_the_whole_answer() -> None:
-    transport = Script(answer({"response": {"uid": "a", "new_field": 1}}, x_cloud66_warning="soon gone"))
+async def test_send_gives_the_whole_response() -> None:
+    transport = Script(make_response({"response": {"uid": "a", "new_field": 1}}, x_cloud66_warning="soon gone"))
     async with client(transport) as c66:
         response = await c66.send(stacks.GET.bind(stack="a"))
     assert response.data.uid == "a"
@@ -363,7 +364,7 @@ def test_resources_are_made_once_and_belong_to_their_view() -> None:
 
 
 async def test_a_refusal_keeps_everything_that_came() -> None:
-    async with client(Script(refusal(409, "busy", x_more="1"))) as c66:
+    async with client(Script(make_error(409, "busy", x_more="1"))) as c66:
         with pytest.raises(errors.Conflict) as caught:
             await c66.stacks.redeploy("a")
     error = caught.value

@@ -94,7 +94,7 @@ def test_the_argument_comes_before_the_environment_and_that_before_the_default()
     ],
 )
 def test_a_bad_address_is_refused_in_words(url: str) -> None:
-    with pytest.raises(ConfigError, match="invalid .*URL"):
+    with pytest.raises(ConfigError, match=r"invalid .*URL"):
         Address.parse(url)
 
 

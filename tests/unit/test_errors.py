@@ -8,13 +8,14 @@ from typing import Any
 
 import pytest
 
+import cloud66_async
 from cloud66_async import ActionError, ActionFailed, ActionUnfinished, BulkError, errors
 from cloud66_async.bulk import Failed, Ok, values
 from cloud66_async.resources.actions import Action
 
-from ..support import answer
+from ..support import make_response
 
-KEPT = answer()
+KEPT = make_response()
 FIELDS: dict[str, Any] = {
     "status": 404,
     "code": "not_found",
@@ -61,7 +62,7 @@ def fields(error: errors.Cloud66Error) -> dict[str, Any]:
     kept = dict(vars(error))
     response = kept.pop("response", None)
     if response is not None:
-        kept["response"] = (response.status, response.raw, dict(response.headers), response.request_id)
+        kept["response"] = (response.status, response.body, dict(response.headers))
     return kept
 
 
@@ -76,7 +77,12 @@ def test_an_error_keeps_everything_in_a_pickle(error: errors.Cloud66Error, proto
 
 def test_every_class_of_the_tree_is_among_those_that_were_pickled() -> None:
     made = {type(error) for error in MADE} | {ActionError, BulkError}
-    named = {getattr(errors, name) for name in errors.__all__}
+    named = {getattr(errors, name) for name in errors.__all__} | {
+        ActionError,
+        ActionFailed,
+        ActionUnfinished,
+        BulkError,
+    }
     assert named == made
 
 
@@ -113,7 +119,7 @@ def test_what_is_set_later_survives_pickle_and_copy() -> None:
     ],
 )
 def test_the_tree_is_as_documented(kind: str, parent: str) -> None:
-    assert getattr(errors, kind).__bases__ == (getattr(errors, parent),)
+    assert getattr(cloud66_async, kind).__bases__ == (getattr(cloud66_async, parent),)
     lines = (errors.__doc__ or "").splitlines()
     assert any(line.split("── ")[-1].startswith(kind) for line in lines if "── " in line)
 
@@ -134,7 +140,7 @@ def bulk_error() -> BulkError:
 
 def test_a_bulk_error_holds_what_arrived_and_counts_what_did_not() -> None:
     error = bulk_error()
-    assert str(error).startswith("2 of 4 calls failed; the first: 404")
+    assert str(error).startswith("2 of 4 calls failed; first error: 404")
     assert [result.value for result in error.results if isinstance(result, Ok)] == [1, 3]
     assert [type(each) for each in error.exceptions] == [errors.NotFound, errors.TransportTimeout]
 

@@ -66,12 +66,14 @@ every_model = pytest.mark.parametrize("kind", list(models()), ids=lambda kind: k
 
 
 @every_model
-def test_every_moment_is_a_datetime(kind: type[Model]) -> None:
-    moments = [
+def test_every_timestamp_is_a_datetime(kind: type[Model]) -> None:
+    timestamps = [
         name for name, hint in typing.get_type_hints(kind, include_extras=True).items() if hint == Timestamp | None
     ]
     model = made(kind)
-    assert [getattr(model, name) for name in moments] == [datetime(2014, 9, 1, 19, 0, 33, tzinfo=UTC)] * len(moments)
+    assert [getattr(model, name) for name in timestamps] == [datetime(2014, 9, 1, 19, 0, 33, tzinfo=UTC)] * len(
+        timestamps
+    )
 
 
 def test_there_are_models() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from cloud66_async import NotFound, Page, Pager, ServerError
 
-from ..support import tasks_left, turns
+from ..support import iterations, tasks_left
 
 
 class Book:
@@ -19,7 +19,7 @@ class Book:
     def __init__(self, *sizes: int, totals: bool = True) -> None:
         self.sizes = list(sizes)
         self.totals = totals
-        self.asked: list[int] = []
+        self.received: list[int] = []
         self.in_flight: set[int] = set()
         self.most_in_flight = 0
         self.cancelled: list[int] = []
@@ -33,7 +33,7 @@ class Book:
         return [item for number in range(1, len(self.sizes) + 1) for item in self.items(number)]
 
     async def read(self, number: int) -> Page[str]:
-        self.asked.append(number)
+        self.received.append(number)
         self.in_flight.add(number)
         self.most_in_flight = max(self.most_in_flight, len(self.in_flight))
         try:
@@ -92,7 +92,7 @@ every_way = pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
 async def nothing_left() -> AsyncIterator[None]:
     before = tasks_left()
     yield
-    await turns()
+    await iterations()
     assert tasks_left() <= before
 
 
@@ -102,7 +102,7 @@ async def nothing_left() -> AsyncIterator[None]:
 async def test_every_item_comes_once_and_in_order(way: Way, sizes: tuple[int, ...], totals: bool) -> None:
     book = Book(*sizes, totals=totals)
     assert await way(book.pager()) == book.all()
-    assert sorted(book.asked) == list(range(1, len(sizes) + 1))
+    assert sorted(book.received) == list(range(1, len(sizes) + 1))
 
 
 @every_way
@@ -110,7 +110,7 @@ async def test_a_pager_can_be_read_again(way: Way) -> None:
     book = Book(2, 2)
     pager = book.pager()
     assert await way(pager) == await way(pager) == book.all()
-    assert len(book.asked) == 4
+    assert len(book.received) == 4
 
 
 async def test_nothing_is_read_before_it_is_needed() -> None:
@@ -119,7 +119,7 @@ async def test_nothing_is_read_before_it_is_needed() -> None:
     async for item in pager:
         if item == "2.0":
             break
-    assert book.asked == [1, 2]
+    assert book.received == [1, 2]
 
 
 async def test_pages_come_with_their_totals() -> None:
@@ -130,7 +130,7 @@ async def test_pages_come_with_their_totals() -> None:
 async def test_first_reads_one_page() -> None:
     book = Book(2, 2)
     assert await book.pager().first() == "1.0"
-    assert book.asked == [1]
+    assert book.received == [1]
     assert await Book(0).pager().first() is None
 
 
@@ -208,7 +208,7 @@ async def test_an_error_beyond_the_end_is_nobodys_affair() -> None:
     async def shrink(number: int) -> None:
         if number == 1:
             return
-        await turns(number)
+        await iterations(number)
         book.sizes[2:] = []
 
     book.before = shrink
@@ -221,14 +221,14 @@ async def test_an_error_beyond_the_end_is_nobodys_affair() -> None:
 @pytest.mark.parametrize("count", [1, 3, 8])
 async def test_pages_are_read_side_by_side_and_never_more_than_that(count: int) -> None:
     book = Book(*[1] * 12)
-    book.before = lambda _: turns(3)
+    book.before = lambda _: iterations(3)
     assert await ahead(book.pager(), count) == book.all()
     assert book.most_in_flight == count
 
 
 async def test_order_is_kept_when_later_pages_arrive_first() -> None:
     book = Book(*[2] * 9)
-    book.before = lambda number: turns(50 - 5 * number)
+    book.before = lambda number: iterations(50 - 5 * number)
     assert await ahead(book.pager(), 8) == book.all()
 
 
@@ -243,12 +243,12 @@ async def test_pages_are_on_their_way_before_the_first_item_is_taken() -> None:
     book.before = hold
     async with book.pager().prefetch(3) as items:
         assert await anext(items) == "1.0"
-        await turns()
+        await iterations()
         assert book.in_flight == {2, 3, 4}
         held.set()
         assert await anext(items) == "2.0"
-        await turns()
-        assert book.asked == [1, 2, 3, 4, 5]
+        await iterations()
+        assert book.received == [1, 2, 3, 4, 5]
 
 
 async def test_without_totals_page_after_page_is_read() -> None:
@@ -277,7 +277,7 @@ async def test_leaving_without_reading_reads_nothing() -> None:
     book = Book(1, 1)
     async with book.pager().prefetch():
         pass
-    assert book.asked == []
+    assert book.received == []
 
 
 class Own(Exception):
@@ -290,7 +290,7 @@ async def test_an_error_in_the_block_leaves_as_itself() -> None:
     with pytest.raises(Own) as caught:
         async with book.pager().prefetch(4) as items:
             await anext(items)
-            await turns()
+            await iterations()
             raise error
     assert caught.value is error
     assert tasks_left() == set()
@@ -305,11 +305,11 @@ async def test_failures_of_pages_that_nobody_read_are_not_complained_of() -> Non
     loop.set_exception_handler(lambda _, context: complaints.append(context))
     async with book.pager().prefetch(4) as items:
         await anext(items)
-        await turns()
+        await iterations()
     with pytest.raises(ServerError):
         await ahead(book.pager())
     gc.collect()
-    await turns()
+    await iterations()
     assert complaints == []
 
 
@@ -338,7 +338,7 @@ async def test_cancelling_the_reader_cancels_the_pages() -> None:
 
     book.before = hold
     reader = asyncio.create_task(ahead(book.pager()))
-    await turns()
+    await iterations()
     reader.cancel()
     with pytest.raises(asyncio.CancelledError):
         await reader
@@ -347,7 +347,7 @@ async def test_cancelling_the_reader_cancels_the_pages() -> None:
 
 @pytest.mark.parametrize("count", [0, -1])
 async def test_a_count_below_one_is_refused_at_once(count: int) -> None:
-    with pytest.raises(ValueError, match="count must be at least 1"):
+    with pytest.raises(ValueError, match="must be at least 1"):
         Book(1).pager().prefetch(count)
 
 
@@ -373,12 +373,12 @@ async def test_a_page_that_fails_while_it_is_cancelled_is_neither_raised_nor_com
     asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
     async with book.pager().prefetch(4) as items:
         await anext(items)
-        await turns()
+        await iterations()
     reader = asyncio.create_task(ahead(book.pager()))
-    await turns()
+    await iterations()
     reader.cancel()
     with pytest.raises(asyncio.CancelledError):
         await reader
     gc.collect()
-    await turns()
+    await iterations()
     assert complaints == []

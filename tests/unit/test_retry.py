@@ -60,16 +60,16 @@ def test_what_is_repeated_and_what_is_not(error: errors.Cloud66Error, read: bool
 
 @pytest.mark.parametrize("attempt", [1, 2, 3, 4, 10, 100, 2000, 10**6])
 def test_the_pause_is_a_random_part_of_a_doubling_bound(attempt: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[tuple[float, float]] = []
+    received: list[tuple[float, float]] = []
 
     def uniform(low: float, high: float) -> float:
-        asked.append((low, high))
+        received.append((low, high))
         return high / 2
 
     monkeypatch.setattr(random, "uniform", uniform)
     bound = min(60.0, 0.5 * 2 ** min(attempt - 1, 100))
     assert pause(api(errors.ServerError), attempt=attempt, attempts=10**9) == bound / 2
-    assert asked == [(0.0, bound)]
+    assert received == [(0.0, bound)]
 
 
 def test_the_pause_uses_all_of_its_range() -> None:

@@ -25,18 +25,18 @@ from cloud66_async.operation import get, post
 from cloud66_async.resources.stacks import Stack
 from cloud66_async.transport import Request
 
-from ..support import ONCE, START, TOKEN, Recorder, Script, answer, client, refusal, turns
+from ..support import ONCE, START, TOKEN, RecordingClock, Script, client, iterations, make_error, make_response
 
 READ = get("/things/{thing}.json", Stack)
 WRITE = post("/things.json", Stack, body=("name",))
 POP = get("/queues/pop.json", repeatable=False)
-GOOD = answer({"response": {"uid": "a"}})
+GOOD = make_response({"response": {"uid": "a"}})
 GONE = TransportError("gone", sent=True)
 UNSENT = TransportError("nobody there", sent=False)
 
 
-async def test_a_call_becomes_a_request_and_its_answer_a_response() -> None:
-    transport = Script(answer({"response": {"uid": "a"}}, x_ratelimit_limit="3600", x_ratelimit_remaining="7"))
+async def test_a_call_becomes_a_request_and_its_response_a_response() -> None:
+    transport = Script(make_response({"response": {"uid": "a"}}, x_ratelimit_limit="3600", x_ratelimit_remaining="7"))
     async with client(transport, account=42) as c66:
         response = await c66.send(READ.bind(thing="a b"))
     (request,) = transport.requests
@@ -53,7 +53,7 @@ async def test_a_call_becomes_a_request_and_its_answer_a_response() -> None:
 
 
 async def test_each_request_has_an_id_of_its_own_in_the_form_of_a_uuid() -> None:
-    transport = Script(refusal(500), GOOD)
+    transport = Script(make_error(500), GOOD)
     async with client(transport) as c66:
         for _ in range(50):
             await c66.send(READ.bind(thing=1))
@@ -64,13 +64,13 @@ async def test_each_request_has_an_id_of_its_own_in_the_form_of_a_uuid() -> None
 
 @pytest.mark.parametrize("status", [200, 201, 202, 204, 299])
 async def test_any_2xx_is_success(status: int) -> None:
-    async with client(Script(answer({"response": {"uid": "a"}}, status))) as c66:
+    async with client(Script(make_response({"response": {"uid": "a"}}, status))) as c66:
         assert (await c66.send(READ.bind(thing=1))).status == status
 
 
 @pytest.mark.parametrize("body", [b"", b"{}", b"not json"])
 async def test_where_nothing_is_expected_any_body_will_do(body: bytes) -> None:
-    async with client(Script(answer(body))) as c66:
+    async with client(Script(make_response(body))) as c66:
         response = await c66.send(POP.bind())
     assert response.data is None
     assert response.raw == body
@@ -79,8 +79,10 @@ async def test_where_nothing_is_expected_any_body_will_do(body: bytes) -> None:
 # --- repeating -----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("trouble", [refusal(500), refusal(502), refusal(408), GONE, UNSENT, refusal(503, "odd")])
-async def test_a_read_is_repeated_until_it_succeeds(trouble: Any, recorder: Recorder) -> None:
+@pytest.mark.parametrize(
+    "trouble", [make_error(500), make_error(502), make_error(408), GONE, UNSENT, make_error(503, "odd")]
+)
+async def test_a_read_is_repeated_until_it_succeeds(trouble: Any, recorder: RecordingClock) -> None:
     transport = Script(trouble, trouble, trouble, GOOD)
     async with client(transport, clock=recorder) as c66:
         assert (await c66.send(READ.bind(thing=1))).data == Stack(uid="a")
@@ -89,8 +91,8 @@ async def test_a_read_is_repeated_until_it_succeeds(trouble: Any, recorder: Reco
     assert all(0 <= pause <= 0.5 * 2**number for number, pause in enumerate(recorder.slept))
 
 
-async def test_the_last_error_comes_out_when_all_tries_are_used_up(recorder: Recorder) -> None:
-    transport = Script(refusal(500), refusal(502), GONE, refusal(504))
+async def test_the_last_error_comes_out_when_all_tries_are_used_up(recorder: RecordingClock) -> None:
+    transport = Script(make_error(500), make_error(502), GONE, make_error(504))
     async with client(transport, clock=recorder) as c66:
         with pytest.raises(ServerError, match="504"):
             await c66.send(READ.bind(thing=1))
@@ -98,7 +100,8 @@ async def test_the_last_error_comes_out_when_all_tries_are_used_up(recorder: Rec
 
 
 @pytest.mark.parametrize(
-    "trouble", [refusal(500), refusal(408), GONE, refusal(503, "not_implemented"), refusal(404), refusal(409)]
+    "trouble",
+    [make_error(500), make_error(408), GONE, make_error(503, "not_implemented"), make_error(404), make_error(409)],
 )
 @pytest.mark.parametrize("call", [WRITE.bind(name="x"), POP.bind()], ids=["write", "pop"])
 async def test_a_write_that_may_have_arrived_is_never_repeated(trouble: Any, call: Any) -> None:
@@ -109,7 +112,9 @@ async def test_a_write_that_may_have_arrived_is_never_repeated(trouble: Any, cal
     assert len(transport.requests) == 1
 
 
-@pytest.mark.parametrize("trouble", [UNSENT, refusal(429, retry_after="1"), refusal(503, "throttled", retry_after="1")])
+@pytest.mark.parametrize(
+    "trouble", [UNSENT, make_error(429, retry_after="1"), make_error(503, "throttled", retry_after="1")]
+)
 @pytest.mark.parametrize("call", [WRITE.bind(name="x"), POP.bind()], ids=["write", "pop"])
 async def test_a_write_that_did_nothing_is_repeated(trouble: Any, call: Any) -> None:
     transport = Script(trouble, GOOD)
@@ -119,7 +124,9 @@ async def test_a_write_that_did_nothing_is_repeated(trouble: Any, call: Any) -> 
     assert transport.requests[0].body == transport.requests[1].body
 
 
-@pytest.mark.parametrize("trouble", [refusal(503, "not_implemented"), refusal(404), refusal(401), refusal(400)])
+@pytest.mark.parametrize(
+    "trouble", [make_error(503, "not_implemented"), make_error(404), make_error(401), make_error(400)]
+)
 async def test_what_asking_again_does_not_change_is_not_asked_again(trouble: Any) -> None:
     transport = Script(trouble, GOOD)
     async with client(transport) as c66:
@@ -128,8 +135,8 @@ async def test_what_asking_again_does_not_change_is_not_asked_again(trouble: Any
     assert len(transport.requests) == 1
 
 
-async def test_an_answer_that_cannot_be_read_is_not_asked_for_again() -> None:
-    transport = Script(answer(b"<html>"), GOOD)
+async def test_a_response_that_cannot_be_read_is_not_asked_for_again() -> None:
+    transport = Script(make_response(b"<html>"), GOOD)
     async with client(transport) as c66:
         with pytest.raises(ResponseError) as caught:
             await c66.send(READ.bind(thing=1))
@@ -137,38 +144,42 @@ async def test_an_answer_that_cannot_be_read_is_not_asked_for_again() -> None:
     assert caught.value.request_id == transport.requests[0].request_id
 
 
-async def test_retry_after_is_waited_for_to_the_second(recorder: Recorder) -> None:
-    transport = Script(refusal(429, retry_after="17"), refusal(500, retry_after="Mon, 02 Mar 2026 09:13:00 GMT"), GOOD)
+async def test_retry_after_is_waited_for_to_the_second(recorder: RecordingClock) -> None:
+    transport = Script(
+        make_error(429, retry_after="17"), make_error(500, retry_after="Mon, 02 Mar 2026 09:13:00 GMT"), GOOD
+    )
     async with client(transport, clock=recorder) as c66:
         await c66.send(READ.bind(thing=1))
     assert recorder.slept == [17.0, 13.0]
 
 
-async def test_the_next_hour_is_waited_for_only_by_those_who_allow_it(recorder: Recorder) -> None:
-    transport = Script(refusal(503, "throttled"), GOOD)
+async def test_the_next_hour_is_waited_for_only_by_those_who_allow_it(recorder: RecordingClock) -> None:
+    transport = Script(make_error(503, "throttled"), GOOD)
     async with client(transport, clock=recorder) as c66:
         with pytest.raises(Throttled) as caught:
             await c66.send(READ.bind(thing=1))
         assert caught.value.retry_at == START.replace(hour=10, minute=0, second=0)
-        transport.replies = [refusal(503, "throttled"), GOOD]
+        transport.replies = [make_error(503, "throttled"), GOOD]
         await c66.using(retry=Retry(max_pause=3600)).send(READ.bind(thing=1))
     assert recorder.slept == [47.5 * 60]
 
 
 async def test_a_repeated_request_is_told_in_the_log_without_secrets(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.DEBUG):
-        async with client(Script(refusal(500, "busy"), GOOD)) as c66:
+        async with client(Script(make_error(500, "busy"), GOOD)) as c66:
             await c66.send(READ.bind(thing=1))
     (record,) = [record for record in caplog.records if record.name == "cloud66_async"]
-    assert re.match(r"GET /things/\{thing\}\.json: 500 on .*busy.*; next try in \d\.\d s", record.getMessage())
+    assert re.match(
+        r"retrying GET /things/\{thing\}\.json in \d\.\d s \(attempt 1 failed\): 500 for .*busy.*", record.getMessage()
+    )
     assert TOKEN not in caplog.text
 
 
 # --- deadlines ----------------------------------------------------------------------------------------
 
 
-async def test_a_pause_that_would_outlast_the_deadline_is_not_begun(recorder: Recorder) -> None:
-    async with client(Script(refusal(429, "slow", retry_after="50"), GOOD), clock=recorder) as c66:
+async def test_a_pause_that_would_outlast_the_deadline_is_not_begun(recorder: RecordingClock) -> None:
+    async with client(Script(make_error(429, "slow", retry_after="50"), GOOD), clock=recorder) as c66:
         with anyio.fail_after(40):
             with pytest.raises(Throttled, match="slow"):
                 await c66.send(READ.bind(thing=1))
@@ -177,15 +188,15 @@ async def test_a_pause_that_would_outlast_the_deadline_is_not_begun(recorder: Re
     assert recorder.slept == []
 
 
-async def test_a_deadline_that_is_far_away_stops_nothing(recorder: Recorder) -> None:
-    async with client(Script(refusal(429, retry_after="50"), GOOD), clock=recorder) as c66:
+async def test_a_deadline_that_is_far_away_stops_nothing(recorder: RecordingClock) -> None:
+    async with client(Script(make_error(429, retry_after="50"), GOOD), clock=recorder) as c66:
         with anyio.fail_after(60):
             await c66.send(READ.bind(thing=1))
     assert recorder.slept == [50.0]
 
 
 async def test_in_a_cancelled_scope_nothing_is_raised_and_the_next_await_ends_it() -> None:
-    class Sleepy(Recorder):
+    class Sleepy(RecordingClock):
         async def sleep(self, seconds: float) -> None:
             self.slept.append(seconds)
             await asyncio.Event().wait()
@@ -195,7 +206,7 @@ async def test_in_a_cancelled_scope_nothing_is_raised_and_the_next_await_ends_it
 
     def cancel(_: Request) -> Any:
         scope.cancel()
-        return refusal(500)
+        return make_error(500)
 
     async with client(Script(cancel), clock=clock) as c66:
         with anyio.CancelScope() as scope:
@@ -211,7 +222,7 @@ async def test_in_a_cancelled_scope_nothing_is_raised_and_the_next_await_ends_it
 
 async def test_no_more_requests_are_in_flight_than_the_limit() -> None:
     async def slow(_: Request) -> Any:
-        await turns(3)
+        await iterations(3)
         return GOOD
 
     transport = Script(slow)
@@ -222,16 +233,16 @@ async def test_no_more_requests_are_in_flight_than_the_limit() -> None:
 
 
 async def test_who_pauses_holds_no_place() -> None:
-    transport = Script(lambda request: refusal(500) if request.target.endswith("slow.json") else GOOD)
+    transport = Script(lambda request: make_error(500) if request.target.endswith("slow.json") else GOOD)
     woken = asyncio.Event()
 
-    class Held(Recorder):
+    class Held(RecordingClock):
         async def sleep(self, seconds: float) -> None:
             await woken.wait()
 
     async with client(transport, limit=1, clock=Held(), retry=Retry(attempts=2)) as c66:
         pausing = asyncio.create_task(c66.send(READ.bind(thing="slow")))
-        await turns()
+        await iterations()
         await c66.send(READ.bind(thing="quick"))
         assert not pausing.done()
         woken.set()
@@ -239,7 +250,7 @@ async def test_who_pauses_holds_no_place() -> None:
             await pausing
 
 
-@pytest.mark.parametrize("trouble", [refusal(500), GONE, RuntimeError("of the transport")])
+@pytest.mark.parametrize("trouble", [make_error(500), GONE, RuntimeError("of the transport")])
 async def test_every_failure_gives_its_place_back(trouble: Any) -> None:
     transport = Script(trouble)
     async with client(transport, limit=2, retry=ONCE) as c66:
@@ -257,7 +268,7 @@ async def test_a_cancelled_request_gives_its_place_back() -> None:
     transport = Script(never)
     async with client(transport, limit=2) as c66:
         running = [asyncio.create_task(c66.send(READ.bind(thing=number))) for number in range(5)]
-        await turns()
+        await iterations()
         for task in running:
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
@@ -269,8 +280,8 @@ async def test_a_cancelled_request_gives_its_place_back() -> None:
 # --- quota --------------------------------------------------------------------------------------------
 
 
-async def test_what_is_reserved_is_refused_before_it_is_sent(recorder: Recorder) -> None:
-    transport = Script(answer({"response": {"uid": "a"}}, x_ratelimit_remaining="5"))
+async def test_what_is_reserved_is_refused_before_it_is_sent(recorder: RecordingClock) -> None:
+    transport = Script(make_response({"response": {"uid": "a"}}, x_ratelimit_remaining="5"))
     async with client(transport, reserve=5, clock=recorder) as c66:
         await c66.send(READ.bind(thing=1))
         with pytest.raises(QuotaError):
@@ -282,7 +293,7 @@ async def test_what_is_reserved_is_refused_before_it_is_sent(recorder: Recorder)
 
 
 async def test_errors_tell_the_quota_too() -> None:
-    async with client(Script(refusal(404, x_ratelimit_remaining="5"))) as c66:
+    async with client(Script(make_error(404, x_ratelimit_remaining="5"))) as c66:
         with pytest.raises(NotFound):
             await c66.send(READ.bind(thing=1))
         assert c66.quota.remaining == 5
@@ -291,7 +302,7 @@ async def test_errors_tell_the_quota_too() -> None:
 # --- the event loop, and the end -----------------------------------------------------------------------
 
 
-def test_another_event_loop_is_refused_in_a_sentence_even_at_a_full_gate() -> None:
+def test_another_event_loop_is_refused_in_a_sentence_even_at_a_full_limiter() -> None:
     async def never(_: Request) -> Any:
         await asyncio.Event().wait()
 
@@ -300,19 +311,19 @@ def test_another_event_loop_is_refused_in_a_sentence_even_at_a_full_gate() -> No
 
     async def fill() -> None:
         tasks = [asyncio.create_task(c66.send(READ.bind(thing=number))) for number in range(3)]
-        await turns()
+        await iterations()
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
     asyncio.run(fill())
     for number in range(3):
-        with pytest.raises(errors.ConfigError, match="belongs to another event loop: open one client per event loop"):
+        with pytest.raises(errors.ConfigError, match="belongs to another event loop; create one client per event loop"):
             asyncio.run(c66.send(READ.bind(thing=number)))
     asyncio.run(c66.aclose())
 
 
-async def test_who_waits_at_the_gate_of_a_client_that_closes_is_told() -> None:
+async def test_who_waits_at_the_limiter_of_a_client_that_closes_is_told() -> None:
     held = asyncio.Event()
 
     async def wait(_: Request) -> Any:
@@ -322,18 +333,18 @@ async def test_who_waits_at_the_gate_of_a_client_that_closes_is_told() -> None:
     transport = Script(wait)
     c66 = client(transport, limit=1)
     tasks = [asyncio.create_task(c66.send(READ.bind(thing=number))) for number in range(3)]
-    await turns()
+    await iterations()
     await c66.aclose()
     held.set()
     first, *others = await asyncio.gather(*tasks, return_exceptions=True)
     assert not isinstance(first, BaseException)
-    assert [str(other) for other in others] == ["this client is closed"] * 2
+    assert [str(other) for other in others] == ["this client is closed; create a new one"] * 2
     assert len(transport.requests) == 1
 
 
 async def test_an_error_makes_no_cycle() -> None:
     """What holds itself is freed late, and an error holds the whole body of its answer."""
-    async with client(Script(refusal(404, "of this test"))) as c66:
+    async with client(Script(make_error(404, "of this test"))) as c66:
         await _fail(c66)
         gc.collect()
         gc.disable()

@@ -17,7 +17,7 @@ from cloud66_async._http.library import httpx
 from cloud66_async.resources import stacks
 
 from ..conftest import PoolName
-from ..support import ONCE, TOKEN, Asked, Script, Wire, answer, client, packet, wire
+from ..support import ONCE, TOKEN, ReceivedRequest, Script, Wire, client, make_response, packet, wire
 
 ODD = [
     "a/b",
@@ -42,24 +42,24 @@ ODD = [
 async def test_a_uid_is_one_segment_on_the_wire(uid: str, transport: PoolName) -> None:
     async with wire() as server, Cloud66(TOKEN, url=server.url, pool=transport) as c66:
         await c66.servers.get(uid, uid)
-    (asked,) = server.seen
-    _, api, three, kind, stack, part, name = asked.target.split("/")
+    (received,) = server.received
+    _, api, three, kind, stack, part, name = received.target.split("/")
     assert (api, three, kind, part) == ("api", "3", "stacks", "servers")
     assert unquote(stack) == uid
     assert unquote(name.removesuffix(".json")) == uid
-    assert asked.target.isascii()
-    assert not set(asked.target) & set("?# \\")
+    assert received.target.isascii()
+    assert not set(received.target) & set("?# \\")
 
 
-async def test_both_lanes_send_the_same(transport: PoolName) -> None:
-    def reply(asked: Asked) -> bytes:
-        return packet(b'{"response":[]}') if asked.target.startswith("/api/3/stacks.json") else packet()
+async def test_both_transports_send_the_same(transport: PoolName) -> None:
+    def reply(received: ReceivedRequest) -> bytes:
+        return packet(b'{"response":[]}') if received.target.startswith("/api/3/stacks.json") else packet()
 
     async with wire(reply) as server, Cloud66(TOKEN, url=server.url, account=7, pool=transport) as c66:
         await c66.send(stacks.LIST.bind(filter_name="a b&ä", filter_environment="x+y").page(2))
         await c66.stacks.redeploy("a", git_ref="v1", services="web, api")
         await c66.send(stacks.REDEPLOY.bind(stack="a"))
-    read, write, empty = server.seen
+    read, write, empty = server.received
     assert read.target == "/api/3/stacks.json?filter_name=a+b%26%C3%A4&filter_environment=x%2By&page=2"
     assert read.headers["authorization"] == f"Bearer {TOKEN}"
     assert read.headers["host"] == f"127.0.0.1:{server.port}"
@@ -69,11 +69,11 @@ async def test_both_lanes_send_the_same(transport: PoolName) -> None:
     assert (write.method, write.headers["content-type"]) == ("POST", "application/json")
     assert json.loads(write.body) == {"git_ref": "v1", "services": ["web", "api"]}
     assert empty.body == b"{}"
-    assert len({asked.headers["request-id"] for asked in server.seen}) == 3
-    assert all(asked.headers["user-agent"].startswith("cloud66-async/") for asked in server.seen)
+    assert len({received.headers["request-id"] for received in server.received}) == 3
+    assert all(received.headers["user-agent"].startswith("cloud66-async/") for received in server.received)
 
 
-async def test_both_lanes_give_the_same(transport: PoolName) -> None:
+async def test_both_transports_give_the_same(transport: PoolName) -> None:
     headers = ["X-RateLimit-Remaining: 7", "X-Two: a", "x-two: b", "X-Latin: caf\xe9"]
     serving = wire(lambda _: packet(b"", "403 Forbidden", *headers))
     async with serving as server, Cloud66(TOKEN, url=server.url, pool=transport, retry=ONCE) as c66:
@@ -101,12 +101,12 @@ async def test_a_redirect_is_not_followed_with_the_token(transport: PoolName) ->
         location = f"Location: {other.url}/api/3/stacks/a.json"
         serving = wire(lambda _: packet(b"", "302 Found", location))
         async with serving as server, Cloud66(TOKEN, url=server.url, pool=transport) as c66:
-            with pytest.raises(errors.APIError, match="302 on GET"):
+            with pytest.raises(errors.APIError, match="302 for GET"):
                 await c66.stacks.get("a")
-    assert other.seen == []
+    assert other.received == []
 
 
-def test_another_event_loop_is_refused_on_both_lanes(transport: PoolName) -> None:
+def test_another_event_loop_is_refused_on_both_transports(transport: PoolName) -> None:
     async def use(c66: Cloud66) -> None:
         await c66.stacks.get("a")
 
@@ -119,7 +119,7 @@ def test_another_event_loop_is_refused_on_both_lanes(transport: PoolName) -> Non
     with asyncio.Runner() as one, asyncio.Runner() as two:
         c66 = one.run(first())
         for _ in range(3):
-            with pytest.raises(ConfigError, match="belongs to another event loop: open one client per event loop"):
+            with pytest.raises(ConfigError, match="belongs to another event loop; create one client per event loop"):
                 two.run(use(c66))
         one.run(c66.aclose())
 
@@ -163,8 +163,12 @@ async def test_the_pool_is_a_transport_for_requests_of_ones_own(transport: PoolN
         async with httpx.AsyncClient(transport=c66.transport) as raw:
             assert (await raw.get(f"{server.url}/robots.txt")).json() == {"response": {"uid": "a"}}
         await c66.stacks.get("a")
-    assert [asked.target for asked in server.seen] == ["/api/3/stacks/a.json", "/robots.txt", "/api/3/stacks/a.json"]
-    assert "authorization" not in server.seen[1].headers
+    assert [received.target for received in server.received] == [
+        "/api/3/stacks/a.json",
+        "/robots.txt",
+        "/api/3/stacks/a.json",
+    ]
+    assert "authorization" not in server.received[1].headers
     assert server.connections == 1
 
 
@@ -180,8 +184,8 @@ async def test_a_transport_that_raises_errors_of_the_system_raises_ours(trouble:
             await c66.stacks.get("a")
 
 
-async def test_a_lane_is_a_transport_too() -> None:
-    transport = Script(answer({"ok": True}, x_more="yes"))
+async def test_a_transport_is_a_transport_too() -> None:
+    transport = Script(make_response({"ok": True}, x_more="yes"))
     async with client(transport) as c66, httpx.AsyncClient(transport=c66.transport) as raw:
         response = await raw.post("https://app.cloud66.com/oauth/token?x=1", content=b"a=b")
     assert (response.status_code, response.json(), response.headers["x-more"]) == (200, {"ok": True}, "yes")
@@ -196,7 +200,7 @@ async def test_a_lane_is_a_transport_too() -> None:
         (errors.TransportTimeout("slow", phase="read"), "ReadTimeout"),
     ],
 )
-async def test_the_troubles_of_a_lane_are_the_librarys_own_there(trouble: Exception, kind: str) -> None:
+async def test_the_troubles_of_a_transport_are_the_librarys_own_there(trouble: Exception, kind: str) -> None:
     async with client(Script(trouble)) as c66, httpx.AsyncClient(transport=c66.transport) as raw:
         with pytest.raises(getattr(httpx, kind)):
             await raw.get("https://app.cloud66.com/")
@@ -208,7 +212,7 @@ async def test_a_proxy_of_the_environment_is_used(variable: str, monkeypatch: py
         monkeypatch.setenv(variable, proxy.url)
         async with Cloud66(TOKEN, url="http://localhost:9") as c66:
             assert (await c66.stacks.get("a")).uid == "a"
-    assert [asked.target for asked in proxy.seen] == ["http://localhost:9/api/3/stacks/a.json"]
+    assert [received.target for received in proxy.received] == ["http://localhost:9/api/3/stacks/a.json"]
 
 
 @pytest.mark.parametrize("excepted", ["localhost", "*", "example.com,localhost"])
@@ -218,13 +222,13 @@ async def test_no_proxy_is_heeded(excepted: str, monkeypatch: pytest.MonkeyPatch
         monkeypatch.setenv("NO_PROXY", excepted)
         async with Cloud66(TOKEN, url=f"http://localhost:{server.port}") as c66:
             assert (await c66.stacks.get("a")).uid == "a"
-    assert (len(proxy.seen), len(server.seen)) == (0, 1)
+    assert (len(proxy.received), len(server.received)) == (0, 1)
 
 
 async def test_a_proxy_of_the_arguments_is_used() -> None:
     async with wire() as proxy, Cloud66(TOKEN, url="http://localhost:9", proxy=proxy.url) as c66:
         assert (await c66.stacks.get("a")).uid == "a"
-    assert len(proxy.seen) == 1
+    assert len(proxy.received) == 1
 
 
 async def test_a_proxy_that_refuses_is_a_transport_error() -> None:
@@ -232,9 +236,9 @@ async def test_a_proxy_that_refuses_is_a_transport_error() -> None:
     async with refusing as proxy, Cloud66(TOKEN, url="https://api.example", proxy=proxy.url, retry=ONCE) as c66:
         with pytest.raises(errors.TransportError):
             await c66.stacks.get("a")
-    (asked,) = proxy.seen
-    assert (asked.method, asked.target) == ("CONNECT", "api.example:443")
-    assert "authorization" not in asked.headers
+    (received,) = proxy.received
+    assert (received.method, received.target) == ("CONNECT", "api.example:443")
+    assert "authorization" not in received.headers
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no Unix sockets")
@@ -246,13 +250,15 @@ async def test_a_unix_socket_is_used(tmp_path: Path) -> None:
         assert (await c66.stacks.get("a")).uid == "a"
     running.close()
     await running.wait_closed()
-    assert [asked.target for asked in server.seen] == ["/api/3/stacks/a.json"]
+    assert [received.target for received in server.received] == ["/api/3/stacks/a.json"]
 
 
 async def test_http2_without_its_package_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "h2", None)
     async with Cloud66(TOKEN, url="http://localhost:9", http2=True) as c66:
-        with pytest.raises(ConfigError, match=r"needs one more package: pip install 'httpx2?\[http2\]'") as caught:
+        with pytest.raises(
+            ConfigError, match=r"requires an optional package; run: pip install 'httpx2?\[http2\]'"
+        ) as caught:
             await c66.stacks.get("a")
     shown = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
     assert TOKEN not in "".join(shown.format())

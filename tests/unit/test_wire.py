@@ -14,7 +14,7 @@ from cloud66_async.operation import get, patch, post
 from cloud66_async.resources.stacks import Stack, StackStatus
 from cloud66_async.transport import BufferedResponse
 
-from ..support import SECRET, START, answer
+from ..support import SECRET, START, make_response
 
 READ = get("/stacks/{stack}.json", Stack, scope="redeploy", query=("q", "status", "at", "flag", "many"))
 CALL = READ.bind(stack="a")
@@ -66,12 +66,12 @@ def error(found: BufferedResponse, now: datetime = START) -> errors.APIError:
 @pytest.mark.parametrize("status", STATUSES)
 @pytest.mark.parametrize("body", TRAPS.values(), ids=TRAPS)
 def test_every_status_is_its_class_whatever_the_body(status: int, body: bytes) -> None:
-    found = error(answer(body, status))
+    found = error(make_response(body, status))
     assert type(found) is STATUSES[status]
     assert found.status == status
     assert found.response is not None
     assert found.response.body == body
-    assert str(found).startswith(f"{status} on GET /stacks/{{stack}}.json")
+    assert str(found).startswith(f"{status} for GET /stacks/{{stack}}.json")
     assert len(str(found)) < 500
 
 
@@ -91,21 +91,23 @@ def test_every_status_is_its_class_whatever_the_body(status: int, body: bytes) -
     ],
 )
 def test_a_503_is_what_its_body_says(body: Any, kind: type[errors.APIError]) -> None:
-    assert type(error(answer(body, 503))) is kind
+    assert type(error(make_response(body, 503))) is kind
 
 
 def test_a_503_with_no_quota_left_is_throttled_unless_the_body_says_otherwise() -> None:
-    assert type(error(answer(HTML, 503, x_ratelimit_remaining="0"))) is errors.Throttled
-    assert type(error(answer(HTML, 503, x_ratelimit_remaining="7"))) is errors.ServerError
-    assert type(error(answer({"error": "not_implemented"}, 503, x_ratelimit_remaining="0"))) is errors.Unsupported
+    assert type(error(make_response(HTML, 503, x_ratelimit_remaining="0"))) is errors.Throttled
+    assert type(error(make_response(HTML, 503, x_ratelimit_remaining="7"))) is errors.ServerError
+    assert (
+        type(error(make_response({"error": "not_implemented"}, 503, x_ratelimit_remaining="0"))) is errors.Unsupported
+    )
 
 
 def test_the_parts_of_the_body_are_kept_and_the_best_text_is_shown() -> None:
-    found = error(answer({"error": "bad", "error_description": "Too bad", "details": "Name is taken"}, 400))
+    found = error(make_response({"error": "bad", "error_description": "Too bad", "details": "Name is taken"}, 400))
     assert (found.code, found.message, found.details) == ("bad", "Too bad", "Name is taken")
     assert "Name is taken" in str(found)
-    assert "Too bad" in str(error(answer({"error": "bad", "error_description": "Too bad"}, 400)))
-    assert ": bad" in str(error(answer({"error": "bad"}, 400)))
+    assert "Too bad" in str(error(make_response({"error": "bad", "error_description": "Too bad"}, 400)))
+    assert ": bad" in str(error(make_response({"error": "bad"}, 400)))
     assert "[request r-1]" in str(found)
     assert found.request_id == "r-1"
     assert found.operation == "GET /stacks/{stack}.json"
@@ -117,14 +119,14 @@ def test_a_challenge_alone_tells_as_much(status: int, body: bytes) -> None:
     challenge = (
         'Bearer realm="Cloud 66", error="invalid_token", error_description="The token was revoked", scope="admin"'
     )
-    found = error(answer(body, status, www_authenticate=challenge))
+    found = error(make_response(body, status, www_authenticate=challenge))
     assert (found.code, found.message) == ("invalid_token", "The token was revoked")
     assert "The token was revoked" in str(found)
 
 
 def test_forbidden_names_the_scope_that_was_needed() -> None:
-    said = error(answer(b"", 403, www_authenticate='Bearer error = insufficient_scope, scope="admin"'))
-    known = error(answer({}, 403))
+    said = error(make_response(b"", 403, www_authenticate='Bearer error = insufficient_scope, scope="admin"'))
+    known = error(make_response({}, 403))
     assert isinstance(said, errors.Forbidden)
     assert isinstance(known, errors.Forbidden)
     assert (said.scope, known.scope) == ("admin", "redeploy")
@@ -132,9 +134,9 @@ def test_forbidden_names_the_scope_that_was_needed() -> None:
 
 
 def test_each_refusal_says_what_to_do() -> None:
-    assert "log in again" in str(error(answer({}, 401)))
-    assert "trial is over" in str(error(answer({}, 402)))
-    assert "does not have it" in str(error(answer({"error": "not_implemented"}, 503)))
+    assert "log in again" in str(error(make_response({}, 401)))
+    assert "trial has expired" in str(error(make_response({}, 402)))
+    assert "does not support the operation" in str(error(make_response({"error": "not_implemented"}, 503)))
 
 
 # --- Retry-After ---------------------------------------------------------------------------------
@@ -153,21 +155,21 @@ def test_each_refusal_says_what_to_do() -> None:
 )
 @pytest.mark.parametrize("status", [429, 503, 500])
 def test_retry_after_is_read_in_seconds_and_as_a_date(header: str, expected: datetime, status: int) -> None:
-    assert error(answer({}, status, retry_after=header)).retry_at == expected
+    assert error(make_response({}, status, retry_after=header)).retry_at == expected
 
 
 @pytest.mark.parametrize(
     "header", ["", "soon", "-5", "1.5", "9" * 30, "9" * 5000, "²", "Mon, 99 Foo 2026", ",", "\x00"]
 )
 def test_a_retry_after_that_is_none_is_left_alone(header: str) -> None:
-    assert error(answer({}, 500, retry_after=header)).retry_at is None
-    assert error(answer({}, 429, retry_after=header)).retry_at == datetime(2026, 3, 2, 10, tzinfo=UTC)
+    assert error(make_response({}, 500, retry_after=header)).retry_at is None
+    assert error(make_response({}, 429, retry_after=header)).retry_at == datetime(2026, 3, 2, 10, tzinfo=UTC)
 
 
 def test_throttled_without_a_word_means_the_next_full_hour() -> None:
     late = datetime(2026, 12, 31, 23, 59, 59, 999999, tzinfo=UTC)
-    assert error(answer({}, 429), late).retry_at == datetime(2027, 1, 1, tzinfo=UTC)
-    assert error(answer({}, 500), late).retry_at is None
+    assert error(make_response({}, 429), late).retry_at == datetime(2027, 1, 1, tzinfo=UTC)
+    assert error(make_response({}, 500), late).retry_at is None
 
 
 # --- what the server says must not forge a log -----------------------------------------------------
@@ -176,7 +178,7 @@ def test_throttled_without_a_word_means_the_next_full_hour() -> None:
 @pytest.mark.parametrize("line_break", ["\n", "\r\n", "\r", "\x0b", "\x0c", "\x1c", "\x1e", "\x85", "\u2028", "\u2029"])
 def test_text_of_the_server_stays_on_one_line(line_break: str, caplog: pytest.LogCaptureFixture) -> None:
     forged = f"oops{line_break}2026-03-02 ERROR root: all is lost"
-    found = error(answer({"error": forged, "error_description": forged, "details": forged}, 500))
+    found = error(make_response({"error": forged, "error_description": forged, "details": forged}, 500))
     with caplog.at_level(logging.INFO):
         logging.getLogger("cloud66_async").warning("%s", found)
     assert len(str(found).splitlines()) == 1
@@ -185,7 +187,7 @@ def test_text_of_the_server_stays_on_one_line(line_break: str, caplog: pytest.Lo
 
 
 def test_escapes_of_a_terminal_do_not_get_through() -> None:
-    found = error(answer({"error": "\x1b[2J\x1b]0;owned\x07\x9b31m"}, 500, www_authenticate='x="\x1b[2J"'))
+    found = error(make_response({"error": "\x1b[2J\x1b]0;owned\x07\x9b31m"}, 500, www_authenticate='x="\x1b[2J"'))
     assert not {"\x1b", "\x07", "\x9b"} & set(str(found))
 
 
@@ -193,9 +195,9 @@ def test_escapes_of_a_terminal_do_not_get_through() -> None:
 
 
 @pytest.mark.parametrize("body", TRAPS.values(), ids=TRAPS)
-def test_an_unreadable_answer_is_an_answer_error_that_keeps_it(body: bytes) -> None:
+def test_an_unreadable_response_is_a_response_error_that_keeps_it(body: bytes) -> None:
     with pytest.raises(errors.ResponseError) as caught:
-        wire.value(CALL, answer(body), "r-1")
+        wire.value(CALL, make_response(body), "r-1")
     assert caught.value.response is not None
     assert caught.value.response.body == body
     assert caught.value.request_id == "r-1"
@@ -203,10 +205,10 @@ def test_an_unreadable_answer_is_an_answer_error_that_keeps_it(body: bytes) -> N
     assert str(caught.value).endswith("[request r-1]")
 
 
-def test_what_an_answer_held_is_in_no_variable_of_its_error() -> None:
+def test_what_a_response_held_is_in_no_variable_of_its_error() -> None:
     body = {"response": [{"uid": "a", "redeploy_hook": SECRET, "account_id": "x"}, {"redeploy_hook": SECRET}]}
     with pytest.raises(errors.ResponseError) as caught:
-        wire.value(CALL, answer(body), "r-1")
+        wire.value(CALL, make_response(body), "r-1")
     shown = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
     text = "".join(line for line in shown.format() if "test_wire" not in line)
     assert "wire.py" in text
@@ -260,6 +262,6 @@ def test_a_wrapper_goes_around_the_body() -> None:
     assert wire.payload(change.bind(record=1)) == b'{"record":{}}'
 
 
-def test_what_is_no_json_cannot_be_sent() -> None:
-    with pytest.raises(TypeError, match="a object cannot be sent"):
+def test_what_is_not_json_cannot_be_sent() -> None:
+    with pytest.raises(TypeError, match="cannot encode a object as JSON"):
         wire.payload(post("/things.json", body=("name",)).bind(name=object()))
