@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager
+from types import TracebackType
 from typing import Any, Generic, TypeVar
 
 import attrs
@@ -73,7 +74,11 @@ class BulkError(Cloud66Error, ExceptionGroup[Cloud66Error]):
 
 
 class _Run(Generic[K, V]):
-    """State shared by the workers and the reader of one `each` block."""
+    """One `each` block: the workers, and the results that the block has not yet read.
+
+    The workers are tasks of their own rather than a task group, because a block may be left in another task than it
+    was entered in: in a generator that is not read to its end, in a fixture, or in an exit stack.
+    """
 
     def __init__(
         self, function: Callable[[K], Awaitable[V]], items: Iterable[K] | AsyncIterable[K], limit: int
@@ -87,16 +92,48 @@ class _Run(Generic[K, V]):
         self._done: deque[Ok[K, V] | Failed[K]] = deque()
         self._changed = asyncio.Event()
         self._room = asyncio.Event()
+        self._failure: BaseException | None = None
+        self._tasks: list[asyncio.Task[None]] = []
 
-    async def work(self) -> None:
-        await self._work_through()
-        # Not reached on cancellation: the reader would mistake it for the end of the items. It is cancelled, too.
-        self._working -= 1
-        self._changed.set()
+    async def __aenter__(self) -> AsyncIterator[Ok[K, V] | Failed[K]]:
+        self._tasks = [asyncio.create_task(self._work()) for _ in range(self._limit)]
+        return self._results()
 
-    def end(self) -> None:
-        """Wake the reader and stop waiting for results."""
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._stop()
+        if error is None:
+            self._raise_failure()
+        self._failure = None
+
+    async def _stop(self) -> None:
+        """Cancel the workers and wait for them, also in a cancelled scope."""
+        import anyio  # imported lazily: takes 20 ms, and only bulk calls need it
+
         self._working = 0
+        self._changed.set()
+        for task in self._tasks:
+            task.cancel()
+        with anyio.CancelScope(shield=True):
+            await asyncio.wait(self._tasks)
+
+    def _raise_failure(self) -> None:
+        failure, self._failure = self._failure, None
+        if failure is not None:
+            try:
+                raise failure
+            finally:
+                del failure  # break the reference cycle: error -> traceback -> frame -> error
+
+    async def _work(self) -> None:
+        try:
+            await self._work_through()
+        except BaseException as error:  # noqa: BLE001  raised in the block
+            if self._working and self._failure is None:
+                self._failure = error
+        else:
+            self._working -= 1
         self._changed.set()
 
     async def _work_through(self) -> None:
@@ -117,12 +154,13 @@ class _Run(Generic[K, V]):
         async with self._pulling:
             return await anext(self._items, _END)
 
-    async def results(self) -> AsyncIterator[Ok[K, V] | Failed[K]]:
+    async def _results(self) -> AsyncIterator[Ok[K, V] | Failed[K]]:
         done = self._done
         while True:
-            while done:
+            while done and self._failure is None:
                 yield done.popleft()
                 self._room.set()
+            self._raise_failure()
             if not self._working:
                 return
             self._changed.clear()
@@ -138,44 +176,15 @@ def each(
     iterable or async iterable, even an infinite one. At most `limit` calls run at a time, and at most
     twice `limit` items are running or waiting to be read.
 
-    `Failed` holds a `Cloud66Error`. Any other exception from `function`, `items` or the block stops the
-    run and propagates unchanged. Leaving the block cancels the remaining calls and waits for them.
+    `Failed` holds a `Cloud66Error`. Any other exception from `function` or `items` is raised unchanged at the next
+    read, or at the end of the block, and an exception of the block propagates unchanged. Leaving the block cancels
+    the remaining calls and waits for them.
 
     Raises ValueError if `limit` is less than 1.
     """
     if limit < 1:
         raise ValueError(f"invalid limit {limit}: must be at least 1")
-    return _each(function, items, limit)
-
-
-@asynccontextmanager
-async def _each(
-    function: Callable[[K], Awaitable[V]], items: Iterable[K] | AsyncIterable[K], limit: int
-) -> AsyncGenerator[AsyncIterator[Ok[K, V] | Failed[K]]]:
-    import anyio  # imported lazily: takes 20 ms, and only bulk calls need it
-
-    run = _Run(function, items, limit)
-    results = run.results()
-    failure: BaseException | None = None
-    try:
-        async with anyio.create_task_group() as group:
-            for _ in range(limit):
-                group.start_soon(run.work)
-            try:
-                yield results
-            except BaseException as error:  # noqa: BLE001  re-raised below, outside the task group
-                failure = error
-            group.cancel_scope.cancel()
-    except BaseExceptionGroup as errors:  # several workers may fail together; raise the first error
-        if failure is None or isinstance(failure, asyncio.CancelledError):
-            failure = errors.exceptions[0]
-    finally:
-        run.end()
-    if failure is not None:
-        try:
-            raise failure
-        finally:
-            failure = None  # break the reference cycle: error -> traceback -> frame -> error
+    return _Run(function, items, limit)
 
 
 async def collect(

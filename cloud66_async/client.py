@@ -6,7 +6,7 @@ import enum
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Literal, NoReturn, Self, TypeVar
 
 from ._core import tls as tls_context
 from ._core.connections import Connections
@@ -14,8 +14,8 @@ from ._core.sender import Sender
 from ._core.shared import SharedState
 from .clock import Clock, SystemClock
 from .config import (
-    NO_TOKEN,
-    NO_TOKEN_FOR_USER,
+    MISSING_LOGIN,
+    MISSING_USER_LOGIN,
     URL,
     USER_AGENT,
     Address,
@@ -164,7 +164,7 @@ class Cloud66(Resources):
         found = environment_token() if profile is None else None
         found = found or _stored_token(self._config.address.site, profile)
         if found is None:
-            raise ConfigError(NO_TOKEN if profile is None else f"no login is stored for the profile {profile!r}")
+            raise ConfigError(MISSING_LOGIN if profile is None else f"no login is stored for the profile {profile!r}")
         return found
 
     def _set_up(self, token: Token | None, account: int | None, timeouts: Timeouts, retry: Retry) -> None:
@@ -176,7 +176,7 @@ class Cloud66(Resources):
         """Return the headers and the quota of this view's token."""
         token = self._token
         if token is None:
-            raise ConfigError(NO_TOKEN_FOR_USER)
+            raise ConfigError(MISSING_USER_LOGIN)
         self._load_certificates()
         return _shared_headers(token, self._account), self._shared.allowance(token)
 
@@ -331,6 +331,9 @@ class Cloud66(Resources):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.aclose()
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a client cannot be pickled or copied: it holds connections and a token; create a new one")
 
     def __repr__(self) -> str:
         return f"<Cloud66 {self._config.address.site}, {'with' if self._token else 'without'} a token>"

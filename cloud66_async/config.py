@@ -6,12 +6,13 @@ import math
 import os
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from ._core.origin import DEFAULT_PORTS, Origin
+from ._core.origin import DEFAULT_PORTS, Origin, ip_address, is_loopback
+from ._core.proxies import environment_names_proxy
 from ._version import __version__
 from .errors import ConfigError
 from .secret import Secret
@@ -19,20 +20,18 @@ from .token import Token
 from .transport import Timeouts
 
 if TYPE_CHECKING:
-    import ipaddress
     import ssl
     from urllib.parse import SplitResult
 
 __all__ = [
-    "NO_TOKEN",
-    "NO_TOKEN_FOR_USER",
+    "MISSING_LOGIN",
+    "MISSING_USER_LOGIN",
     "URL",
     "USER_AGENT",
     "Address",
     "Application",
     "Config",
     "environment_token",
-    "names_proxy",
     "read_pool",
     "read_timeouts",
 ]
@@ -44,10 +43,10 @@ USER_AGENT = (
     f"cloud66-async/{__version__} ({sys.platform}; {os.uname().machine if hasattr(os, 'uname') else 'unknown'})"
 )
 
-NO_TOKEN = (
+MISSING_LOGIN = (
     "no token; pass one as Cloud66(token=...), set CLOUD66_ACCESS_TOKEN, or log in once with `cloud66-async login`"
 )
-NO_TOKEN_FOR_USER = (
+MISSING_USER_LOGIN = (
     "no token: a client with a client_id serves the users of an application and does not use the environment or "
     "stored logins; pass the user's token with `using(token=...)`"
 )
@@ -71,7 +70,7 @@ class Address(msgspec.Struct, frozen=True):
         host = parts.hostname or ""
         if parts.scheme not in DEFAULT_PORTS or not _is_host(host):
             raise ConfigError(f"invalid URL: expected a URL like {URL}")
-        if parts.scheme == "http" and not _is_loopback(host):
+        if parts.scheme == "http" and not is_loopback(host):
             raise ConfigError(
                 f"http://{host} would send the token unencrypted; use https (http is for loopback hosts only)"
             )
@@ -114,21 +113,7 @@ def _split(url: str) -> tuple[SplitResult, int | None]:
 
 
 def _is_host(text: str) -> bool:
-    return _HOST.fullmatch(text) is not None or _ip_address(text) is not None
-
-
-def _is_loopback(host: str) -> bool:
-    address = _ip_address(host)
-    return host == "localhost" if address is None else address.is_loopback
-
-
-def _ip_address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    import ipaddress  # imported lazily, as urllib.parse, which imports it
-
-    try:
-        return ipaddress.ip_address(text)
-    except ValueError:
-        return None
+    return _HOST.fullmatch(text) is not None or ip_address(text) is not None
 
 
 class Application(msgspec.Struct, frozen=True, kw_only=True):
@@ -162,15 +147,14 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     def needs_certificates(self) -> bool:
         """Whether the SDK's pool needs the CA certificates. False if there may be a proxy."""
         own = self.own_pool and self.transport is None and not self.options
-        return own and self.address.origin.tls and self.tls is None and not names_proxy()
+        return own and self.address.origin.tls and self.tls is None and not environment_names_proxy()
 
     def __repr__(self) -> str:
         return f"<Config of {self.address.site}>"  # the URL of a proxy may contain a password
 
-
-def names_proxy() -> bool:
-    """Return whether the environment names a proxy for any URL."""
-    return any(name.lower().endswith("_proxy") for name in os.environ)
+    def __rich_repr__(self) -> Iterator[tuple[str, object]]:
+        """Yield what `rich` shows. msgspec's own method yields every field."""
+        yield "site", self.address.site
 
 
 def read_timeouts(timeout: float | Timeouts | None) -> Timeouts:

@@ -7,38 +7,15 @@ type, the tolerant decoder (`_core.tolerant`) reads the response again, item by 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
 from typing import Any
 
 import msgspec
 
 from ..errors import ResponseError
-from ..operation import Many, Page
-from ..secret import Secret
+from ..operation import Many
+from .decoders import UNREADABLE, Decoders, Pagination, decoding_hook, to_page
 
-__all__ = ["UNREADABLE", "Decoders", "Pagination", "decode", "decoding_hook", "to_page"]
-
-# Raised by msgspec for type mismatches, malformed JSON, invalid UTF-8 and excessive nesting.
-UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-
-_new = object.__new__
-
-
-class Pagination(msgspec.Struct):
-    """The envelope's `pagination`."""
-
-    next: int | None = None
-    current: int | None = None
-    pages: int | None = None
-    count: int | None = None
-
-
-class Decoders(msgspec.Struct):
-    """Decoders for one type of result: of a `whole` response and of `one` item."""
-
-    whole: Callable[[bytes], Any]
-    one: Callable[[bytes], Any]
-    many: bool
+__all__ = ["decode"]
 
 
 def decode(body: bytes, returns: Any) -> Any:
@@ -75,22 +52,6 @@ def _decoders(returns: Any) -> Decoders:
     whole = msgspec.json.Decoder(envelope, strict=False, dec_hook=decoding_hook)
     one = msgspec.json.Decoder(item, strict=False, dec_hook=decoding_hook)
     return Decoders(whole.decode, one.decode, many)
-
-
-def decoding_hook(kind: Any, value: Any) -> object:
-    """Return `value` as the SDK's own type `kind`. msgspec calls this function."""
-    if kind is Secret:
-        secret = _new(Secret)  # `Secret(...)` takes 50 % longer, and every stack has one
-        secret._text = value if isinstance(value, str) else msgspec.json.encode(value).decode()  # noqa: SLF001
-        return secret
-    raise TypeError(f"cannot decode {kind}")
-
-
-def to_page(items: list[Any], pagination: Pagination | None) -> Page[Any]:
-    """Return `items` as a page."""
-    if pagination is None:
-        return Page(tuple(items))
-    return Page(tuple(items), pagination.current or 1, pagination.next, pagination.pages, pagination.count)
 
 
 def _not_json(body: bytes, error: Exception) -> ResponseError:

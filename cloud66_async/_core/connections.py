@@ -5,9 +5,10 @@ from __future__ import annotations
 import warnings
 from typing import TYPE_CHECKING, TypeGuard, cast
 
-from ..config import names_proxy
 from ..errors import ConfigError
+from .proxies import environment_proxy
 from .shared import CLOSED
+from .tls import create_context
 
 if TYPE_CHECKING:
     from .._http.library import httpx
@@ -84,8 +85,8 @@ class Connections:
             options = dict(config.options)
             if "proxy" not in options and (proxy := self._proxy()) is not None:
                 options["proxy"] = proxy
-            if config.tls is not None:
-                options["verify"] = config.tls
+            # Not the library's default, certifi: every transport trusts the same CA certificates.
+            options["verify"] = create_context() if config.tls is None else config.tls
             return library_transport(limit=config.limit, idle=config.idle, options=options)
         if _is_own(config.transport):
             return TransportAdapter(config.transport)
@@ -103,15 +104,8 @@ class Connections:
         return self._pool
 
     def _proxy(self) -> str | None:
-        """Return the proxy that the environment names for the API. Our own pool does not support proxies."""
-        if not names_proxy():
-            return None
-        from urllib.request import getproxies, proxy_bypass  # imported lazily: takes 15 ms, and rarely needed
-
-        origin = self._config.address.origin
-        proxies = getproxies()
-        proxy = proxies.get(origin.scheme) or proxies.get("all")
-        return None if proxy is None or proxy_bypass(origin.host) else proxy
+        """Return the proxy that the environment names for the API. The SDK's pool does not support proxies."""
+        return environment_proxy(self._config.address.origin)
 
     def __del__(self) -> None:
         if self.__dict__.get("_opened") and not self._closed:

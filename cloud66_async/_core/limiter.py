@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import enum
 from collections import deque
 from typing import Final
 
@@ -11,6 +12,14 @@ from ..errors import TransportError, TransportTimeout
 __all__ = ["INFINITY", "Limiter"]
 
 INFINITY: Final = float("inf")
+
+
+class _Outcome(enum.Enum):
+    """How a wait for a slot ended."""
+
+    GRANTED = enum.auto()
+    TIMED_OUT = enum.auto()
+    CLOSED = enum.auto()
 
 
 class Limiter:
@@ -23,7 +32,7 @@ class Limiter:
 
     def __init__(self, limit: int) -> None:
         self.free: int = limit
-        self._queue: deque[asyncio.Future[bool]] = deque()
+        self._queue: deque[asyncio.Future[_Outcome]] = deque()
 
     async def acquire(self, timeout: float | None = None, deadline: float = INFINITY) -> None:  # noqa: ASYNC109
         """Wait for a slot and take it.
@@ -33,22 +42,22 @@ class Limiter:
         """
         loop = asyncio.get_running_loop()
         pool_deadline = INFINITY if timeout is None else loop.time() + timeout
-        waiter: asyncio.Future[bool] = loop.create_future()
+        waiter: asyncio.Future[_Outcome] = loop.create_future()
         self._queue.append(waiter)
         first = min(pool_deadline, deadline)
-        timer = None if first == INFINITY else loop.call_at(first, _reject, waiter)
+        timer = None if first == INFINITY else loop.call_at(first, _end, waiter, _Outcome.TIMED_OUT)
         try:
-            granted = await waiter
+            outcome = await waiter
         except asyncio.CancelledError:
-            if waiter.done() and not waiter.cancelled() and waiter.result():
+            if waiter.done() and not waiter.cancelled() and waiter.result() is _Outcome.GRANTED:
                 self.release()  # granted and cancelled in the same event loop iteration
             raise
         finally:
             if timer is not None:
                 timer.cancel()
-        if not granted:
-            if loop.time() < first:
-                raise TransportError("the connection pool was closed", sent=False)
+        if outcome is _Outcome.CLOSED:
+            raise TransportError("the connection pool was closed", sent=False)
+        if outcome is _Outcome.TIMED_OUT:
             phase = "pool" if pool_deadline <= deadline else "total"
             raise TransportTimeout(f"no connection became free in time ({phase} timeout)", phase=phase, sent=False)
 
@@ -57,16 +66,16 @@ class Limiter:
         while self._queue:
             waiter = self._queue.popleft()
             if not waiter.done():
-                waiter.set_result(True)
+                waiter.set_result(_Outcome.GRANTED)
                 return
         self.free += 1
 
     def close(self) -> None:
         """Reject every waiting task."""
         while self._queue:
-            _reject(self._queue.popleft())
+            _end(self._queue.popleft(), _Outcome.CLOSED)
 
 
-def _reject(waiter: asyncio.Future[bool]) -> None:
+def _end(waiter: asyncio.Future[_Outcome], outcome: _Outcome) -> None:
     if not waiter.done():
-        waiter.set_result(False)
+        waiter.set_result(outcome)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Protocol
 
 import msgspec
@@ -52,6 +52,10 @@ class BufferedResponse(msgspec.Struct, frozen=True, eq=False):
 
     def __repr__(self) -> str:
         return f"<BufferedResponse {self.status}, {len(self.body)} bytes>"
+
+    def __rich_repr__(self) -> Iterator[tuple[str, object]]:
+        """Yield what `rich` shows. msgspec's own method yields every field, and the body may hold secrets."""
+        yield "status", self.status
 
 
 def join_headers(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:

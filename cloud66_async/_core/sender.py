@@ -9,6 +9,8 @@ from collections.abc import Callable
 from itertools import count
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import msgspec
+
 from ..errors import APIError, TransportError
 from ..operation import Call, Response
 from ..transport import Request, SharedHeaders, Timeouts
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from ..clock import Clock
     from ..quota import Allowance
     from ..retry import Retry
+    from .limiter import Limiter
     from .shared import SharedState
 
 __all__ = ["Sender"]
@@ -28,8 +31,20 @@ logger = logging.getLogger("cloud66_async")
 
 # Request IDs have the form of a UUID, as the official client's have. They consist of one random part per process and
 # a counter, because a new UUID would cost more than the rest of the headers.
-_PROCESS = "{}-{}-4{}-a{}-".format(*(os.urandom(n).hex()[:m] for n, m in ((4, 8), (2, 4), (2, 3), (2, 3))))
-_number = count(int.from_bytes(os.urandom(4)))
+_process = ""
+_number = count()
+
+
+def _renew_ids() -> None:
+    """Choose a new random part. Also called in forked processes, which would otherwise repeat the parent's IDs."""
+    global _process, _number  # noqa: PLW0603
+    _process = "{}-{}-4{}-a{}-".format(*(os.urandom(n).hex()[:m] for n, m in ((4, 8), (2, 4), (2, 3), (2, 3))))
+    _number = count(int.from_bytes(os.urandom(4)))
+
+
+_renew_ids()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_ids)
 
 
 class Sender:
@@ -68,14 +83,14 @@ class Sender:
         target, body = wire.target(shared.prefix, call), wire.payload(call)
         attempt = 1
         while True:
-            request_id = f"{_PROCESS}{next(_number):012x}"
+            request_id = f"{_process}{next(_number):012x}"
             request = Request(operation.method, target, headers, request_id, body, operation.repeatable, self.timeouts)
             allowance.check()
             try:
                 if limiter.free:
                     limiter.free -= 1
                 else:
-                    await limiter.acquire()
+                    request = await self._acquire(limiter, request)
                 try:
                     response = await shared.transport.send(request)
                 finally:
@@ -96,6 +111,19 @@ class Sender:
     def _find_identity(self) -> tuple[SharedHeaders, Allowance]:
         self._identity = identity = self._identify()
         return identity
+
+    @staticmethod
+    async def _acquire(limiter: Limiter, request: Request) -> Request:
+        """Wait for a slot. Return the request with the time that remains of its total timeout."""
+        timeouts = request.timeouts
+        if timeouts.total is None:
+            await limiter.acquire(timeouts.pool)
+            return request
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + timeouts.total
+        await limiter.acquire(timeouts.pool, deadline)
+        remaining = timeouts._replace(total=max(deadline - loop.time(), 0.0))
+        return msgspec.structs.replace(request, timeouts=remaining)
 
     async def _pause(self, call: Call[Any], problem: APIError | TransportError, attempt: int) -> bool:
         """Wait before the next attempt. Return False if there is none."""

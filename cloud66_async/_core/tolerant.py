@@ -19,7 +19,7 @@ import attrs
 import msgspec
 
 from ..errors import ResponseError
-from .codec import UNREADABLE, Decoders, Pagination, decoding_hook, to_page
+from .decoders import UNREADABLE, Decoders, Pagination, decoding_hook, to_page
 from .timestamps import IsoTimestamp, Timestamp, parse_timestamp
 
 __all__ = ["decode"]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from .._core.response import BufferedResponse, join_headers
 from ..errors import ConfigError, TransportError, TransportTimeout
+from .cookies import no_cookies
 from .library import httpx
 
 if TYPE_CHECKING:
@@ -37,7 +38,11 @@ class HttpxTransport:
 
     def __init__(self, origin: Origin, transport: httpx.AsyncBaseTransport) -> None:
         self._client = httpx.AsyncClient(
-            base_url=origin.url, transport=transport, follow_redirects=False, trust_env=False
+            base_url=origin.url,
+            transport=transport,
+            follow_redirects=False,
+            trust_env=False,
+            cookies=no_cookies(),
         )
 
     async def send(self, request: Request) -> RawResponse:

@@ -1,0 +1,61 @@
+"""Secrets stay hidden in `repr`, `rich`, pickles of clients, and msgspec's and attrs' own output."""
+
+from __future__ import annotations
+
+import copy
+import io
+import pickle
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from rich.console import Console
+from rich.pretty import pretty_repr
+
+from cloud66_async import Cloud66, Secret, Stack, Token
+from cloud66_async.operation import Response, post
+from cloud66_async.quota import Quota
+from cloud66_async.transport import BufferedResponse, Request, SharedHeaders, Timeouts
+
+from ..support import SECRET, Script
+
+WRITE = post("/stacks/{stack}/things.json", Stack, body=("value",))
+
+
+def client_of_application() -> Cloud66:
+    return Cloud66(
+        client_id="c", client_secret=SECRET, redirect_url="https://app.example/callback", proxy=f"http://u:{SECRET}@p:1"
+    )
+
+
+OBJECTS: dict[str, Callable[[], object]] = {
+    "secret": lambda: Secret(SECRET),
+    "token": lambda: Token(SECRET),
+    "model": lambda: Stack(uid="a", redeploy_hook=Secret(SECRET)),
+    "client": lambda: Cloud66(SECRET, transport=Script()),
+    "client of an application": client_of_application,
+    "configuration": lambda: client_of_application()._config,
+    "shared headers": lambda: SharedHeaders([("Authorization", f"Bearer {SECRET}")]),
+    "request": lambda: Request("GET", "/", SharedHeaders([("A", SECRET)]), "r-1", None, True, Timeouts()),
+    "call": lambda: WRITE.bind(stack="a", value=SECRET),
+    "raw response": lambda: BufferedResponse(200, SECRET.encode(), {"set-cookie": SECRET}),
+    "response": lambda: Response(None, BufferedResponse(200, SECRET.encode()), "r-1", Quota()),
+}
+
+
+@pytest.mark.parametrize("create", OBJECTS.values(), ids=OBJECTS)
+def test_secret_is_hidden_from_repr_and_rich(create: Callable[[], object]) -> None:
+    found = create()
+    output = io.StringIO()
+    Console(file=output, width=500).print(found, {"inside": [found]})
+    texts = (repr(found), str(found), f"{found}", pretty_repr({"inside": [found]}), output.getvalue())
+    assert all(SECRET not in text for text in texts)
+
+
+@pytest.mark.parametrize("spread", [pickle.dumps, copy.copy, copy.deepcopy])
+@pytest.mark.parametrize("view", [False, True])
+def test_client_cannot_be_pickled_or_copied(spread: Callable[[Any], object], view: bool) -> None:
+    c66 = Cloud66(SECRET, transport=Script())
+    with pytest.raises(TypeError, match="cannot be pickled or copied") as caught:
+        spread(c66.using(account=7) if view else c66)
+    assert SECRET not in str(caught.value)
