@@ -12,6 +12,7 @@ from typing import Any, Generic, TypeVar
 import attrs
 import msgspec
 
+from ._core.loop import running_loop
 from .errors import Cloud66Error
 
 __all__ = ["BatchReport", "BatchResult", "BulkError", "Failed", "Ok", "collect", "each", "values"]
@@ -96,7 +97,8 @@ class _Run(Generic[K, V]):
         self._tasks: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> AsyncIterator[Ok[K, V] | Failed[K]]:
-        self._tasks = [asyncio.create_task(self._work()) for _ in range(self._limit)]
+        loop = running_loop()
+        self._tasks = [loop.create_task(self._work()) for _ in range(self._limit)]
         return self._results()
 
     async def __aexit__(

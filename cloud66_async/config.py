@@ -6,7 +6,7 @@ import math
 import os
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -152,9 +152,9 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     def __repr__(self) -> str:
         return f"<Config of {self.address.site}>"  # the URL of a proxy may contain a password
 
-    def __rich_repr__(self) -> Iterator[tuple[str, object]]:
-        """Yield what `rich` shows. msgspec's own method yields every field."""
-        yield "site", self.address.site
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        """Return what `rich` shows. msgspec's own method returns every field."""
+        return [("site", self.address.site)]
 
 
 def read_timeouts(timeout: float | Timeouts | None) -> Timeouts:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast, overload
@@ -150,9 +150,9 @@ class Call(msgspec.Struct, Generic[T], frozen=True, eq=False):
     def __repr__(self) -> str:
         return f"<Call of {self.operation}>"  # the parameters may hold secrets
 
-    def __rich_repr__(self) -> Iterator[tuple[str, object]]:
-        """Yield what `rich` shows. msgspec's own method yields every field."""
-        yield "operation", str(self.operation)
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        """Return what `rich` shows. msgspec's own method returns every field."""
+        return [("operation", str(self.operation))]
 
 
 class Response(Generic[T]):

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Generator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Generic, TypeVar
 
+from ._core.loop import running_loop
 from .operation import Page
 
 __all__ = ["Page", "Pager"]
@@ -22,7 +23,7 @@ class Pager(Generic[T]):
     totals, `first()` one item, and `prefetch()` reads pages concurrently.
     """
 
-    def __init__(self, read: Callable[[int], Awaitable[Page[T]]]) -> None:
+    def __init__(self, read: Callable[[int], Coroutine[Any, Any, Page[T]]]) -> None:
         self._read = read
 
     def __await__(self) -> Generator[Any, None, list[T]]:
@@ -81,13 +82,14 @@ class Pager(Generic[T]):
                     task.exception()  # mark as retrieved: there is no reader any more
 
     async def _prefetched_items(self, count: int, tasks: deque[asyncio.Task[Page[T]]]) -> AsyncGenerator[T]:
+        loop = running_loop()
         page = await self._read(1)
         after = _after(page, 1)
         last = page.pages if page.pages is not None else after
         upcoming = 2
         while True:
             while after is not None and last is not None and upcoming <= last and len(tasks) < count:
-                tasks.append(asyncio.ensure_future(self._read(upcoming)))
+                tasks.append(loop.create_task(self._read(upcoming)))
                 upcoming += 1
             for item in page.items:
                 yield item

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Protocol
+from collections.abc import Iterable, Mapping
+from typing import Any, Protocol
 
 import msgspec
 
@@ -53,9 +53,9 @@ class BufferedResponse(msgspec.Struct, frozen=True, eq=False):
     def __repr__(self) -> str:
         return f"<BufferedResponse {self.status}, {len(self.body)} bytes>"
 
-    def __rich_repr__(self) -> Iterator[tuple[str, object]]:
-        """Yield what `rich` shows. msgspec's own method yields every field, and the body may hold secrets."""
-        yield "status", self.status
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        """Return what `rich` shows. msgspec's own method returns every field, and the body may hold secrets."""
+        return [("status", self.status)]
 
 
 def join_headers(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:

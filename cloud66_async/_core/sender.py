@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
-from ..errors import APIError, TransportError
+from ..errors import APIError, ConfigError, TransportError
 from ..operation import Call, Response
 from ..transport import Request, SharedHeaders, Timeouts
 from . import wire
+from .loop import NO_LOOP
 
 if TYPE_CHECKING:
     from ..clock import Clock
@@ -77,8 +78,11 @@ class Sender:
         """
         headers, allowance = self._identity or self._find_identity()
         shared = self._shared
-        if shared.loop is not asyncio.get_running_loop():
-            shared.open()
+        try:
+            if shared.loop is not asyncio.get_running_loop():
+                shared.open()
+        except RuntimeError:
+            raise ConfigError(NO_LOOP) from None
         operation, limiter = call.operation, shared.limiter
         target, body = wire.target(shared.prefix, call), wire.payload(call)
         attempt = 1

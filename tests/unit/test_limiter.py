@@ -1,4 +1,4 @@
-"""The limit on concurrent requests counts towards every timeout, and ends each wait with the right error."""
+"""Waiting for the limiter: timeouts, errors, and independence of processes and users."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Callable
 import pytest
 import uvloop
 
-from cloud66_async import Cloud66, Timeouts, TransportError, TransportTimeout
+from cloud66_async import Cloud66, ConfigError, Timeouts, TransportError, TransportTimeout
 from cloud66_async._core.limiter import Limiter
 
 from ..support import ONCE, TOKEN, RecordingClock, Script, client, iterations, make_response, wire
@@ -20,7 +20,7 @@ LOOPS: list[Callable[[], asyncio.AbstractEventLoop]] = [asyncio.new_event_loop, 
 
 @pytest.mark.parametrize("new_loop", LOOPS, ids=["asyncio", "uvloop"])
 @pytest.mark.parametrize("timeout", [0.0, 0.0004, 0.0011, 0.005])
-def test_expired_wait_is_a_timeout_on_every_event_loop(
+def test_expired_wait_raises_timeout_on_every_event_loop(
     new_loop: Callable[[], asyncio.AbstractEventLoop], timeout: float
 ) -> None:
     async def wait() -> None:
@@ -64,7 +64,7 @@ async def test_wait_for_the_limiter_counts_towards_the_timeout(timeouts: Timeout
         assert (await first).uid == "a"
 
 
-async def test_transport_gets_the_time_that_remains() -> None:
+async def test_transport_gets_the_remaining_time() -> None:
     release = asyncio.Event()
 
     async def slow(_: object) -> object:
@@ -110,7 +110,7 @@ async def test_forked_processes_use_different_request_ids() -> None:
 async def test_no_cookie_reaches_another_user() -> None:
     def reply(_: object) -> bytes:
         body = b'{"response":{"uid":"a"}}'
-        return b"HTTP/1.1 200 OK\r\nSet-Cookie: session=of-ada; Path=/\r\nContent-Length: %d\r\n\r\n%b" % (
+        return b"HTTP/1.1 200 OK\r\nSet-Cookie: session=first-user; Path=/\r\nContent-Length: %d\r\n\r\n%b" % (
             len(body),
             body,
         )
@@ -120,3 +120,21 @@ async def test_no_cookie_reaches_another_user() -> None:
         await c66.using(token="another-user").stacks.get("a")
     assert all("cookie" not in received.headers for received in server.received)
     assert len(server.received) == 2
+
+
+@pytest.mark.parametrize("use", ["call", "each", "prefetch"])
+def test_other_async_libraries_get_a_config_error(use: str) -> None:
+    async def run() -> None:
+        c66 = client(Script())
+        if use == "call":
+            await c66.stacks.get("a")
+        elif use == "each":
+            async with c66.each(c66.stacks.get, ["a"]):
+                pass
+        else:
+            async with c66.stacks.list().prefetch() as stacks:
+                await anext(stacks)
+
+    coroutine = run()  # without an event loop of asyncio, as under trio
+    with pytest.raises(ConfigError, match="supports asyncio only"):
+        coroutine.send(None)
