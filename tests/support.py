@@ -38,7 +38,7 @@ class RecordingClock:
 
 
 class Script:
-    """A transport that returns scripted replies, the last one repeatedly, and records the requests."""
+    """A transport that records the requests and returns scripted replies. The last reply is repeated."""
 
     def __init__(self, *replies: Reply) -> None:
         self.replies: Sequence[Reply] = list(replies) or [make_response({"response": {"uid": "a"}})]
@@ -117,7 +117,7 @@ def pages(*items: Sequence[Mapping[str, Any]], query: str = "page") -> Callable[
 
 
 async def iterations(count: int = 20) -> None:
-    """Run every task that is ready, for this many event loop iterations."""
+    """Let other tasks run for this many event loop iterations."""
     for _ in range(count):
         await asyncio.sleep(0)
 
@@ -137,7 +137,7 @@ class ReceivedRequest(NamedTuple):
 
 
 class Wire:
-    """A small HTTP server that records requests. `reply` creates the response; `once` closes after each one."""
+    """A small HTTP server that records requests. With `once`, it closes the connection after each response."""
 
     def __init__(self, reply: Callable[[ReceivedRequest], bytes], *, once: bool = False) -> None:
         self.received: list[ReceivedRequest] = []
@@ -161,10 +161,10 @@ class Wire:
         assert task is not None
         self._open[task] = writer
         try:
-            while head := await reader.readuntil(b"\r\n\r\n"):
-                line, *rest = head.decode("latin-1").rstrip().split("\r\n")
-                method, target, _ = line.split(" ")
-                headers = {name.lower(): value.strip() for name, _, value in (part.partition(":") for part in rest)}
+            while header_section := await reader.readuntil(b"\r\n\r\n"):
+                request_line, *fields = header_section.decode("latin-1").rstrip().split("\r\n")
+                method, target, _ = request_line.split(" ")
+                headers = {name.lower(): value.strip() for name, _, value in (each.partition(":") for each in fields)}
                 body = await reader.readexactly(int(headers.get("content-length", "0")))
                 received = ReceivedRequest(method, target, headers, body)
                 self.received.append(received)

@@ -15,6 +15,7 @@ from ..errors import APIError, ConfigError, TransportError
 from ..operation import Call, Response
 from ..transport import Request, SharedHeaders, Timeouts
 from . import wire
+from .deadline import time_left
 from .loop import NO_LOOP
 
 if TYPE_CHECKING:
@@ -132,16 +133,8 @@ class Sender:
     async def _pause(self, call: Call[Any], problem: APIError | TransportError, attempt: int) -> bool:
         """Wait before the next attempt. Return False if there is none."""
         pause = self.retry.pause(call, problem, attempt, self.clock.now())
-        if pause is None or pause >= _time_left():
+        if pause is None or pause >= time_left():
             return False
         logger.info("retrying %s in %.1f s (attempt %d failed): %s", call.operation, pause, attempt, problem)
         await self.clock.sleep(pause)
         return True
-
-
-def _time_left() -> float:
-    """Return the seconds until the caller's deadline. Infinite in a cancelled scope: the next await ends it."""
-    import anyio  # imported lazily: takes 20 ms, and only retries need it
-
-    deadline = anyio.current_effective_deadline()
-    return float("inf") if deadline == float("-inf") else deadline - anyio.current_time()

@@ -65,7 +65,7 @@ def payload(call: Call[Any]) -> bytes | None:
 def _encode(value: object) -> object:
     if hasattr(value, "reveal"):
         return cast("Any", value).reveal()
-    raise TypeError(f"cannot encode a {type(value).__name__} as JSON")
+    raise TypeError(f"cannot encode a value of type {type(value).__name__!r} as JSON")
 
 
 def value(call: Call[T], response: RawResponse, request_id: str) -> T:

@@ -1,7 +1,7 @@
 # pyright: reportUnnecessaryTypeIgnoreComment=true
-"""What type checkers say of the main calls. Checked by mypy and pyright, never run.
+"""Expected types of the main calls. Checked by mypy and pyright, never run.
 
-Each `type: ignore` marks a misuse that both must notice: one that is not needed is an error itself.
+Each `type: ignore` marks a misuse that both type checkers must report: an unused one is an error itself.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from cloud66_async.operation import Call, Operation
 from cloud66_async.resources import deployments, stacks
 
 
-async def reading(c66: Cloud66) -> None:
+async def reads(c66: Cloud66) -> None:
     stack = await c66.stacks.get("a")
     assert_type(stack, Stack)
     assert_type(stack.uid, str)
@@ -55,14 +55,14 @@ async def reading(c66: Cloud66) -> None:
     async for page in c66.stacks.list().pages():
         assert_type(page, Page[Stack])
         assert_type(page.items, tuple[Stack, ...])
-    async with c66.stacks.list().prefetch(4) as ahead:
-        assert_type(ahead, AsyncIterator[Stack])
+    async with c66.stacks.list().prefetch(4) as prefetched:
+        assert_type(prefetched, AsyncIterator[Stack])
     assert_type(await c66.stacks.find("web"), Stack)
     assert_type(await c66.servers.list("a"), list[Server])
     assert_type(c66.quota, Quota)
 
 
-async def many(c66: Cloud66, uids: list[str]) -> None:
+async def bulk_calls(c66: Cloud66, uids: list[str]) -> None:
     async with c66.each(c66.stacks.get, uids) as results:
         async for result in results:
             assert_type(result, Ok[str, Stack] | Failed[str])
@@ -81,7 +81,7 @@ async def many(c66: Cloud66, uids: list[str]) -> None:
         assert_type(stack, Stack)
 
 
-async def writing(c66: Cloud66) -> None:
+async def writes(c66: Cloud66) -> None:
     started = await c66.stacks.redeploy("a", git_ref="v2")
     assert_type(started, Redeployment)
     assert_type(await c66.actions.wait(started, timeout=900), Action)
@@ -90,7 +90,7 @@ async def writing(c66: Cloud66) -> None:
     assert_type(await c66.actions.wait(action, stack="a"), Action)
 
 
-async def sending(c66: Cloud66) -> None:
+async def raw_calls(c66: Cloud66) -> None:
     assert_type(stacks.GET, Operation[Stack])
     assert_type(stacks.GET.bind(stack="a"), Call[Stack])
     assert_type(stacks.LIST, Operation[Page[Stack]])
@@ -107,7 +107,7 @@ def views(c66: Cloud66) -> None:
     assert_type(c66.using(timeout=Timeouts(read=3)), Cloud66)
 
 
-def failing(error: Cloud66Error) -> None:
+def error_types(error: Cloud66Error) -> None:
     if isinstance(error, Throttled):
         assert_type(error.retry_at, datetime | None)
     if isinstance(error, BulkError):
@@ -125,10 +125,10 @@ async def misuse(c66: Cloud66, stack: Stack) -> None:
     c66.using(token=None)  # type: ignore[arg-type]
     c66.using(acount=1)  # type: ignore[call-arg]
     Cloud66(tokn="x")  # type: ignore[call-arg]
-    Cloud66("x", pool="theirs")  # type: ignore[arg-type]
+    Cloud66("x", pool="unknown")  # type: ignore[arg-type]
     c66.stacks.list("production")  # type: ignore[call-arg]
     stack.uid = "b"  # type: ignore[misc]
-    stack.colour  # type: ignore[attr-defined]  # noqa: B018
+    stack.color  # type: ignore[attr-defined]  # noqa: B018
     stack.status.known  # type: ignore[union-attr]  # noqa: B018
     Stack()  # type: ignore[call-arg]
     Stack("a")  # type: ignore[call-arg]

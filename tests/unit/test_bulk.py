@@ -452,8 +452,8 @@ async def test_values_returns_all_or_raises_bulk_error_with_all_results() -> Non
     assert caught.value.exceptions == (error,)
 
 
-async def numbers(limit: int) -> AsyncIterator[int]:
-    """A generator of a user, which contains a block."""
+async def doubled_numbers(limit: int) -> AsyncIterator[int]:
+    """Yield results from a block inside this generator."""
     async with each(double, itertools.count(), limit=limit) as results:
         async for result in results:
             assert isinstance(result, Ok)
@@ -462,12 +462,12 @@ async def numbers(limit: int) -> AsyncIterator[int]:
 
 async def test_block_in_an_abandoned_generator_does_not_cancel_its_reader() -> None:
     async def first() -> int:
-        async for number in numbers(4):
+        async for number in doubled_numbers(4):
             return number
         raise AssertionError
 
     assert await first() == 0
-    gc.collect()  # the event loop closes the generator in a task of its own
+    gc.collect()  # the event loop closes the generator in a separate task
     for _ in range(5):
         await asyncio.sleep(0.01)
     assert tasks_left() == set()

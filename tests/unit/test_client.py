@@ -21,23 +21,23 @@ from ..support import ONCE, TOKEN, Script, client, make_error, make_response, pa
 WEB: dict[str, Any] = {"client_id": "c", "client_secret": "s", "redirect_url": "https://app.example/callback"}
 
 
-def bearer(request: Request) -> str | None:
+def authorization(request: Request) -> str | None:
     return dict(request.headers.pairs).get("Authorization")
 
 
 @pytest.fixture
 def home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """A home without a stored login."""
+    """A home directory without a stored login."""
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
     return tmp_path
 
 
-# --- the token ------------------------------------------------------------------------------------------
+# --- access token and options ---------------------------------------------------------------------------
 
 
 @pytest.mark.usefixtures("home")
-def test_without_a_token_the_three_ways_to_give_one_are_named() -> None:
+def test_missing_token_error_names_the_three_sources() -> None:
     with pytest.raises(ConfigError) as caught:
         Cloud66()
     text = str(caught.value)
@@ -46,54 +46,54 @@ def test_without_a_token_the_three_ways_to_give_one_are_named() -> None:
     assert "cloud66-async login" in text
 
 
-async def test_the_token_of_the_environment_is_used_and_that_of_the_argument_before_it(
+async def test_token_argument_overrides_token_from_environment(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setenv("CLOUD66_ACCESS_TOKEN", "of-the-environment")
+    monkeypatch.setenv("CLOUD66_ACCESS_TOKEN", "from-environment")
     transport = Script(make_response({"response": {"uid": "a"}}))
     async with Cloud66(transport=transport) as c66:
         await c66.stacks.get("a")
-    async with Cloud66("of-the-argument", transport=transport) as c66:
+    async with Cloud66("from-argument", transport=transport) as c66:
         await c66.stacks.get("a")
-    assert [bearer(request) for request in transport.requests] == [
-        "Bearer of-the-environment",
-        "Bearer of-the-argument",
+    assert [authorization(request) for request in transport.requests] == [
+        "Bearer from-environment",
+        "Bearer from-argument",
     ]
 
 
-async def test_with_a_client_id_the_environment_is_never_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CLOUD66_ACCESS_TOKEN", "of-the-operator")
+async def test_token_from_environment_is_ignored_with_client_id(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CLOUD66_ACCESS_TOKEN", "operator-token")
     transport = Script(make_response({"response": {"uid": "a"}}))
     async with Cloud66(**WEB, transport=transport) as c66:
         for _ in range(2):
             with pytest.raises(ConfigError, match=r"pass the user's token with `using\(token=...\)`"):
                 await c66.stacks.get("a")
         assert transport.requests == []
-        await c66.using(token="of-a-user").stacks.get("a")
-    assert [bearer(request) for request in transport.requests] == ["Bearer of-a-user"]
+        await c66.using(token="user-token").stacks.get("a")
+    assert [authorization(request) for request in transport.requests] == ["Bearer user-token"]
 
 
 @pytest.mark.parametrize("token", ["a b", "a\r\nb", "", "a\x00"])
-def test_a_bad_token_is_refused_wherever_it_is_given(token: str) -> None:
+def test_invalid_token_raises_config_error(token: str) -> None:
     with pytest.raises(ConfigError):
         Cloud66(token)
     with pytest.raises(ConfigError):
         Cloud66(**WEB, transport=Script()).using(token=token)
 
 
-def test_a_view_without_a_token_is_refused() -> None:
+def test_using_token_none_raises_config_error() -> None:
     with pytest.raises(ConfigError, match=r"using\(token=None\)"):
         client(Script()).using(token=None)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 
 
-def test_unknown_arguments_are_a_type_error() -> None:
-    anything: Any = Cloud66
+def test_unknown_arguments_raise_type_error() -> None:
+    untyped: Any = Cloud66
     with pytest.raises(TypeError, match="tokn"):
-        anything(tokn="x")
+        untyped(tokn="x")
     with pytest.raises(TypeError, match="tokn"):
         client(Script()).using(tokn="x")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
     with pytest.raises(TypeError, match="positional"):
-        anything("token", "more")
+        untyped("token", "more")
 
 
 @pytest.mark.parametrize(
@@ -106,18 +106,18 @@ def test_unknown_arguments_are_a_type_error() -> None:
         {"timeout": 0},
         {"timeout": -5},
         {"timeout": float("nan")},
-        {"pool": "banana"},
+        {"pool": "unknown"},
         {"client_secret": "s"},
         {"redirect_url": "https://x"},
     ],
     ids=str,
 )
-def test_what_cannot_work_is_refused_when_the_client_is_made(options: dict[str, Any]) -> None:
+def test_invalid_option_raises_config_error_at_construction(options: dict[str, Any]) -> None:
     with pytest.raises(ConfigError):
         Cloud66(TOKEN, **options)
 
 
-def test_the_address_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_url_is_read_from_environment_unless_given(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CLOUD66_URL", "https://other.example/api/3")
     assert repr(Cloud66(TOKEN)) == "<Cloud66 https://other.example, with a token>"
     assert repr(Cloud66(**WEB, url="https://third.example")) == "<Cloud66 https://third.example, without a token>"
@@ -126,7 +126,7 @@ def test_the_address_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch)
 # --- views ----------------------------------------------------------------------------------------------
 
 
-async def test_views_share_the_way_to_the_wire() -> None:
+async def test_views_share_the_transport() -> None:
     transport = Script()
     async with client(transport) as c66:
         await c66.stacks.get("a")
@@ -134,7 +134,7 @@ async def test_views_share_the_way_to_the_wire() -> None:
         await c66.using(token="another").using(account=8).stacks.get("c")
     assert transport.targets == ["/stacks/a.json", "/stacks/b.json", "/stacks/c.json"]
     assert [dict(request.headers.pairs).get("X-Account") for request in transport.requests] == [None, "7", "8"]
-    assert [bearer(request) for request in transport.requests] == [
+    assert [authorization(request) for request in transport.requests] == [
         f"Bearer {TOKEN}",
         f"Bearer {TOKEN}",
         "Bearer another",
@@ -142,13 +142,13 @@ async def test_views_share_the_way_to_the_wire() -> None:
     assert transport.closed == 1
 
 
-async def test_a_view_changes_only_what_is_said() -> None:
+async def test_view_changes_only_the_given_options() -> None:
     transport = Script()
     c66 = client(transport, account=1, timeout=7, retry=ONCE)
     view = c66.using(timeout=None).using(retry=Retry(attempts=2))
     plain = view.using(account=None)
-    for each in (c66, view, plain):
-        await each.stacks.get("a")
+    for instance in (c66, view, plain):
+        await instance.stacks.get("a")
     assert [request.timeouts for request in transport.requests] == [
         Timeouts(total=7.0),
         Timeouts(None, None, None),
@@ -159,7 +159,7 @@ async def test_a_view_changes_only_what_is_said() -> None:
     await c66.aclose()
 
 
-async def test_closing_a_view_closes_nothing() -> None:
+async def test_closing_a_view_leaves_the_client_open() -> None:
     transport = Script()
     async with client(transport) as c66:
         async with c66.using(account=7) as view:
@@ -181,9 +181,9 @@ async def test_views_share_the_limiter() -> None:
     assert transport.most_in_flight == 2
 
 
-async def test_each_token_has_one_quota_whatever_view_uses_it() -> None:
-    left = iter(range(100, 0, -1))
-    transport = Script(lambda _: make_response({"response": {"uid": "a"}}, x_ratelimit_remaining=str(next(left))))
+async def test_views_with_the_same_token_share_one_quota() -> None:
+    remaining = iter(range(100, 0, -1))
+    transport = Script(lambda _: make_response({"response": {"uid": "a"}}, x_ratelimit_remaining=str(next(remaining))))
     async with client(transport) as c66:
         other = c66.using(token="another")
         await c66.stacks.get("a")
@@ -194,7 +194,7 @@ async def test_each_token_has_one_quota_whatever_view_uses_it() -> None:
         assert c66.using(token="third").quota.remaining is None
 
 
-async def test_quotas_are_kept_of_the_tokens_used_last() -> None:
+async def test_quotas_are_kept_for_recently_used_tokens() -> None:
     transport = Script(make_response({"response": {"uid": "a"}}, x_ratelimit_remaining="5"))
     async with client(transport) as c66:
         await c66.stacks.get("a")
@@ -205,30 +205,30 @@ async def test_quotas_are_kept_of_the_tokens_used_last() -> None:
         assert c66.using(token="t0").quota.remaining is None
 
 
-def test_a_client_without_a_user_has_no_quota() -> None:
+def test_client_without_token_has_empty_quota() -> None:
     assert Cloud66(**WEB, transport=Script()).quota == Quota()
 
 
-# --- opening and closing -----------------------------------------------------------------------------------
+# --- opening and closing --------------------------------------------------------------------------------
 
 
-async def test_it_opens_on_the_first_call_and_closes_for_good() -> None:
+async def test_client_opens_on_first_call_and_cannot_be_reopened() -> None:
     transport = Script()
     c66 = client(transport)
     view = c66.using(account=7)
     assert await c66.stacks.get("a") == stacks.Stack(uid="a")
     await c66.aclose()
     await c66.aclose()
-    for each in (c66, view, c66.using(account=8)):
+    for instance in (c66, view, c66.using(account=8)):
         with pytest.raises(ConfigError, match="this client is closed"):
-            await each.stacks.get("a")
+            await instance.stacks.get("a")
     with pytest.raises(ConfigError, match="this client is closed"):
         _ = c66.transport
     assert len(transport.requests) == 1
 
 
 @pytest.mark.parametrize(
-    ("options", "prepared"),
+    ("options", "expected"),
     [
         ({}, 1),
         ({"url": "http://127.0.0.1:1"}, 0),
@@ -237,49 +237,49 @@ async def test_it_opens_on_the_first_call_and_closes_for_good() -> None:
         ({"tls": ssl.create_default_context()}, 0),
         ({"transport": Script()}, 0),
     ],
-    ids=["own pool", "no TLS", "library", "proxy", "own context", "sandbox"],
+    ids=["built-in pool", "no TLS", "httpx", "proxy", "custom TLS context", "custom transport"],
 )
-async def test_entering_begins_to_load_the_certificates_if_they_are_needed(
-    options: dict[str, Any], prepared: int, monkeypatch: pytest.MonkeyPatch
+async def test_entering_starts_loading_certificates_if_needed(
+    options: dict[str, Any], expected: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    received: list[None] = []
+    started: list[None] = []
     monkeypatch.delenv("CLOUD66_POOL", raising=False)
-    monkeypatch.setattr(tls, "start_loading", lambda: received.append(None))
+    monkeypatch.setattr(tls, "start_loading", lambda: started.append(None))
     async with Cloud66(TOKEN, **options):
-        assert len(received) == prepared
-    with monkeypatch.context() as behind_a_proxy:
-        behind_a_proxy.setenv("https_proxy", "http://127.0.0.1:1")
+        assert len(started) == expected
+    with monkeypatch.context() as with_proxy:
+        with_proxy.setenv("https_proxy", "http://127.0.0.1:1")
         async with Cloud66(TOKEN, **options):
-            assert len(received) == prepared
+            assert len(started) == expected
 
 
-async def test_without_entering_the_first_call_begins_and_no_thread_is_no_error(
+async def test_first_call_starts_loading_certificates_and_ignores_thread_errors(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    received: list[None] = []
+    started: list[None] = []
 
-    def refuse() -> None:
-        received.append(None)
+    def fail() -> None:
+        started.append(None)
         raise RuntimeError("can't start new thread")
 
     monkeypatch.delenv("CLOUD66_POOL", raising=False)
-    monkeypatch.setattr(tls, "start_loading", refuse)
+    monkeypatch.setattr(tls, "start_loading", fail)
     c66 = Cloud66(TOKEN, url="https://127.0.0.1:1", retry=ONCE)
-    assert received == []
+    assert started == []
     with pytest.raises(errors.TransportError):
         await c66.using(timeout=5).stacks.get("a")
     await c66.aclose()
-    assert received  # here, and by the pool too if this is what imports it
+    assert started  # by the client, and also by the pool if this call is the first to import it
 
 
-async def test_closing_before_the_first_call_closes_too() -> None:
+async def test_client_can_be_closed_before_first_call() -> None:
     c66 = client(Script())
     await c66.aclose()
     with pytest.raises(ConfigError, match="this client is closed"):
         await c66.stacks.get("a")
 
 
-async def test_the_error_of_a_closed_client_shows_no_token() -> None:
+async def test_closed_client_error_hides_the_token() -> None:
     c66 = client(Script())
     await c66.aclose()
     with pytest.raises(ConfigError) as caught:
@@ -289,7 +289,7 @@ async def test_the_error_of_a_closed_client_shows_no_token() -> None:
     assert TOKEN not in "".join(shown.format())
 
 
-def _forget(used: bool, closed: bool) -> list[str]:
+def _resource_warnings(used: bool, closed: bool) -> list[str]:
     async def use() -> None:
         c66 = client(Script())
         if used:
@@ -297,24 +297,24 @@ def _forget(used: bool, closed: bool) -> list[str]:
         if closed:
             await c66.aclose()
 
-    with warnings.catch_warnings(record=True) as found:
+    with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         asyncio.run(use())
         gc.collect()
-    return [str(warning.message) for warning in found if warning.category is ResourceWarning]
+    return [str(warning.message) for warning in caught if warning.category is ResourceWarning]
 
 
-def test_a_client_that_was_used_and_not_closed_reminds_of_it() -> None:
-    (text,) = _forget(used=True, closed=False)
+def test_unclosed_client_emits_resource_warning_if_used() -> None:
+    (text,) = _resource_warnings(used=True, closed=False)
     assert "await c66.aclose()" in text
-    assert _forget(used=True, closed=True) == []
-    assert _forget(used=False, closed=False) == []
+    assert _resource_warnings(used=True, closed=True) == []
+    assert _resource_warnings(used=False, closed=False) == []
 
 
-# --- bulk, on the client --------------------------------------------------------------------------------------
+# --- calls on the client --------------------------------------------------------------------------------
 
 
-async def test_each_and_collect_take_the_clients_limit() -> None:
+async def test_each_and_collect_default_to_client_limit() -> None:
     running = most = 0
 
     async def count(_: int) -> None:
@@ -337,16 +337,16 @@ async def test_each_and_collect_take_the_clients_limit() -> None:
             await c66.collect(count, [1], limit=0)
 
 
-async def test_send_gives_the_whole_response() -> None:
-    transport = Script(make_response({"response": {"uid": "a", "new_field": 1}}, x_cloud66_warning="soon gone"))
+async def test_send_returns_the_full_response() -> None:
+    transport = Script(make_response({"response": {"uid": "a", "new_field": 1}}, x_cloud66_warning="deprecated"))
     async with client(transport) as c66:
         response = await c66.send(stacks.GET.bind(stack="a"))
     assert response.data.uid == "a"
     assert json.loads(response.raw)["response"]["new_field"] == 1
-    assert response.headers["x-cloud66-warning"] == "soon gone"
+    assert response.headers["x-cloud66-warning"] == "deprecated"
 
 
-async def test_a_list_sends_its_filters_and_pages() -> None:
+async def test_list_sends_filters_and_page_numbers() -> None:
     transport = Script(pages([{"uid": "a"}], [{"uid": "b"}]))
     async with client(transport) as c66:
         found = await c66.stacks.list(environment="production & more")
@@ -356,14 +356,14 @@ async def test_a_list_sends_its_filters_and_pages() -> None:
     ]
 
 
-def test_resources_are_made_once_and_belong_to_their_view() -> None:
+def test_resources_are_created_once_per_view() -> None:
     c66 = client(Script())
     assert c66.stacks is c66.stacks
     assert c66.using(account=1).stacks is not c66.stacks
     assert isinstance(Cloud66.stacks, object)
 
 
-async def test_a_refusal_keeps_everything_that_came() -> None:
+async def test_api_error_keeps_code_operation_and_response() -> None:
     async with client(Script(make_error(409, "busy", x_more="1"))) as c66:
         with pytest.raises(errors.Conflict) as caught:
             await c66.stacks.redeploy("a")

@@ -52,73 +52,75 @@ class Thing(Model):
     either: int | str | None = None
 
 
-BESIDE = {"name": "kept", "tags": ("kept",)}
-WHEN = datetime(2014, 8, 14, 0, 38, 14, tzinfo=UTC)
+OTHER_FIELDS = {"name": "kept", "tags": ("kept",)}
+TIME = datetime(2014, 8, 14, 0, 38, 14, tzinfo=UTC)
 
 pytestmark = pytest.mark.usefixtures("reports")
 
 
-def read(value: object, shape: Any = Thing) -> Any:
-    return codec.decode(msgspec.json.encode(value), shape)
+def decode(value: object, returns: Any = Thing) -> Any:
+    """Return the value, encoded as JSON and decoded again."""
+    return codec.decode(msgspec.json.encode(value), returns)
 
 
-def one(**fields: object) -> Any:
-    return read({"response": {"uid": "a", **fields}})
+def decode_thing(**fields: object) -> Any:
+    """Return a `Thing` decoded from an enveloped response with these fields."""
+    return decode({"response": {"uid": "a", **fields}})
 
 
-# --- the usual way ----------------------------------------------------------------------------------
+# --- well-formed responses ----------------------------------------------------------------------------
 
 
-def test_an_enveloped_object_is_unwrapped() -> None:
-    assert read({"response": {"uid": "a", "name": "web"}}) == Thing(uid="a", name="web")
+def test_enveloped_object_is_unwrapped() -> None:
+    assert decode({"response": {"uid": "a", "name": "web"}}) == Thing(uid="a", name="web")
 
 
-def test_a_bare_object_is_taken_as_it_is() -> None:
-    assert read({"uid": "a", "name": "web"}) == Thing(uid="a", name="web")
+def test_object_without_envelope_is_accepted() -> None:
+    assert decode({"uid": "a", "name": "web"}) == Thing(uid="a", name="web")
 
 
-def test_a_list_is_a_page_with_its_totals() -> None:
-    paging = {"previous": 1, "next": 3, "current": 2, "per_page": 30, "count": 61, "pages": 3}
-    page = read({"response": [{"uid": "a"}], "count": 30, "pagination": paging}, many(Thing))
+def test_list_decodes_to_page_with_totals() -> None:
+    pagination = {"previous": 1, "next": 3, "current": 2, "per_page": 30, "count": 61, "pages": 3}
+    page = decode({"response": [{"uid": "a"}], "count": 30, "pagination": pagination}, many(Thing))
     assert page == Page((Thing(uid="a"),), 2, 3, 3, 61)
 
 
-def test_a_bare_list_is_a_page() -> None:
-    assert read([{"uid": "a"}], many(Thing)) == Page((Thing(uid="a"),))
+def test_list_without_envelope_decodes_to_page() -> None:
+    assert decode([{"uid": "a"}], many(Thing)) == Page((Thing(uid="a"),))
 
 
 @pytest.mark.parametrize("body", [{"response": None}, {"response": []}, {"response": [], "pagination": None}, None, []])
-def test_an_empty_list_is_an_empty_page(body: object) -> None:
-    assert read(body, many(Thing)) == Page(())
+def test_empty_list_decodes_to_empty_page(body: object) -> None:
+    assert decode(body, many(Thing)) == Page(())
 
 
 @pytest.mark.parametrize("enveloped", [True, False])
-def test_a_list_with_an_odd_value_is_a_page_too(enveloped: bool) -> None:
+def test_list_with_invalid_value_decodes_to_page(enveloped: bool) -> None:
     items = [{"uid": "a"}, {"uid": "b", "count": "x", "name": "web"}, {"uid": "c"}]
-    page = read({"response": items} if enveloped else items, many(Thing))
+    page = decode({"response": items} if enveloped else items, many(Thing))
     assert page == Page((Thing(uid="a"), Thing(uid="b", name="web"), Thing(uid="c")))
 
 
-def test_an_empty_list_has_its_totals_too() -> None:
-    page = read({"response": None, "pagination": {"current": 3, "pages": 2, "count": 60}}, many(Thing))
+def test_empty_list_keeps_its_totals() -> None:
+    page = decode({"response": None, "pagination": {"current": 3, "pages": 2, "count": 60}}, many(Thing))
     assert page == Page((), 3, None, 2, 60)
 
 
-def test_keys_that_nobody_knows_are_passed_over() -> None:
-    assert one(colour="red", more={"deep": [1]}) == Thing(uid="a")
+def test_unknown_keys_are_ignored() -> None:
+    assert decode_thing(color="red", more={"deep": [1]}) == Thing(uid="a")
 
 
-def test_where_nothing_is_expected_nothing_is_read() -> None:
+def test_body_is_ignored_if_no_result_is_expected() -> None:
     for body in (b"", b"not json", b'{"response":{"ok":true}}'):
         assert codec.decode(body, None) is None
 
 
-def test_nothing_is_reported_where_all_is_well(caplog: pytest.LogCaptureFixture) -> None:
-    one(name="web", state=99, kind="odd", at="2014-08-14 00:38:14 UTC", parts=[{"id": 1}])
+def test_valid_response_logs_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    decode_thing(name="web", state=99, kind="unknown", at="2014-08-14 00:38:14 UTC", parts=[{"id": 1}])
     assert not caplog.records
 
 
-# --- values of another kind --------------------------------------------------------------------------
+# --- values of an unexpected type ---------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -143,16 +145,16 @@ def test_nothing_is_reported_where_all_is_well(caplog: pytest.LogCaptureFixture)
         ("state", "99", State(99)),
         ("state", -1, State(-1)),
         ("state", 10**30, State(10**30)),
-        ("kind", "odd", Kind("odd")),
+        ("kind", "unknown", Kind("unknown")),
         ("kind", 7, Kind("7")),
-        ("at", "2014-08-14 00:38:14 UTC", WHEN),
-        ("at", "2014-08-14T00:38:14+0000", WHEN),
-        ("at", 1407976694, WHEN),
+        ("at", "2014-08-14 00:38:14 UTC", TIME),
+        ("at", "2014-08-14T00:38:14+0000", TIME),
+        ("at", 1407976694, TIME),
         ("at", "", None),
         ("at", "0001-01-01T00:00:00Z", None),
-        ("at_iso", "2014-08-14 00:38:14 UTC", WHEN),
-        ("at_iso", "2014-08-14T00:38:14+0000", WHEN),
-        ("at_iso", "2014-08-14T00:38:14", WHEN),
+        ("at_iso", "2014-08-14 00:38:14 UTC", TIME),
+        ("at_iso", "2014-08-14T00:38:14+0000", TIME),
+        ("at_iso", "2014-08-14T00:38:14", TIME),
         ("at_iso", "", None),
         ("secret", 123456, Secret("123456")),
         ("secret", True, Secret("true")),
@@ -169,9 +171,9 @@ def test_nothing_is_reported_where_all_is_well(caplog: pytest.LogCaptureFixture)
         ("either", 7.5, "7.5"),
     ],
 )
-@pytest.mark.parametrize("company", [{}, {"flag": [], "ratio": []}], ids=["alone", "beside an odd value"])
-def test_what_can_be_read_is_read(field: str, value: object, expected: object, company: dict[str, object]) -> None:
-    found = getattr(one(**{**company, field: value}), field)
+@pytest.mark.parametrize("extra", [{}, {"flag": [], "ratio": []}], ids=["alone", "with other invalid fields"])
+def test_compatible_value_is_converted(field: str, value: object, expected: object, extra: dict[str, object]) -> None:
+    found = getattr(decode_thing(**{**extra, field: value}), field)
     assert found == expected
     assert type(found) is type(expected)
 
@@ -216,58 +218,58 @@ def test_what_can_be_read_is_read(field: str, value: object, expected: object, c
         ("either", []),
     ],
 )
-def test_what_cannot_be_read_is_left_out_and_reported(
+def test_incompatible_value_is_ignored_and_logged(
     field: str, value: object, reports: set[str], caplog: pytest.LogCaptureFixture
 ) -> None:
-    beside = "name" if field == "tags" else "tags"
-    found = one(**{field: value, beside: BESIDE[beside]})
+    other = "name" if field == "tags" else "tags"
+    found = decode_thing(**{field: value, other: OTHER_FIELDS[other]})
     assert getattr(found, field) is None
-    assert getattr(found, beside) == BESIDE[beside]
+    assert getattr(found, other) == OTHER_FIELDS[other]
     assert reports == {f"Thing.{field}"}
     (record,) = caplog.records
     assert record.levelno == logging.WARNING
     assert record.getMessage() == f"ignored a value of an unexpected type in Thing.{field}"
 
 
-def test_each_field_is_reported_once(caplog: pytest.LogCaptureFixture) -> None:
+def test_each_field_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     for _ in range(3):
-        read({"response": [{"uid": "a", "count": "x"}, {"uid": "b", "count": "y"}]}, many(Thing))
-    one(name=[])
+        decode({"response": [{"uid": "a", "count": "x"}, {"uid": "b", "count": "y"}]}, many(Thing))
+    decode_thing(name=[])
     assert [record.getMessage().rpartition(" ")[2] for record in caplog.records] == ["Thing.count", "Thing.name"]
 
 
-def test_a_report_does_not_show_the_value(caplog: pytest.LogCaptureFixture) -> None:
-    one(count="hush", part={"id": "hush", "name": "hush"})
+def test_log_message_hides_the_value(caplog: pytest.LogCaptureFixture) -> None:
+    decode_thing(count="hush", part={"id": "hush", "name": "hush"})
     assert caplog.records
     assert "hush" not in caplog.text
 
 
-def test_an_odd_field_of_a_nested_model_is_that_models_affair(reports: set[str]) -> None:
-    found = one(part={"id": 1, "name": [], "size": 2}, name="web")
+def test_invalid_field_of_nested_model_keeps_the_rest_of_the_model(reports: set[str]) -> None:
+    found = decode_thing(part={"id": 1, "name": [], "size": 2}, name="web")
     assert found == Thing(uid="a", name="web", part=Part(id=1, size=2.0))
     assert reports == {"Part.name"}
 
 
-def test_an_odd_item_of_a_list_goes_alone(reports: set[str]) -> None:
+def test_invalid_list_item_is_dropped_alone(reports: set[str]) -> None:
     tags: list[object] = ["a", None, {}, "b"]
-    found = one(tags=tags, parts=[{"id": 1}, {"name": "no id"}, 7, {"id": 2, "size": "big"}])
+    found = decode_thing(tags=tags, parts=[{"id": 1}, {"name": "no id"}, 7, {"id": 2, "size": "big"}])
     assert found.tags == ("a", "b")
     assert found.parts == (Part(id=1), Part(id=2))
     assert reports == {"Thing.tags", "Thing.parts", "Part.size"}
 
 
-def test_an_odd_value_of_a_mapping_goes_alone(reports: set[str]) -> None:
-    found = one(by_name={"x": {"id": 1}, "y": [], "z": {"id": 2}})
+def test_invalid_mapping_value_is_dropped_alone(reports: set[str]) -> None:
+    found = decode_thing(by_name={"x": {"id": 1}, "y": [], "z": {"id": 2}})
     assert found.by_name == {"x": Part(id=1), "z": Part(id=2)}
     assert reports == {"Thing.by_name"}
 
 
-def test_a_timestamp_is_filled_from_its_twin_on_both_ways() -> None:
-    assert one(at_iso="2014-08-14T00:38:14Z").at == WHEN
-    assert one(at_iso="2014-08-14T00:38:14Z", count="x").at == WHEN
+def test_timestamp_is_filled_from_iso_field_by_both_decoders() -> None:
+    assert decode_thing(at_iso="2014-08-14T00:38:14Z").at == TIME
+    assert decode_thing(at_iso="2014-08-14T00:38:14Z", count="x").at == TIME
 
 
-def test_a_number_beyond_every_range_spoils_its_own_field_alone(reports: set[str]) -> None:
+def test_out_of_range_number_affects_only_its_own_field(reports: set[str]) -> None:
     found = codec.decode(b'{"response":{"uid":"a","count":1e999,"name":"web"}}', Thing)
     assert found == Thing(uid="a", name="web")
     assert reports == {"Thing.count"}
@@ -277,77 +279,83 @@ def test_a_number_beyond_every_range_spoils_its_own_field_alone(reports: set[str
 
 
 @pytest.mark.parametrize("bad", [{"name": "x"}, {"uid": None}, {"uid": []}, {"uid": True}, None, 5, "x", [], [{}]])
-def test_a_missing_identifier_is_an_error_that_says_where(bad: object) -> None:
+def test_missing_identifier_raises_error_with_path(bad: object) -> None:
     with pytest.raises(ResponseError) as caught:
-        read({"response": bad})
+        decode({"response": bad})
     assert caught.value.path in ("$.response", "$.response.uid")
     assert caught.value.path in str(caught.value)
     assert caught.value.partial == ()
 
 
-def test_a_missing_identifier_in_a_list_leaves_the_rest() -> None:
+def test_missing_identifier_in_list_keeps_other_items_as_partial() -> None:
     body = [{"uid": "a"}, {"name": "no uid"}, {"uid": "b", "count": "x"}, None, {"uid": 7}]
     with pytest.raises(ResponseError, match=r"expected Thing.uid at \$.response\[1\].uid") as caught:
-        read({"response": body}, many(Thing))
+        decode({"response": body}, many(Thing))
     assert caught.value.path == "$.response[1].uid"
     assert caught.value.partial == (Thing(uid="a"), Thing(uid="b"), Thing(uid="7"))
 
 
-def test_the_path_in_a_bare_response_has_no_envelope() -> None:
+def test_error_path_omits_a_missing_envelope() -> None:
     with pytest.raises(ResponseError) as caught:
-        read([{"uid": "a"}, {}], many(Thing))
+        decode([{"uid": "a"}, {}], many(Thing))
     assert caught.value.path == "$[1].uid"
     with pytest.raises(ResponseError) as caught:
-        read({"name": "x"})
+        decode({"name": "x"})
     assert caught.value.path == "$.uid"
 
 
 @pytest.mark.parametrize("body", [{"response": {"uid": "a"}}, {"uid": "a"}, {"response": "x"}, "x", 5, {}])
-def test_what_is_no_list_is_an_error_where_a_list_is_expected(body: object) -> None:
+def test_non_list_raises_error_if_list_is_expected(body: object) -> None:
     with pytest.raises(ResponseError, match="expected a list"):
-        read(body, many(Thing))
+        decode(body, many(Thing))
 
 
-# --- no JSON -----------------------------------------------------------------------------------------
+# --- malformed JSON ------------------------------------------------------------------------------------
 
-BROKEN = {
+MALFORMED = {
     "empty": (b"", "the body is empty"),
-    "blank": (b" \r\n", "the body is empty"),
+    "whitespace": (b" \r\n", "the body is empty"),
     "web page": (b"\n <!DOCTYPE html>", "the body is a web page"),
     "plain text": (b"Bad Gateway", "the body is not valid JSON"),
     "truncated": (b'{"response":{"uid":"a","name":"we', "the body is not valid JSON"),
-    "truncated after an odd value": (b'{"response":{"uid":"a","count":"x","name":"we', "the body is not valid JSON"),
-    "trailing": (b'{"response":{"uid":"a"}} x', "the body is not valid JSON"),
-    "deep": (b'{"response":' + b"[" * 50_000 + b"]" * 50_000 + b"}", "nested too deeply"),
-    "deep inside": (b'{"response":{"uid":"a","free":' + b'{"a":' * 50_000 + b"1" + b"}" * 50_002, "nested too deeply"),
+    "truncated after an invalid value": (
+        b'{"response":{"uid":"a","count":"x","name":"we',
+        "the body is not valid JSON",
+    ),
+    "trailing text": (b'{"response":{"uid":"a"}} x', "the body is not valid JSON"),
+    "deeply nested": (b'{"response":' + b"[" * 50_000 + b"]" * 50_000 + b"}", "nested too deeply"),
+    "deeply nested field": (
+        b'{"response":{"uid":"a","free":' + b'{"a":' * 50_000 + b"1" + b"}" * 50_002,
+        "nested too deeply",
+    ),
     "invalid UTF-8": (b'{"response":{"uid":"\xff"}}', "expected JSON at"),
     "byte order mark": (b'\xef\xbb\xbf{"response":{"uid":"a"}}', "the body is not valid JSON"),
     "UTF-16": ('{"response":{"uid":"a"}}'.encode("utf-16"), "the body is not valid JSON"),
-    "not a number": (b'{"response":{"uid":"a","count":NaN}}', "the body is not valid JSON"),
+    "NaN": (b'{"response":{"uid":"a","count":NaN}}', "the body is not valid JSON"),
 }
 
 
-@pytest.mark.parametrize("name", BROKEN)
-def test_a_broken_response_is_a_response_error_for_one(name: str) -> None:
-    body, text = BROKEN[name]
+@pytest.mark.parametrize("name", MALFORMED)
+def test_malformed_response_raises_response_error(name: str) -> None:
+    body, text = MALFORMED[name]
     with pytest.raises(ResponseError, match=text):
         codec.decode(body, Thing)
 
 
-@pytest.mark.parametrize("name", BROKEN)
-def test_a_broken_response_is_a_response_error_for_many(name: str) -> None:
+@pytest.mark.parametrize("name", MALFORMED)
+def test_malformed_list_response_raises_response_error(name: str) -> None:
     with pytest.raises(ResponseError):
-        codec.decode(BROKEN[name][0], many(Thing))
+        codec.decode(MALFORMED[name][0], many(Thing))
 
 
-@pytest.mark.parametrize("broken", [b'{"uid":"\xff"}', b'{"uid":"c","name":"\xe2\x28"}'])
-@pytest.mark.parametrize("place", [0, 1, 2])
-def test_an_item_that_is_not_json_leaves_the_rest(broken: bytes, place: int) -> None:
+@pytest.mark.parametrize("malformed", [b'{"uid":"\xff"}', b'{"uid":"c","name":"\xe2\x28"}'])
+@pytest.mark.parametrize("position", [0, 1, 2])
+def test_malformed_list_item_keeps_other_items_as_partial(malformed: bytes, position: int) -> None:
     items = [b'{"uid":"a"}', b'{"uid":"b","count":"x"}']
-    items.insert(place, broken)
+    items.insert(position, malformed)
     with pytest.raises(ResponseError) as caught:
         codec.decode(b'{"response":[' + b",".join(items) + b"]}", many(Thing))
-    assert caught.value.path == f"$.response[{place}]"
+    assert caught.value.path == f"$.response[{position}]"
     assert caught.value.partial == (Thing(uid="a"), Thing(uid="b"))
 
 
@@ -355,7 +363,7 @@ def test_an_item_that_is_not_json_leaves_the_rest(broken: bytes, place: int) -> 
 
 
 @pytest.mark.parametrize(
-    ("paging", "expected"),
+    ("pagination", "expected"),
     [
         ({"next": "2", "current": "1", "pages": 3.0, "count": "61"}, (1, 2, 3, 61)),
         ({"next": "later", "pages": 3}, (1, None, 3, None)),
@@ -368,19 +376,19 @@ def test_an_item_that_is_not_json_leaves_the_rest(broken: bytes, place: int) -> 
         ({}, (1, None, None, None)),
     ],
 )
-@pytest.mark.parametrize("item", [{"uid": "a"}, {"uid": "a", "count": "odd"}])
-def test_paging_is_read_as_far_as_it_makes_sense(
-    paging: object, expected: tuple[int, int | None, int | None, int | None], item: dict[str, object]
+@pytest.mark.parametrize("item", [{"uid": "a"}, {"uid": "a", "count": "invalid"}])
+def test_valid_pagination_values_are_used_and_others_ignored(
+    pagination: object, expected: tuple[int, int | None, int | None, int | None], item: dict[str, object]
 ) -> None:
-    page = read({"response": [item], "pagination": paging}, many(Thing))
+    page = decode({"response": [item], "pagination": pagination}, many(Thing))
     assert page == Page((Thing(uid="a"),), *expected)
 
 
-def test_paging_that_is_no_text_is_left_alone() -> None:
+def test_pagination_with_invalid_utf8_is_ignored() -> None:
     page = codec.decode(b'{"response":[{"uid":"a"}],"pagination":{"next":"\xff"}}', many(Thing))
     assert page == Page((Thing(uid="a"),))
 
 
-def test_a_page_number_beyond_every_range_is_none() -> None:
+def test_out_of_range_page_number_is_none() -> None:
     page = codec.decode(b'{"response":[{"uid":"a"}],"pagination":{"next":1e999,"pages":4}}', many(Thing))
     assert (page.next, page.pages) == (None, 4)

@@ -30,9 +30,9 @@ from cloud66_async.config import URL, USER_AGENT, Address, environment_token, re
         ("https://under_score.example.com.", "https://under_score.example.com.", "/api/3"),
     ],
 )
-def test_the_address_of_the_site_and_of_the_api_are_both_understood(url: str, site: str, api: str) -> None:
-    for given in (Address.parse(url), Address.parse(None, {"CLOUD66_URL": url})):
-        assert (given.site, given.api_path) == (site, api)
+def test_site_url_and_api_url_are_both_accepted(url: str, site: str, api: str) -> None:
+    for address in (Address.parse(url), Address.parse(None, {"CLOUD66_URL": url})):
+        assert (address.site, address.api_path) == (site, api)
 
 
 @pytest.mark.parametrize(
@@ -44,12 +44,12 @@ def test_the_address_of_the_site_and_of_the_api_are_both_understood(url: str, si
         ("http://[::1]:99", "::1", 99, False),
     ],
 )
-def test_host_and_port_come_apart(url: str, host: str, port: int, tls: bool) -> None:
+def test_url_is_split_into_host_port_and_tls(url: str, host: str, port: int, tls: bool) -> None:
     address = Address.parse(url)
     assert address.origin[:3] == (host, port, tls)
 
 
-def test_the_argument_comes_before_the_environment_and_that_before_the_default() -> None:
+def test_url_precedence_is_argument_then_environment_then_default() -> None:
     environment = {"CLOUD66_URL": "https://two.example"}
     assert Address.parse("https://one.example", environment).site == "https://one.example"
     assert Address.parse(None, environment).site == "https://two.example"
@@ -93,12 +93,12 @@ def test_the_argument_comes_before_the_environment_and_that_before_the_default()
         "https://a\r\nX: y",
     ],
 )
-def test_a_bad_address_is_refused_in_words(url: str) -> None:
+def test_invalid_url_raises_config_error(url: str) -> None:
     with pytest.raises(ConfigError, match=r"invalid .*URL"):
         Address.parse(url)
 
 
-def test_what_is_wrong_with_an_address_may_be_a_secret() -> None:
+def test_invalid_url_error_hides_the_password() -> None:
     with pytest.raises(ConfigError) as caught:
         Address.parse("https://user:hush@app.cloud66.com")
     assert "hush" not in str(caught.value)
@@ -116,7 +116,7 @@ def test_what_is_wrong_with_an_address_may_be_a_secret() -> None:
         "http://2130706433",
     ],
 )
-def test_plain_http_is_for_loopback_only(url: str) -> None:
+def test_unencrypted_url_of_remote_host_raises_config_error(url: str) -> None:
     with pytest.raises(ConfigError, match="would send the token unencrypted; use https"):
         Address.parse(url)
 
@@ -124,36 +124,36 @@ def test_plain_http_is_for_loopback_only(url: str) -> None:
 # --- timeouts ---------------------------------------------------------------------------------------
 
 
-def test_a_number_bounds_the_whole_request_and_none_nothing() -> None:
+def test_number_sets_total_timeout_and_none_disables_timeouts() -> None:
     assert read_timeouts(7) == Timeouts(total=7.0)
     assert read_timeouts(None) == Timeouts(connect=None, read=None, write=None, pool=None, total=None)
     assert read_timeouts(Timeouts(read=1)) == Timeouts(read=1)
 
 
 @pytest.mark.parametrize("timeout", [0, -1, -0.5, math.nan, math.inf, -math.inf])
-def test_a_timeout_that_is_none_is_refused(timeout: float) -> None:
+def test_invalid_timeout_raises_config_error(timeout: float) -> None:
     with pytest.raises(ConfigError, match="more than 0 seconds"):
         read_timeouts(timeout)
 
 
-def test_the_default_waits_for_nothing_for_ever_but_a_place() -> None:
+def test_default_timeouts_limit_connect_read_and_write() -> None:
     assert Timeouts() == (5.0, 30.0, 30.0, None, None)
 
 
-# --- the token of the environment ---------------------------------------------------------------------
+# --- token from the environment -----------------------------------------------------------------------
 
 
-def test_the_token_of_the_environment() -> None:
+def test_token_is_read_from_environment() -> None:
     assert environment_token({"CLOUD66_ACCESS_TOKEN": "abc"}) == Token("abc")
     assert environment_token({"CLOUD66_ACCESS_TOKEN": ""}) is None
     assert environment_token({}) is None
 
 
-def test_a_bad_token_in_the_environment_is_refused() -> None:
+def test_invalid_token_in_environment_raises_config_error() -> None:
     with pytest.raises(ConfigError):
         environment_token({"CLOUD66_ACCESS_TOKEN": "a b"})
 
 
-def test_the_user_agent_is_in_the_form_of_the_official_clients() -> None:
+def test_user_agent_has_the_format_of_the_official_clients() -> None:
     assert re.fullmatch(r"cloud66-async/\d+\.\d+\S* \(\w+; \w+\)", USER_AGENT)
     assert sys.platform in USER_AGENT

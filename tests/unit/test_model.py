@@ -58,7 +58,7 @@ FULL = Outer(
     hook=Secret(SECRET),
 )
 
-SHOWN: dict[str, Callable[[Any], str]] = {
+RENDERERS: dict[str, Callable[[Any], str]] = {
     "repr": repr,
     "str": str,
     "format": format,
@@ -72,26 +72,26 @@ SHOWN: dict[str, Callable[[Any], str]] = {
 }
 
 
-@pytest.mark.parametrize("way", SHOWN)
+@pytest.mark.parametrize("renderer", RENDERERS)
 @pytest.mark.parametrize(
     "value", [Secret(SECRET), Token(SECRET), FULL, Hidden(SECRET.encode()), SharedHeaders([("Authorization", SECRET)])]
 )
-def test_a_secret_does_not_show(way: str, value: object) -> None:
-    shown = SHOWN[way](value)
+def test_secret_is_redacted(renderer: str, value: object) -> None:
+    shown = RENDERERS[renderer](value)
     assert SECRET not in shown
     assert "********" in shown
 
 
 @pytest.mark.parametrize("value", [Secret(SECRET), Token(SECRET)])
-def test_a_secret_fits_into_a_column(value: Secret) -> None:
+def test_redacted_secret_honors_the_format_width(value: Secret) -> None:
     assert f"{value:>12}|" == "    ********|"
 
 
-def test_the_mask_tells_nothing_of_the_length() -> None:
+def test_mask_hides_the_length() -> None:
     assert repr(Secret("a")) == repr(Secret("a" * 100))
 
 
-def test_a_secret_is_not_json() -> None:
+def test_secret_cannot_be_encoded_as_json() -> None:
     with pytest.raises(TypeError) as caught:
         json.dumps(Secret(SECRET))
     assert SECRET not in str(caught.value)
@@ -99,22 +99,22 @@ def test_a_secret_is_not_json() -> None:
         msgspec.json.encode(FULL)
 
 
-def test_a_secret_does_not_get_into_a_log(caplog: pytest.LogCaptureFixture) -> None:
+def test_secret_is_redacted_in_log(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.DEBUG):
-        logging.getLogger("somebody").warning("got %s and %r of %s", FULL.hook, Token(SECRET), FULL)
+        logging.getLogger("application").warning("got %s and %r of %s", FULL.hook, Token(SECRET), FULL)
     assert "********" in caplog.text
     assert SECRET not in caplog.text
 
 
-def _raise(stack: Outer, token: Token, headers: SharedHeaders) -> None:
+def _raise_with_secrets_in_locals(stack: Outer, token: Token, headers: SharedHeaders) -> None:
     hidden = headers.encoded
     assert hidden
     raise RuntimeError("with locals")
 
 
-def test_a_traceback_with_locals_shows_masks() -> None:
+def test_secrets_in_traceback_locals_are_redacted() -> None:
     with pytest.raises(RuntimeError) as caught:
-        _raise(FULL, Token(SECRET), SharedHeaders([("Authorization", f"Bearer {SECRET}")]))
+        _raise_with_secrets_in_locals(FULL, Token(SECRET), SharedHeaders([("Authorization", f"Bearer {SECRET}")]))
     error = caught.value
     plain = traceback.TracebackException.from_exception(error, capture_locals=True)
     file = StringIO()
@@ -126,32 +126,32 @@ def test_a_traceback_with_locals_shows_masks() -> None:
     assert SECRET not in shown
 
 
-def test_reveal_is_the_way_out() -> None:
+def test_reveal_returns_the_value() -> None:
     assert Secret(SECRET).reveal() == SECRET
     assert FULL.hook is not None
     assert FULL.hook.reveal() == SECRET
 
 
-def test_secrets_compare_by_their_text_and_in_constant_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    received: list[tuple[object, object]] = []
+def test_secrets_compare_by_value_in_constant_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    compared: list[tuple[object, object]] = []
 
     def compare(left: Any, right: Any) -> bool:
-        received.append((left, right))
+        compared.append((left, right))
         return bool(left == right)
 
     monkeypatch.setattr(hmac, "compare_digest", compare)
     assert Secret("a") == Secret("a")
     assert Secret("a") != Secret("b")
     assert Secret("a") == Token("a")
-    assert received == [(b"a", b"a"), (b"a", b"b"), (b"a", b"a")]
+    assert compared == [(b"a", b"a"), (b"a", b"b"), (b"a", b"a")]
 
 
-def test_a_secret_is_not_equal_to_its_text() -> None:
+def test_secret_is_not_equal_to_its_string() -> None:
     assert Secret("a") != "a"
     assert Secret("ü\ud800") == Secret("ü\ud800")
 
 
-def test_equal_secrets_have_one_hash_and_it_is_not_that_of_the_text() -> None:
+def test_equal_secrets_share_a_hash_that_differs_from_the_strings() -> None:
     assert len({Secret("a"), Secret("a"), Secret("b")}) == 2
     assert hash(Secret("a")) != hash("a")
 
@@ -160,17 +160,17 @@ def pickled(value: Any) -> Any:
     return pickle.loads(pickle.dumps(value))
 
 
-@pytest.mark.parametrize("back", [pytest.param(copy.copy), pytest.param(copy.deepcopy), pytest.param(pickled)])
-def test_secrets_and_models_survive_pickle_and_copy(back: Callable[[Any], Any]) -> None:
-    assert back(Secret(SECRET)) == Secret(SECRET)
-    assert back(FULL) == FULL
-    assert back(FULL).inner.key.reveal() == SECRET
+@pytest.mark.parametrize("duplicate", [pytest.param(copy.copy), pytest.param(copy.deepcopy), pytest.param(pickled)])
+def test_secrets_and_models_survive_pickle_and_copy(duplicate: Callable[[Any], Any]) -> None:
+    assert duplicate(Secret(SECRET)) == Secret(SECRET)
+    assert duplicate(FULL) == FULL
+    assert duplicate(FULL).inner.key.reveal() == SECRET
 
 
 # --- to_dict ------------------------------------------------------------------------------------
 
 
-def test_to_dict_is_ready_for_json_and_masks_secrets() -> None:
+def test_to_dict_returns_json_values_and_redacts_secrets() -> None:
     found = FULL.to_dict()
     assert json.loads(json.dumps(found)) == {
         "uid": "a",
@@ -183,7 +183,7 @@ def test_to_dict_is_ready_for_json_and_masks_secrets() -> None:
     }
 
 
-def test_to_dict_gives_plain_values_for_states() -> None:
+def test_to_dict_converts_enum_members_to_plain_values() -> None:
     found = Stack(uid="a", health=Health.HEALTHY).to_dict()
     assert type(found["health"]) is int
     assert found["health"] == 3
@@ -192,14 +192,14 @@ def test_to_dict_gives_plain_values_for_states() -> None:
 # --- equality and hash ---------------------------------------------------------------------------
 
 
-def test_a_model_with_free_form_fields_has_a_hash() -> None:
+def test_model_with_free_form_fields_is_hashable() -> None:
     one, two = Stack(uid="a", considerations={"x": [1]}), Stack(uid="a", considerations={"x": [2]})
     assert hash(one) == hash(two)
     assert one != two
     assert {one: 1}[Stack(uid="a", considerations={"x": [1]})] == 1
 
 
-def test_a_model_is_frozen_and_has_no_room_for_more() -> None:
+def test_model_is_frozen_and_rejects_new_attributes() -> None:
     stack = Stack(uid="a")
     with pytest.raises(attrs.exceptions.FrozenInstanceError):
         stack.uid = "b"  # type: ignore[misc]
@@ -207,7 +207,7 @@ def test_a_model_is_frozen_and_has_no_room_for_more() -> None:
         stack.other = 1  # type: ignore[attr-defined]
 
 
-def test_a_missing_timestamp_is_filled_from_its_twin() -> None:
+def test_missing_timestamp_is_filled_from_iso_field() -> None:
     timestamps = [datetime(2014, 1, day, tzinfo=UTC) for day in (1, 2, 3)]
     stack = Stack(uid="a", created_at_iso=timestamps[0], updated_at=timestamps[1], updated_at_iso=timestamps[2])
     assert stack.created_at == timestamps[0]
@@ -215,27 +215,27 @@ def test_a_missing_timestamp_is_filled_from_its_twin() -> None:
     assert stack.last_activity is None
 
 
-# --- timestamps of a model --------------------------------------------------------------------------
+# --- timestamps of models ---------------------------------------------------------------------------
 
-WHEN = datetime(2014, 8, 14, 0, 38, 14, tzinfo=UTC)
+TIME = datetime(2014, 8, 14, 0, 38, 14, tzinfo=UTC)
 TEXT = "2014-08-14 00:38:14 UTC"
 
 
-class Later(datetime):
-    """A `datetime` of somebody else's, such as those of pandas and freezegun."""
+class DatetimeSubclass(datetime):
+    """A third-party subclass of `datetime`, such as those of pandas and freezegun."""
 
 
 @attrs.frozen(kw_only=True)
-class Early(Model):
+class ForwardReference(Model):
     at: Timestamp | None = None
-    at_iso: Defined | None = None  # made before that name exists
+    at_iso: DefinedLater | None = None  # a forward reference
 
 
-Defined = IsoTimestamp
+DefinedLater = IsoTimestamp
 
 
 @attrs.frozen(kw_only=True)
-class Derived(Early):
+class Derived(ForwardReference):
     more: Timestamp | None = None
 
 
@@ -249,7 +249,7 @@ class WithDict(Derived):
 
 
 @attrs.frozen(kw_only=True)
-class Doubled(Derived):
+class PostInit(Derived):
     twice: int = 1
 
     def __attrs_post_init__(self) -> None:
@@ -257,7 +257,7 @@ class Doubled(Derived):
         object.__setattr__(self, "twice", self.twice * 2)
 
 
-def called(kind: Any, **fields: object) -> Any:
+def constructed(kind: Any, **fields: object) -> Any:
     return kind(**fields)
 
 
@@ -269,49 +269,49 @@ def converted(kind: Any, **fields: object) -> Any:
     return msgspec.convert(fields, kind)
 
 
-@pytest.mark.parametrize("make", [called, decoded, converted])
-@pytest.mark.parametrize("kind", [Derived, Undecorated, WithDict, Doubled])
-def test_the_timestamps_of_a_model_are_read_however_it_is_made(make: Callable[..., Any], kind: Any) -> None:
-    own = {"most": TEXT} if kind is WithDict else {}
-    model = make(kind, at=TEXT, more=1407976694, **own)
-    assert (type(model), model.at, model.at_iso, model.more) == (kind, WHEN, None, WHEN)
-    assert getattr(model, "most", WHEN) == WHEN
+@pytest.mark.parametrize("make", [constructed, decoded, converted])
+@pytest.mark.parametrize("kind", [Derived, Undecorated, WithDict, PostInit])
+def test_timestamps_are_parsed_however_the_model_is_created(make: Callable[..., Any], kind: Any) -> None:
+    extra = {"most": TEXT} if kind is WithDict else {}
+    model = make(kind, at=TEXT, more=1407976694, **extra)
+    assert (type(model), model.at, model.at_iso, model.more) == (kind, TIME, None, TIME)
+    assert getattr(model, "most", TIME) == TIME
     assert getattr(model, "twice", 2) == 2
     assert make(kind, at="", more="0001-01-01T00:00:00Z") == kind()
 
 
-@pytest.mark.parametrize("make", [called, converted])
-@pytest.mark.parametrize("given", [WHEN, Later(2015, 1, 1, tzinfo=UTC)], ids=["datetime", "its subclass"])
-def test_a_timestamp_that_is_one_is_kept(make: Callable[..., Any], given: datetime) -> None:
+@pytest.mark.parametrize("make", [constructed, converted])
+@pytest.mark.parametrize("given", [TIME, DatetimeSubclass(2015, 1, 1, tzinfo=UTC)], ids=["datetime", "subclass"])
+def test_datetime_is_kept_unchanged(make: Callable[..., Any], given: datetime) -> None:
     model = make(Derived, at=given, at_iso=datetime(2016, 1, 1, tzinfo=UTC), more=given)
     assert model.at is given
     assert model.more is given
 
 
 @pytest.mark.parametrize("given", [None, "", "yesterday", [], 5])
-@pytest.mark.parametrize("make", [called, converted])
-def test_a_twin_is_taken_whatever_else_was_given(make: Callable[..., Any], given: object) -> None:
-    assert make(Derived, at=given, at_iso=WHEN).at == WHEN
+@pytest.mark.parametrize("make", [constructed, converted])
+def test_iso_field_replaces_anything_but_a_datetime(make: Callable[..., Any], given: object) -> None:
+    assert make(Derived, at=given, at_iso=TIME).at == TIME
 
 
 @pytest.mark.parametrize("value", ["yesterday", True, [], {}, 1e300])
-def test_what_is_no_timestamp_does_not_get_into_a_model(value: object) -> None:
+def test_model_rejects_invalid_timestamp(value: object) -> None:
     with pytest.raises(ValueError, match=r"invalid timestamp|Invalid isoformat string"):
-        called(Derived, at=value)
+        constructed(Derived, at=value)
     for make in (decoded, converted):
         with pytest.raises(msgspec.ValidationError):
             make(Derived, at=value)
 
 
-def test_a_model_may_be_evolved_with_a_timestamp_as_text() -> None:
-    model = Derived(more=WHEN)
-    assert attrs.evolve(model, at=cast("Any", TEXT)) == Derived(at=WHEN, more=WHEN)
+def test_evolve_parses_a_timestamp_string() -> None:
+    model = Derived(more=TIME)
+    assert attrs.evolve(model, at=cast("Any", TEXT)) == Derived(at=TIME, more=TIME)
 
 
-@pytest.mark.parametrize("back", [pytest.param(copy.copy), pytest.param(copy.deepcopy), pytest.param(pickled)])
-def test_timestamps_survive_pickle_and_copy(back: Callable[[Any], Any]) -> None:
-    model = Derived(at=WHEN, more=WHEN)
-    assert back(model) == model
+@pytest.mark.parametrize("duplicate", [pytest.param(copy.copy), pytest.param(copy.deepcopy), pytest.param(pickled)])
+def test_timestamps_survive_pickle_and_copy(duplicate: Callable[[Any], Any]) -> None:
+    model = Derived(at=TIME, more=TIME)
+    assert duplicate(model) == model
 
 
 # --- open enumerations ---------------------------------------------------------------------------
@@ -326,7 +326,7 @@ KNOWN: list[OpenIntEnum | OpenStrEnum] = [StackStatus.DEPLOYED, Health.UNKNOWN, 
 
 
 @pytest.mark.parametrize("member", UNKNOWN + KNOWN, ids=repr)
-def test_a_member_is_equal_to_its_value_and_to_itself_made_again(member: OpenIntEnum | OpenStrEnum) -> None:
+def test_member_equals_its_value_and_a_recreated_member(member: OpenIntEnum | OpenStrEnum) -> None:
     kind: Any = type(member)
     assert member == member.value
     assert kind(member.value) == member
@@ -336,34 +336,39 @@ def test_a_member_is_equal_to_its_value_and_to_itself_made_again(member: OpenInt
 
 @pytest.mark.parametrize("member", UNKNOWN + KNOWN, ids=repr)
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
-def test_a_member_pickles(member: OpenIntEnum | OpenStrEnum, protocol: int) -> None:
-    back = pickle.loads(pickle.dumps(member, protocol))
-    assert (type(back), back, back.name, back.known) == (type(member), member, member.name, member.known)
+def test_member_survives_pickle_and_copy(member: OpenIntEnum | OpenStrEnum, protocol: int) -> None:
+    restored = pickle.loads(pickle.dumps(member, protocol))
+    assert (type(restored), restored, restored.name, restored.known) == (
+        type(member),
+        member,
+        member.name,
+        member.known,
+    )
     assert copy.copy(member) == copy.deepcopy(member) == member
 
 
-def test_known_tells_whether_this_release_knows_the_value() -> None:
+def test_known_is_true_for_declared_members_only() -> None:
     assert not any(member.known for member in UNKNOWN)
     assert all(member.known for member in KNOWN)
 
 
-def test_a_known_member_is_the_same_object_however_it_is_made() -> None:
+def test_known_member_is_always_the_same_object() -> None:
     assert StackStatus(1) is StackStatus.DEPLOYED
     assert DeployStrategy("fast") is DeployStrategy.FAST
 
 
-def test_numbered_states_print_in_words() -> None:
+def test_int_enum_members_format_as_words() -> None:
     assert str(StackStatus.DEPLOYMENT_FAILED) == "deployment failed"
     assert f"{StackStatus.DEPLOYMENT_FAILED:>20}|" == "   deployment failed|"
     assert f"{StackStatus(99)} and {StackStatus(-4)}" == "unknown 99 and unknown minus 4"
     assert repr(StackStatus(99)) == "<StackStatus.UNKNOWN_99: 99>"
 
 
-def test_named_states_print_as_the_api_has_them() -> None:
+def test_str_enum_members_format_as_their_values() -> None:
     assert f"{DeployStrategy.FAST}, {DeployStrategy('sideways'):>9}" == "fast,  sideways"
 
 
-def test_unknown_members_are_not_kept() -> None:
+def test_unknown_members_are_not_cached() -> None:
     before = len(StackStatus), len(DeployStrategy)
     for number in range(1000, 1100):
         StackStatus(number)
@@ -374,26 +379,26 @@ def test_unknown_members_are_not_kept() -> None:
 
 
 @pytest.mark.parametrize("value", ["deployed", None, 1.5, [], object()])
-def test_what_is_no_number_is_no_numbered_state(value: object) -> None:
+def test_int_enum_rejects_values_that_are_not_integers(value: object) -> None:
     with pytest.raises(ValueError):
         StackStatus(cast("Any", value))
 
 
 @pytest.mark.parametrize("value", [1, None, [], object()])
-def test_what_is_no_text_is_no_named_state(value: object) -> None:
+def test_str_enum_rejects_values_that_are_not_strings(value: object) -> None:
     with pytest.raises(ValueError):
         DeployStrategy(cast("Any", value))
 
 
-def test_states_are_sent_as_their_values() -> None:
+def test_enum_members_are_encoded_as_their_values() -> None:
     assert msgspec.json.encode([*UNKNOWN, *KNOWN]) == b'[99,-4,"sideways","",1,0,"fast"]'
 
 
-# --- timestamps -------------------------------------------------------------------------------------
+# --- parse_timestamp() ------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("spelling", "expected"),
+    ("value", "expected"),
     [
         ("2014-09-01T19:00:33Z", datetime(2014, 9, 1, 19, 0, 33, tzinfo=UTC)),
         ("2014-06-15T14:13:18+00:00", datetime(2014, 6, 15, 14, 13, 18, tzinfo=UTC)),
@@ -413,8 +418,8 @@ def test_states_are_sent_as_their_values() -> None:
         ("  ", None),
     ],
 )
-def test_every_spelling_of_the_api_is_a_timestamp_with_a_zone(spelling: object, expected: datetime | None) -> None:
-    found = parse_timestamp(spelling)
+def test_every_timestamp_format_of_the_api_gives_an_aware_datetime(value: object, expected: datetime | None) -> None:
+    found = parse_timestamp(value)
     assert found == expected
     assert found is None or found.tzinfo is not None
 
@@ -423,6 +428,6 @@ def test_every_spelling_of_the_api_is_a_timestamp_with_a_zone(spelling: object, 
     "value",
     ["yesterday", "2014-13-01T00:00:00Z", "UTC", " UTC", True, None, [], {}, 1e300, -1e300, math.nan, 10**20],
 )
-def test_what_is_no_timestamp_is_a_value_error(value: object) -> None:
+def test_invalid_timestamp_raises_value_error(value: object) -> None:
     with pytest.raises(ValueError):
         parse_timestamp(value)

@@ -1,4 +1,4 @@
-"""What holds for every model of every resource."""
+"""Properties that every model of every resource must have."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from .test_operation import MODULES
 
 
 def models() -> Iterator[type[Model]]:
+    """Yield every model of every resource."""
     for module in MODULES:
         names: dict[str, object] = module.__dict__
         for thing in names.values():
@@ -30,7 +31,7 @@ def models() -> Iterator[type[Model]]:
 
 
 def sample(hint: Any) -> Any:
-    """JSON that fits this type."""
+    """Return JSON data of this type."""
     if hint in (Timestamp, IsoTimestamp):
         return "2014-09-01T19:00:33Z"
     arguments = [each for each in typing.get_args(hint) if each is not type(None)]
@@ -44,68 +45,69 @@ def sample(hint: Any) -> Any:
     if hint is Secret:
         return SECRET
     if issubclass(hint, Model):
-        return full(hint)
+        return full_sample(hint)
     if issubclass(hint, OpenIntEnum):
         return 99
     if issubclass(hint, OpenStrEnum):
-        return "unheard-of"
+        return "unknown"
     return {str: "text", int: 7, float: 1.5, bool: True}[hint]
 
 
-def full(kind: type[Model]) -> dict[str, Any]:
-    """JSON with every field of this model."""
+def full_sample(kind: type[Model]) -> dict[str, Any]:
+    """Return JSON data with every field of this model."""
     hints = typing.get_type_hints(kind, include_extras=True)
     return {field.name: sample(hints[field.name]) for field in attrs.fields(kind)}
 
 
-def made(kind: type[Model]) -> Any:
-    return codec.decode(msgspec.json.encode({"response": full(kind)}), kind)
+def decoded(kind: type[Model]) -> Any:
+    """Return an instance of this model, decoded with every field set."""
+    return codec.decode(msgspec.json.encode({"response": full_sample(kind)}), kind)
 
 
 every_model = pytest.mark.parametrize("kind", list(models()), ids=lambda kind: kind.__name__)
 
 
 @every_model
-def test_every_timestamp_is_a_datetime(kind: type[Model]) -> None:
+def test_every_timestamp_decodes_to_a_datetime(kind: type[Model]) -> None:
     timestamps = [
         name for name, hint in typing.get_type_hints(kind, include_extras=True).items() if hint == Timestamp | None
     ]
-    model = made(kind)
+    model = decoded(kind)
     assert [getattr(model, name) for name in timestamps] == [datetime(2014, 9, 1, 19, 0, 33, tzinfo=UTC)] * len(
         timestamps
     )
 
 
-def test_there_are_models() -> None:
+def test_models_are_found() -> None:
     assert {kind.__name__ for kind in models()} >= {"Stack", "Server", "Action", "Deployment", "Redeployment"}
 
 
 @every_model
-def test_every_field_is_read(kind: type[Model], reports: set[str]) -> None:
-    model = made(kind)
+def test_every_field_is_decoded(kind: type[Model], reports: set[str]) -> None:
+    model = decoded(kind)
     assert type(model) is kind
     assert all(getattr(model, field.name) is not None for field in attrs.fields(kind))
     assert reports == set()
 
 
 @every_model
-def test_it_compares_hashes_and_pickles(kind: type[Model]) -> None:
-    model = made(kind)
-    assert model == made(kind)
-    assert hash(model) == hash(made(kind))
+def test_model_supports_equality_hash_and_pickle(kind: type[Model]) -> None:
+    model = decoded(kind)
+    assert model == decoded(kind)
+    assert hash(model) == hash(decoded(kind))
     assert pickle.loads(pickle.dumps(model)) == model
 
 
 @every_model
-def test_it_is_ready_for_json_and_hides_its_secrets(kind: type[Model]) -> None:
-    model = made(kind)
+def test_to_dict_returns_json_values_and_redacts_secrets(kind: type[Model]) -> None:
+    model = decoded(kind)
     text = json.dumps(model.to_dict())
     assert SECRET not in text + repr(model)
     assert json.loads(text).keys() == {field.name for field in attrs.fields(kind)}
 
 
 @every_model
-def test_only_identifiers_are_needed(kind: type[Model]) -> None:
-    needed = [field.name for field in attrs.fields(kind) if field.default is attrs.NOTHING]
-    assert set(needed) <= {"uid", "id", "name", "key"}
+def test_only_identifiers_are_required(kind: type[Model]) -> None:
+    required = [field.name for field in attrs.fields(kind) if field.default is attrs.NOTHING]
+    assert set(required) <= {"uid", "id", "name", "key"}
     assert all(field.kw_only for field in attrs.fields(kind))

@@ -5,7 +5,7 @@ import importlib
 import inspect
 import pickle
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import attrs
@@ -22,10 +22,10 @@ READ = get("/stacks/{stack}/things/{thing}.json", Stack, query=("filter",))
 WRITE = post("/stacks/{stack}/things.json", Stack, body=("name", "size"))
 
 
-# --- at() ------------------------------------------------------------------------------------------
+# --- bind() ----------------------------------------------------------------------------------------
 
 
-def test_at_fills_the_path() -> None:
+def test_bind_fills_the_path() -> None:
     assert READ.bind(stack="a", thing=5).path == "/stacks/a/things/5.json"
 
 
@@ -54,25 +54,25 @@ def test_at_fills_the_path() -> None:
         (-7, "-7"),
     ],
 )
-def test_a_path_value_is_one_segment_whatever_is_in_it(value: str | int, segment: str) -> None:
+def test_path_value_is_encoded_as_one_segment(value: str | int, segment: str) -> None:
     path = READ.bind(stack=value, thing="x").path
     assert path == f"/stacks/{segment}/things/x.json"
     assert path.count("/") == 4
 
 
 @pytest.mark.parametrize("name", ["stack", "thing"])
-def test_an_empty_path_value_is_refused_by_name(name: str) -> None:
+def test_empty_path_value_raises_value_error_with_its_name(name: str) -> None:
     with pytest.raises(ValueError, match=f"invalid {name}: must not be empty"):
         READ.bind(**{"stack": "a", "thing": "b", name: ""})
 
 
 @pytest.mark.parametrize("value", [None, 1.5, True, b"a", ["a"], object()])
-def test_a_path_value_of_another_kind_is_a_type_error(value: object) -> None:
+def test_path_value_of_unsupported_type_raises_type_error(value: object) -> None:
     with pytest.raises(TypeError, match="invalid thing: expected a string or an integer"):
         READ.bind(stack="a", thing=value)
 
 
-def test_half_of_a_character_cannot_be_sent() -> None:
+def test_lone_surrogate_raises_value_error() -> None:
     with pytest.raises(ValueError):
         READ.bind(stack="\ud800", thing=1)
 
@@ -82,58 +82,58 @@ def test_half_of_a_character_cannot_be_sent() -> None:
     [
         ({"stack": "a"}, r"missing \['thing'\], unknown \[\]"),
         ({}, r"missing \['stack', 'thing'\]"),
-        ({"stack": "a", "thing": 1, "colour": 2}, r"missing \[\], unknown \['colour'\]"),
+        ({"stack": "a", "thing": 1, "color": 2}, r"missing \[\], unknown \['color'\]"),
         ({"stack": "a", "filtre": "x"}, r"missing \['thing'\], unknown \['filtre'\]"),
     ],
 )
-def test_names_that_are_missing_or_unknown_are_a_type_error(values: dict[str, Any], text: str) -> None:
+def test_missing_or_unknown_names_raise_type_error(values: dict[str, Any], text: str) -> None:
     with pytest.raises(TypeError, match=text):
         READ.bind(**values)
 
 
-def test_what_is_none_is_left_out() -> None:
+def test_none_values_are_omitted() -> None:
     call = READ.bind(stack="a", thing=1, filter=None)
     assert (call.query, call.body) == ({}, None)
     assert WRITE.bind(stack="a", name=None, size=0).body == {"size": 0}
 
 
-def test_an_operation_with_a_body_sends_one_even_when_it_is_empty() -> None:
+def test_operation_with_body_parameters_sends_an_empty_body() -> None:
     assert WRITE.bind(stack="a").body == {}
     assert WRITE.bind(stack="a", name=None).body == {}
 
 
-def test_parameters_go_where_they_belong() -> None:
-    both = post("/x/{x}.json", query=("q",), body=("b",))
-    call = both.bind(x=1, q="query", b="body")
+def test_parameters_are_split_into_path_query_and_body() -> None:
+    operation = post("/x/{x}.json", query=("q",), body=("b",))
+    call = operation.bind(x=1, q="query", b="body")
     assert (call.path, call.query, call.body) == ("/x/1.json", {"q": "query"}, {"b": "body"})
 
 
-def test_a_page_of_a_call_keeps_everything_else() -> None:
+def test_page_adds_the_page_number_and_keeps_other_values() -> None:
     call = READ.bind(stack="a", thing=1, filter="x")
     assert call.page(3).query == {"filter": "x", "page": "3"}
     assert call.query == {"filter": "x"}
     assert (call.page(3).path, call.page(3).operation) == (call.path, READ)
 
 
-def test_a_call_does_not_show_its_body() -> None:
+def test_call_repr_hides_the_body() -> None:
     assert "hush" not in repr(WRITE.bind(stack="a", name="hush"))
 
 
-def test_only_reads_are_repeatable_unless_it_is_said() -> None:
-    verbs = {"GET": get, "POST": post, "PUT": put, "PATCH": patch, "DELETE": delete}
-    assert {name: verb("/x.json").repeatable for name, verb in verbs.items()} == {
+def test_only_get_is_repeatable_by_default() -> None:
+    factories = {"GET": get, "POST": post, "PUT": put, "PATCH": patch, "DELETE": delete}
+    assert {name: factory("/x.json").repeatable for name, factory in factories.items()} == {
         "GET": True,
         "POST": False,
         "PUT": False,
         "PATCH": False,
         "DELETE": False,
     }
-    assert [verb("/x.json").method for verb in verbs.values()] == list(verbs)
+    assert [factory("/x.json").method for factory in factories.values()] == list(factories)
     assert not get("/queues/{queue}/pop.json", repeatable=False).repeatable
     assert put("/x.json", repeatable=True).repeatable
 
 
-def test_an_operation_prints_as_its_line() -> None:
+def test_operation_str_is_method_and_path() -> None:
     assert str(READ) == "GET /stacks/{stack}/things/{thing}.json"
     assert READ.names == {"stack", "thing"}
 
@@ -141,27 +141,27 @@ def test_an_operation_prints_as_its_line() -> None:
 # --- Response -------------------------------------------------------------------------------------
 
 
-def test_a_response_has_everything_around_the_data_and_pickles() -> None:
-    kept = BufferedResponse(200, b'{"response":1}', {"x-cloud66-warning": "soon"})
-    response = Response(Page((1, 2)), kept, request_id="r-1", quota=Quota(3600, 7))
-    back: Response[Page[int]] = pickle.loads(pickle.dumps(response))
-    for one in (response, back):
+def test_response_has_metadata_and_pickles() -> None:
+    buffered = BufferedResponse(200, b'{"response":1}', {"x-cloud66-warning": "soon"})
+    response = Response(Page((1, 2)), buffered, request_id="r-1", quota=Quota(3600, 7))
+    restored: Response[Page[int]] = pickle.loads(pickle.dumps(response))
+    for one in (response, restored):
         assert (one.status, one.raw, one.request_id) == (200, b'{"response":1}', "r-1")
         assert one.headers["x-cloud66-warning"] == "soon"
         assert one.quota == Quota(3600, 7)
         assert one.data.items == (1, 2)
 
 
-def test_a_response_does_not_show_its_body() -> None:
+def test_response_repr_hides_the_body() -> None:
     response = Response(None, BufferedResponse(200, b"hush"), request_id="r-1", quota=Quota())
     assert repr(response) == "<Response 200, 4 bytes, request r-1>"
     assert "hush" not in repr(BufferedResponse(200, b"hush"))
 
 
-def test_a_kept_response_gives_headers_as_bytes() -> None:
-    kept = BufferedResponse(200, b"", {"retry-after": "7"})
-    assert kept.header(b"retry-after") == b"7"
-    assert kept.header(b"other") is None
+def test_buffered_response_returns_headers_as_bytes() -> None:
+    buffered = BufferedResponse(200, b"", {"retry-after": "7"})
+    assert buffered.header(b"retry-after") == b"7"
+    assert buffered.header(b"other") is None
 
 
 # --- every operation of the package ------------------------------------------------------------------
@@ -176,7 +176,7 @@ CLASSES = [
 
 
 def operations(module: Any) -> Iterator[tuple[str, Operation[Any]]]:
-    """Yield the operations of one module with their constants' names."""
+    """Yield the name and value of each operation in a module."""
     resource = module.__name__.rpartition(".")[2]
     for name, operation in resources.operations():
         owner, _, method = name.partition(".")
@@ -184,8 +184,8 @@ def operations(module: Any) -> Iterator[tuple[str, Operation[Any]]]:
             yield method.upper(), operation
 
 
-def uses(function: Any) -> list[str]:
-    """The operations that a method names, as `LIST.bind(...)`."""
+def operations_used(function: Any) -> list[str]:
+    """Return the names of the operations that a method uses, such as `LIST` in `LIST.bind(...)`."""
     tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
     return [
         node.value.id
@@ -194,20 +194,20 @@ def uses(function: Any) -> list[str]:
     ]
 
 
-def test_there_are_operations_to_check() -> None:
+def test_operations_are_found() -> None:
     assert sum(1 for module in MODULES for _ in operations(module)) >= 9
     assert {kind.__name__ for kind in CLASSES} >= {"Stacks", "Servers", "Actions", "Deployments"}
 
 
 @pytest.mark.parametrize("module", MODULES, ids=lambda module: module.__name__.rpartition(".")[2])
 def test_each_operation_has_exactly_one_method(module: Any) -> None:
-    named: list[str] = []
+    used: list[str] = []
     for kind in CLASSES:
         if kind.__module__ == module.__name__:
             for function in vars(kind).values():
                 if inspect.isfunction(function):
-                    named += uses(function)
-    assert sorted(named) == sorted(name for name, _ in operations(module))
+                    used += operations_used(function)
+    assert sorted(used) == sorted(name for name, _ in operations(module))
 
 
 @pytest.mark.parametrize("module", MODULES, ids=lambda module: module.__name__.rpartition(".")[2])
@@ -238,13 +238,13 @@ def test_each_model_and_property_has_a_docstring(module: Any) -> None:
         kind: Any = getattr(module, name)
         if not inspect.isclass(kind):
             continue  # a type alias
-        members: dict[str, object] = kind.__dict__
+        members: Mapping[str, object] = kind.__dict__
         assert "\n" in (kind.__doc__ or "") or (kind.__doc__ or "").strip().endswith("."), name
         for inner, thing in members.items():
             if isinstance(thing, property) and not inner.startswith("_"):
                 assert thing.__doc__, f"{name}.{inner}"
 
 
-def test_many_is_a_shape() -> None:
+def test_many_returns_a_hashable_result_type() -> None:
     assert many(Stack) == Many(Stack)
     assert hash(many(Stack)) == hash(Many(Stack))

@@ -13,13 +13,13 @@ from cloud66_async import NotFound, Page, Pager, ServerError
 from ..support import iterations, tasks_left
 
 
-class Book:
-    """A list of pages that can be read, wait, fail and change."""
+class FakeListing:
+    """A paginated list whose pages can wait, fail and change, and which records the pages requested."""
 
     def __init__(self, *sizes: int, totals: bool = True) -> None:
         self.sizes = list(sizes)
         self.totals = totals
-        self.received: list[int] = []
+        self.requested: list[int] = []
         self.in_flight: set[int] = set()
         self.most_in_flight = 0
         self.cancelled: list[int] = []
@@ -27,13 +27,13 @@ class Book:
         self.errors: dict[int, Exception] = {}
 
     def items(self, number: int) -> tuple[str, ...]:
-        return tuple(f"{number}.{place}" for place in range(self.sizes[number - 1]))
+        return tuple(f"{number}.{index}" for index in range(self.sizes[number - 1]))
 
-    def all(self) -> list[str]:
+    def all_items(self) -> list[str]:
         return [item for number in range(1, len(self.sizes) + 1) for item in self.items(number)]
 
     async def read(self, number: int) -> Page[str]:
-        self.received.append(number)
+        self.requested.append(number)
         self.in_flight.add(number)
         self.most_in_flight = max(self.most_in_flight, len(self.in_flight))
         try:
@@ -59,12 +59,12 @@ class Book:
         return Pager(self.read)
 
 
-async def ahead(pager: Pager[str], count: int = 4) -> list[str]:
+async def prefetched(pager: Pager[str], count: int = 4) -> list[str]:
     async with pager.prefetch(count) as items:
         return [item async for item in items]
 
 
-async def one_by_one(pager: Pager[str]) -> list[str]:
+async def iterated(pager: Pager[str]) -> list[str]:
     return [item async for item in pager]
 
 
@@ -76,219 +76,219 @@ async def by_pages(pager: Pager[str]) -> list[str]:
     return [item async for page in pager.pages() for item in page.items]
 
 
-Way = Callable[[Pager[str]], Any]
-WAYS: dict[str, Way] = {
+Reader = Callable[[Pager[str]], Any]
+READERS: dict[str, Reader] = {
     "await": awaited,
-    "async for": one_by_one,
+    "async for": iterated,
     "pages": by_pages,
-    "ahead": ahead,
-    "ahead(1)": lambda pager: ahead(pager, 1),
-    "ahead(100)": lambda pager: ahead(pager, 100),
+    "prefetch": prefetched,
+    "prefetch(1)": lambda pager: prefetched(pager, 1),
+    "prefetch(100)": lambda pager: prefetched(pager, 100),
 }
-every_way = pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
+every_reader = pytest.mark.parametrize("reader", READERS.values(), ids=READERS)
 
 
 @pytest.fixture(autouse=True)
-async def nothing_left() -> AsyncIterator[None]:
+async def no_tasks_left() -> AsyncIterator[None]:
     before = tasks_left()
     yield
     await iterations()
     assert tasks_left() <= before
 
 
-@every_way
+@every_reader
 @pytest.mark.parametrize("sizes", [(0,), (1,), (30,), (30, 1), (30, 30), (2, 0, 3), (1,) * 20])
 @pytest.mark.parametrize("totals", [True, False])
-async def test_every_item_comes_once_and_in_order(way: Way, sizes: tuple[int, ...], totals: bool) -> None:
-    book = Book(*sizes, totals=totals)
-    assert await way(book.pager()) == book.all()
-    assert sorted(book.received) == list(range(1, len(sizes) + 1))
+async def test_every_item_is_returned_once_in_order(reader: Reader, sizes: tuple[int, ...], totals: bool) -> None:
+    listing = FakeListing(*sizes, totals=totals)
+    assert await reader(listing.pager()) == listing.all_items()
+    assert sorted(listing.requested) == list(range(1, len(sizes) + 1))
 
 
-@every_way
-async def test_a_pager_can_be_read_again(way: Way) -> None:
-    book = Book(2, 2)
-    pager = book.pager()
-    assert await way(pager) == await way(pager) == book.all()
-    assert len(book.received) == 4
+@every_reader
+async def test_pager_can_be_read_twice(reader: Reader) -> None:
+    listing = FakeListing(2, 2)
+    pager = listing.pager()
+    assert await reader(pager) == await reader(pager) == listing.all_items()
+    assert len(listing.requested) == 4
 
 
-async def test_nothing_is_read_before_it_is_needed() -> None:
-    book = Book(2, 2, 2)
-    pager = book.pager()
+async def test_pages_are_read_only_as_needed() -> None:
+    listing = FakeListing(2, 2, 2)
+    pager = listing.pager()
     async for item in pager:
         if item == "2.0":
             break
-    assert book.received == [1, 2]
+    assert listing.requested == [1, 2]
 
 
-async def test_pages_come_with_their_totals() -> None:
-    found = [page async for page in Book(2, 1).pager().pages()]
+async def test_pages_have_totals() -> None:
+    found = [page async for page in FakeListing(2, 1).pager().pages()]
     assert found == [Page(("1.0", "1.1"), 1, 2, 2, 3), Page(("2.0",), 2, None, 2, 3)]
 
 
 async def test_first_reads_one_page() -> None:
-    book = Book(2, 2)
-    assert await book.pager().first() == "1.0"
-    assert book.received == [1]
-    assert await Book(0).pager().first() is None
+    listing = FakeListing(2, 2)
+    assert await listing.pager().first() == "1.0"
+    assert listing.requested == [1]
+    assert await FakeListing(0).pager().first() is None
 
 
-async def test_any_page_can_be_read() -> None:
-    pager = Book(2, 1).pager()
+async def test_page_returns_any_page() -> None:
+    pager = FakeListing(2, 1).pager()
     assert (await pager.page(2)).items == ("2.0",)
     assert (await pager.page(9)).items == ()
 
 
-@every_way
+@every_reader
 @pytest.mark.parametrize("following", [1, 0, -1, 2])
-async def test_a_next_that_does_not_grow_ends_the_list(way: Way, following: int) -> None:
-    book = Book(1, 1)
-    usual = book.page
+async def test_unexpected_next_page_number_ends_the_list(reader: Reader, following: int) -> None:
+    listing = FakeListing(1, 1)
+    original_page = listing.page
 
-    def odd(number: int) -> Page[str]:
-        page = usual(number)
+    def unexpected_next(number: int) -> Page[str]:
+        page = original_page(number)
         return page if number == 1 else Page(page.items, number, following, 2, 2)
 
-    book.page = odd  # type: ignore[method-assign]
-    assert await way(book.pager()) == book.all()
+    listing.page = unexpected_next  # type: ignore[method-assign]
+    assert await reader(listing.pager()) == listing.all_items()
 
 
-@every_way
-async def test_a_list_that_shrinks_meanwhile_ends_early(way: Way) -> None:
-    book = Book(1, 1, 1, 1, 1, 1)
+@every_reader
+async def test_list_that_shrinks_while_being_read_ends_early(reader: Reader) -> None:
+    listing = FakeListing(1, 1, 1, 1, 1, 1)
 
     async def shrink(number: int) -> None:
         if number == 2:
-            del book.sizes[2:]
+            del listing.sizes[2:]
 
-    book.before = shrink
-    found = await way(book.pager())
+    listing.before = shrink
+    found = await reader(listing.pager())
     assert found == ["1.0", "2.0"]
 
 
-@every_way
-async def test_a_list_that_grows_meanwhile_is_read_to_its_end(way: Way) -> None:
-    book = Book(1, 1)
+@every_reader
+async def test_list_that_grows_while_being_read_is_read_completely(reader: Reader) -> None:
+    listing = FakeListing(1, 1)
 
     async def grow(number: int) -> None:
-        if number == 2 and len(book.sizes) < 5:
-            book.sizes += [1, 1, 1]
+        if number == 2 and len(listing.sizes) < 5:
+            listing.sizes += [1, 1, 1]
 
-    book.before = grow
-    assert await way(book.pager()) == ["1.0", "2.0", "3.0", "4.0", "5.0"]
+    listing.before = grow
+    assert await reader(listing.pager()) == ["1.0", "2.0", "3.0", "4.0", "5.0"]
 
 
-@every_way
-@pytest.mark.parametrize("place", [1, 2, 5])
-async def test_the_error_of_a_page_leaves_as_itself_after_the_pages_before(way: Way, place: int) -> None:
-    book = Book(1, 1, 1, 1, 1)
-    book.errors[place] = error = ServerError("500", status=500)
+@every_reader
+@pytest.mark.parametrize("number", [1, 2, 5])
+async def test_page_error_propagates_unchanged(reader: Reader, number: int) -> None:
+    listing = FakeListing(1, 1, 1, 1, 1)
+    listing.errors[number] = error = ServerError("500", status=500)
     with pytest.raises(ServerError) as caught:
-        await way(book.pager())
+        await reader(listing.pager())
     assert caught.value is error
     assert tasks_left() == set()
 
 
-async def test_what_came_before_an_error_was_given() -> None:
-    book = Book(1, 1, 1, 1, 1)
-    book.errors[3] = ServerError("500", status=500)
+async def test_items_before_a_page_error_are_returned() -> None:
+    listing = FakeListing(1, 1, 1, 1, 1)
+    listing.errors[3] = ServerError("500", status=500)
     found: list[str] = []
     with pytest.raises(ServerError):
-        async with book.pager().prefetch(4) as items:
+        async with listing.pager().prefetch(4) as items:
             async for item in items:
                 found.append(item)  # noqa: PERF401  a comprehension would lose them
     assert found == ["1.0", "2.0"]
 
 
-async def test_an_error_beyond_the_end_is_nobodys_affair() -> None:
-    book = Book(1, 1, 1, 1)
-    book.errors[3] = book.errors[4] = NotFound("404", status=404)
+async def test_error_of_a_page_beyond_the_end_is_ignored() -> None:
+    listing = FakeListing(1, 1, 1, 1)
+    listing.errors[3] = listing.errors[4] = NotFound("404", status=404)
 
     async def shrink(number: int) -> None:
         if number == 1:
             return
         await iterations(number)
-        book.sizes[2:] = []
+        listing.sizes[2:] = []
 
-    book.before = shrink
-    assert await ahead(book.pager()) == ["1.0", "2.0"]
+    listing.before = shrink
+    assert await prefetched(listing.pager()) == ["1.0", "2.0"]
 
 
-# --- ahead ----------------------------------------------------------------------------------------------
+# --- prefetch() -----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("count", [1, 3, 8])
-async def test_pages_are_read_side_by_side_and_never_more_than_that(count: int) -> None:
-    book = Book(*[1] * 12)
-    book.before = lambda _: iterations(3)
-    assert await ahead(book.pager(), count) == book.all()
-    assert book.most_in_flight == count
+async def test_at_most_count_pages_are_read_concurrently(count: int) -> None:
+    listing = FakeListing(*[1] * 12)
+    listing.before = lambda _: iterations(3)
+    assert await prefetched(listing.pager(), count) == listing.all_items()
+    assert listing.most_in_flight == count
 
 
-async def test_order_is_kept_when_later_pages_arrive_first() -> None:
-    book = Book(*[2] * 9)
-    book.before = lambda number: iterations(50 - 5 * number)
-    assert await ahead(book.pager(), 8) == book.all()
+async def test_order_is_kept_if_later_pages_arrive_first() -> None:
+    listing = FakeListing(*[2] * 9)
+    listing.before = lambda number: iterations(50 - 5 * number)
+    assert await prefetched(listing.pager(), 8) == listing.all_items()
 
 
-async def test_pages_are_on_their_way_before_the_first_item_is_taken() -> None:
-    book = Book(1, 1, 1, 1, 1, 1)
-    held = asyncio.Event()
+async def test_pages_are_requested_before_their_items_are_needed() -> None:
+    listing = FakeListing(1, 1, 1, 1, 1, 1)
+    released = asyncio.Event()
 
     async def hold(number: int) -> None:
         if number > 1:
-            await held.wait()
+            await released.wait()
 
-    book.before = hold
-    async with book.pager().prefetch(3) as items:
+    listing.before = hold
+    async with listing.pager().prefetch(3) as items:
         assert await anext(items) == "1.0"
         await iterations()
-        assert book.in_flight == {2, 3, 4}
-        held.set()
+        assert listing.in_flight == {2, 3, 4}
+        released.set()
         assert await anext(items) == "2.0"
         await iterations()
-        assert book.received == [1, 2, 3, 4, 5]
+        assert listing.requested == [1, 2, 3, 4, 5]
 
 
-async def test_without_totals_page_after_page_is_read() -> None:
-    book = Book(1, 1, 1, totals=False)
-    assert await ahead(book.pager(), 8) == book.all()
-    assert book.most_in_flight == 1
+async def test_pages_are_read_one_by_one_without_totals() -> None:
+    listing = FakeListing(1, 1, 1, totals=False)
+    assert await prefetched(listing.pager(), 8) == listing.all_items()
+    assert listing.most_in_flight == 1
 
 
-async def test_leaving_cancels_what_is_still_being_read() -> None:
-    book = Book(*[1] * 9)
+async def test_leaving_cancels_pages_in_flight() -> None:
+    listing = FakeListing(*[1] * 9)
 
     async def hold(number: int) -> None:
         if number > 2:
             await asyncio.Event().wait()
 
-    book.before = hold
-    async with book.pager().prefetch(4) as items:
+    listing.before = hold
+    async with listing.pager().prefetch(4) as items:
         async for item in items:
             if item == "2.0":
                 break
-    assert sorted(book.cancelled) == [3, 4, 5]
+    assert sorted(listing.cancelled) == [3, 4, 5]
     assert tasks_left() == set()
 
 
-async def test_leaving_without_reading_reads_nothing() -> None:
-    book = Book(1, 1)
-    async with book.pager().prefetch():
+async def test_leaving_without_iterating_reads_nothing() -> None:
+    listing = FakeListing(1, 1)
+    async with listing.pager().prefetch():
         pass
-    assert book.received == []
+    assert listing.requested == []
 
 
-class Own(Exception):
+class CustomError(Exception):
     pass
 
 
-async def test_an_error_in_the_block_leaves_as_itself() -> None:
-    book = Book(*[1] * 9)
-    error = Own()
-    with pytest.raises(Own) as caught:
-        async with book.pager().prefetch(4) as items:
+async def test_error_in_block_propagates_unchanged() -> None:
+    listing = FakeListing(*[1] * 9)
+    error = CustomError()
+    with pytest.raises(CustomError) as caught:
+        async with listing.pager().prefetch(4) as items:
             await anext(items)
             await iterations()
             raise error
@@ -296,63 +296,63 @@ async def test_an_error_in_the_block_leaves_as_itself() -> None:
     assert tasks_left() == set()
 
 
-async def test_failures_of_pages_that_nobody_read_are_not_complained_of() -> None:
-    """With warnings as errors, an exception that is never retrieved would fail this test when it is collected."""
-    book = Book(*[1] * 9)
-    book.errors = {number: ServerError("500", status=500) for number in (3, 4, 5)}
+async def test_errors_of_unread_pages_are_not_reported() -> None:
+    """Warnings are errors: an exception that is never retrieved would fail this test on garbage collection."""
+    listing = FakeListing(*[1] * 9)
+    listing.errors = {number: ServerError("500", status=500) for number in (3, 4, 5)}
     loop = asyncio.get_running_loop()
-    complaints: list[Any] = []
-    loop.set_exception_handler(lambda _, context: complaints.append(context))
-    async with book.pager().prefetch(4) as items:
+    reported: list[Any] = []
+    loop.set_exception_handler(lambda _, context: reported.append(context))
+    async with listing.pager().prefetch(4) as items:
         await anext(items)
         await iterations()
     with pytest.raises(ServerError):
-        await ahead(book.pager())
+        await prefetched(listing.pager())
     gc.collect()
     await iterations()
-    assert complaints == []
+    assert reported == []
 
 
-async def test_a_deadline_ends_it_as_the_builtin_timeout() -> None:
-    book = Book(*[1] * 9)
+async def test_deadline_raises_builtin_timeout_error() -> None:
+    listing = FakeListing(*[1] * 9)
 
     async def hold(number: int) -> None:
         if number > 1:
             await asyncio.Event().wait()
 
-    book.before = hold
+    listing.before = hold
     with pytest.raises(TimeoutError), anyio.fail_after(0.01):
-        await ahead(book.pager())
+        await prefetched(listing.pager())
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.01):
-            await ahead(book.pager())
+            await prefetched(listing.pager())
     assert tasks_left() == set()
 
 
-async def test_cancelling_the_reader_cancels_the_pages() -> None:
-    book = Book(*[1] * 9)
+async def test_cancelling_reader_cancels_pages_in_flight() -> None:
+    listing = FakeListing(*[1] * 9)
 
     async def hold(number: int) -> None:
         if number > 1:
             await asyncio.Event().wait()
 
-    book.before = hold
-    reader = asyncio.create_task(ahead(book.pager()))
+    listing.before = hold
+    task = asyncio.create_task(prefetched(listing.pager()))
     await iterations()
-    reader.cancel()
+    task.cancel()
     with pytest.raises(asyncio.CancelledError):
-        await reader
-    assert sorted(book.cancelled) == [2, 3, 4, 5]
+        await task
+    assert sorted(listing.cancelled) == [2, 3, 4, 5]
 
 
 @pytest.mark.parametrize("count", [0, -1])
-async def test_a_count_below_one_is_refused_at_once(count: int) -> None:
+async def test_count_below_one_raises_value_error_immediately(count: int) -> None:
     with pytest.raises(ValueError, match="must be at least 1"):
-        Book(1).pager().prefetch(count)
+        FakeListing(1).pager().prefetch(count)
 
 
-class Stubborn(Book):
-    """Pages that answer a cancellation with an error of their own."""
+class FailingOnCancel(FakeListing):
+    """A list whose pages raise ServerError when they are cancelled."""
 
     async def read(self, number: int) -> Page[str]:
         try:
@@ -361,24 +361,24 @@ class Stubborn(Book):
             raise ServerError("500", status=500) from None
 
 
-async def test_a_page_that_fails_while_it_is_cancelled_is_neither_raised_nor_complained_of() -> None:
-    book = Stubborn(*[1] * 9)
+async def test_page_error_during_cancellation_is_neither_raised_nor_reported() -> None:
+    listing = FailingOnCancel(*[1] * 9)
 
     async def hold(number: int) -> None:
         if number > 1:
             await asyncio.Event().wait()
 
-    book.before = hold
-    complaints: list[Any] = []
-    asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
-    async with book.pager().prefetch(4) as items:
+    listing.before = hold
+    reported: list[Any] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: reported.append(context))
+    async with listing.pager().prefetch(4) as items:
         await anext(items)
         await iterations()
-    reader = asyncio.create_task(ahead(book.pager()))
+    task = asyncio.create_task(prefetched(listing.pager()))
     await iterations()
-    reader.cancel()
+    task.cancel()
     with pytest.raises(asyncio.CancelledError):
-        await reader
+        await task
     gc.collect()
     await iterations()
-    assert complaints == []
+    assert reported == []

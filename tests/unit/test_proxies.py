@@ -1,4 +1,4 @@
-"""Proxies of the environment: one reader for every way to the API."""
+"""Proxy settings from the environment, which apply to every transport."""
 
 from __future__ import annotations
 
@@ -39,17 +39,17 @@ WEB: dict[str, Any] = {
         ("[::1]:3128", "http://[::1]:3128"),
     ],
 )
-def test_proxy_of_the_environment(variable: str, value: str, proxy: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_proxy_is_read_from_environment(variable: str, value: str, proxy: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(variable, value)
     assert environment_proxy(API) == proxy
 
 
-def test_empty_variable_names_no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_empty_variable_means_no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "")
     assert environment_proxy(API) is None
 
 
-def test_variable_of_the_scheme_has_priority_over_all(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_scheme_variable_takes_precedence_over_all_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ALL_PROXY", "http://all.example")
     monkeypatch.setenv("HTTP_PROXY", "http://http.example")
     assert environment_proxy(API) == "http://all.example"
@@ -71,7 +71,7 @@ def test_variable_of_the_scheme_has_priority_over_all(monkeypatch: pytest.Monkey
         ("other.example", False),
     ],
 )
-def test_no_proxy(excluded: str, bypassed: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_proxy_excludes_matching_hosts(excluded: str, bypassed: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "http://proxy.example:3128")
     monkeypatch.setenv("NO_PROXY", excluded)
     assert (environment_proxy(API) is None) == bypassed
@@ -91,7 +91,7 @@ def test_no_proxy(excluded: str, bypassed: bool, monkeypatch: pytest.MonkeyPatch
     ],
 )
 @pytest.mark.parametrize("variable", ["HTTPS_PROXY", "https_proxy", "ALL_PROXY"])
-async def test_invalid_proxy_is_a_config_error_that_names_the_variable(
+async def test_invalid_proxy_raises_config_error_that_names_the_variable(
     variable: str, value: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(variable, value)
@@ -133,13 +133,13 @@ async def test_other_hosts_are_reached_through_the_proxy(variable: str, monkeypa
 
 
 async def test_every_transport_trusts_the_same_certificates(monkeypatch: pytest.MonkeyPatch) -> None:
-    given: list[ssl.SSLContext] = []
+    contexts: list[ssl.SSLContext] = []
     create = httpx.AsyncHTTPTransport
 
     def transport(**options: object) -> httpx.AsyncBaseTransport:
         context = options["verify"]
         assert isinstance(context, ssl.SSLContext)
-        given.append(context)
+        contexts.append(context)
         return create(**options)  # type: ignore[arg-type]
 
     monkeypatch.setattr(httpx, "AsyncHTTPTransport", transport)
@@ -147,8 +147,8 @@ async def test_every_transport_trusts_the_same_certificates(monkeypatch: pytest.
     async with Cloud66(TOKEN, retry=ONCE) as c66:
         with pytest.raises(TransportError):
             await c66.stacks.get("a")
-    (context,) = given
-    assert context is not tls.shared_context()  # the library changes the ALPN protocols of the context that it gets
+    (context,) = contexts
+    assert context is not tls.shared_context()  # httpx changes the ALPN protocols of its context
     assert context.cert_store_stats() == tls.create_context().cert_store_stats()
     assert context.minimum_version == ssl.TLSVersion.TLSv1_2
 

@@ -1,4 +1,4 @@
-"""Secrets stay hidden in `repr`, `rich`, pickles of clients, and msgspec's and attrs' own output."""
+"""Redaction of secrets in `repr` and `rich`, and the ban on pickling or copying clients."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from ..support import SECRET, Script
 WRITE = post("/stacks/{stack}/things.json", Stack, body=("value",))
 
 
-def client_of_application() -> Cloud66:
+def application_client() -> Cloud66:
     return Cloud66(
         client_id="c", client_secret=SECRET, redirect_url="https://app.example/callback", proxy=f"http://u:{SECRET}@p:1"
     )
@@ -33,8 +33,8 @@ OBJECTS: dict[str, Callable[[], object]] = {
     "token": lambda: Token(SECRET),
     "model": lambda: Stack(uid="a", redeploy_hook=Secret(SECRET)),
     "client": lambda: Cloud66(SECRET, transport=Script()),
-    "client of an application": client_of_application,
-    "configuration": lambda: client_of_application()._config,
+    "application client": application_client,
+    "configuration": lambda: application_client()._config,
     "shared headers": lambda: SharedHeaders([("Authorization", f"Bearer {SECRET}")]),
     "request": lambda: Request("GET", "/", SharedHeaders([("A", SECRET)]), "r-1", None, True, Timeouts()),
     "call": lambda: WRITE.bind(stack="a", value=SECRET),
@@ -52,10 +52,10 @@ def test_secret_is_hidden_from_repr_and_rich(create: Callable[[], object]) -> No
     assert all(SECRET not in text for text in texts)
 
 
-@pytest.mark.parametrize("spread", [pickle.dumps, copy.copy, copy.deepcopy])
+@pytest.mark.parametrize("duplicate", [pickle.dumps, copy.copy, copy.deepcopy])
 @pytest.mark.parametrize("view", [False, True])
-def test_client_cannot_be_pickled_or_copied(spread: Callable[[Any], object], view: bool) -> None:
+def test_client_cannot_be_pickled_or_copied(duplicate: Callable[[Any], object], view: bool) -> None:
     c66 = Cloud66(SECRET, transport=Script())
     with pytest.raises(TypeError, match="cannot be pickled or copied") as caught:
-        spread(c66.using(account=7) if view else c66)
+        duplicate(c66.using(account=7) if view else c66)
     assert SECRET not in str(caught.value)

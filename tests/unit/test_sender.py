@@ -30,12 +30,12 @@ from ..support import ONCE, START, TOKEN, RecordingClock, Script, client, iterat
 READ = get("/things/{thing}.json", Stack)
 WRITE = post("/things.json", Stack, body=("name",))
 POP = get("/queues/pop.json", repeatable=False)
-GOOD = make_response({"response": {"uid": "a"}})
-GONE = TransportError("gone", sent=True)
-UNSENT = TransportError("nobody there", sent=False)
+SUCCESS = make_response({"response": {"uid": "a"}})
+LOST = TransportError("connection lost", sent=True)
+REFUSED = TransportError("connection refused", sent=False)
 
 
-async def test_a_call_becomes_a_request_and_its_response_a_response() -> None:
+async def test_send_builds_a_request_and_decodes_the_response() -> None:
     transport = Script(make_response({"response": {"uid": "a"}}, x_ratelimit_limit="3600", x_ratelimit_remaining="7"))
     async with client(transport, account=42) as c66:
         response = await c66.send(READ.bind(thing="a b"))
@@ -52,8 +52,8 @@ async def test_a_call_becomes_a_request_and_its_response_a_response() -> None:
     assert (response.status, response.quota.remaining, response.request_id) == (200, 7, request.request_id)
 
 
-async def test_each_request_has_an_id_of_its_own_in_the_form_of_a_uuid() -> None:
-    transport = Script(make_error(500), GOOD)
+async def test_every_attempt_has_a_unique_uuid_as_request_id() -> None:
+    transport = Script(make_error(500), SUCCESS)
     async with client(transport) as c66:
         for _ in range(50):
             await c66.send(READ.bind(thing=1))
@@ -63,27 +63,27 @@ async def test_each_request_has_an_id_of_its_own_in_the_form_of_a_uuid() -> None
 
 
 @pytest.mark.parametrize("status", [200, 201, 202, 204, 299])
-async def test_any_2xx_is_success(status: int) -> None:
+async def test_every_2xx_status_is_success(status: int) -> None:
     async with client(Script(make_response({"response": {"uid": "a"}}, status))) as c66:
         assert (await c66.send(READ.bind(thing=1))).status == status
 
 
 @pytest.mark.parametrize("body", [b"", b"{}", b"not json"])
-async def test_where_nothing_is_expected_any_body_will_do(body: bytes) -> None:
+async def test_body_is_ignored_if_no_result_is_expected(body: bytes) -> None:
     async with client(Script(make_response(body))) as c66:
         response = await c66.send(POP.bind())
     assert response.data is None
     assert response.raw == body
 
 
-# --- repeating -----------------------------------------------------------------------------------------
+# --- retries ------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    "trouble", [make_error(500), make_error(502), make_error(408), GONE, UNSENT, make_error(503, "odd")]
+    "failure", [make_error(500), make_error(502), make_error(408), LOST, REFUSED, make_error(503, "unknown")]
 )
-async def test_a_read_is_repeated_until_it_succeeds(trouble: Any, recorder: RecordingClock) -> None:
-    transport = Script(trouble, trouble, trouble, GOOD)
+async def test_read_is_retried_until_it_succeeds(failure: Any, recorder: RecordingClock) -> None:
+    transport = Script(failure, failure, failure, SUCCESS)
     async with client(transport, clock=recorder) as c66:
         assert (await c66.send(READ.bind(thing=1))).data == Stack(uid="a")
     assert len(transport.requests) == 4
@@ -91,8 +91,8 @@ async def test_a_read_is_repeated_until_it_succeeds(trouble: Any, recorder: Reco
     assert all(0 <= pause <= 0.5 * 2**number for number, pause in enumerate(recorder.slept))
 
 
-async def test_the_last_error_comes_out_when_all_tries_are_used_up(recorder: RecordingClock) -> None:
-    transport = Script(make_error(500), make_error(502), GONE, make_error(504))
+async def test_last_error_is_raised_after_all_attempts(recorder: RecordingClock) -> None:
+    transport = Script(make_error(500), make_error(502), LOST, make_error(504))
     async with client(transport, clock=recorder) as c66:
         with pytest.raises(ServerError, match="504"):
             await c66.send(READ.bind(thing=1))
@@ -100,12 +100,12 @@ async def test_the_last_error_comes_out_when_all_tries_are_used_up(recorder: Rec
 
 
 @pytest.mark.parametrize(
-    "trouble",
-    [make_error(500), make_error(408), GONE, make_error(503, "not_implemented"), make_error(404), make_error(409)],
+    "failure",
+    [make_error(500), make_error(408), LOST, make_error(503, "not_implemented"), make_error(404), make_error(409)],
 )
 @pytest.mark.parametrize("call", [WRITE.bind(name="x"), POP.bind()], ids=["write", "pop"])
-async def test_a_write_that_may_have_arrived_is_never_repeated(trouble: Any, call: Any) -> None:
-    transport = Script(trouble, GOOD)
+async def test_write_that_may_have_arrived_is_never_retried(failure: Any, call: Any) -> None:
+    transport = Script(failure, SUCCESS)
     async with client(transport) as c66:
         with pytest.raises(errors.Cloud66Error):
             await c66.send(call)
@@ -113,11 +113,11 @@ async def test_a_write_that_may_have_arrived_is_never_repeated(trouble: Any, cal
 
 
 @pytest.mark.parametrize(
-    "trouble", [UNSENT, make_error(429, retry_after="1"), make_error(503, "throttled", retry_after="1")]
+    "failure", [REFUSED, make_error(429, retry_after="1"), make_error(503, "throttled", retry_after="1")]
 )
 @pytest.mark.parametrize("call", [WRITE.bind(name="x"), POP.bind()], ids=["write", "pop"])
-async def test_a_write_that_did_nothing_is_repeated(trouble: Any, call: Any) -> None:
-    transport = Script(trouble, GOOD)
+async def test_write_that_had_no_effect_is_retried(failure: Any, call: Any) -> None:
+    transport = Script(failure, SUCCESS)
     async with client(transport) as c66:
         await c66.send(call)
     assert len(transport.requests) == 2
@@ -125,18 +125,18 @@ async def test_a_write_that_did_nothing_is_repeated(trouble: Any, call: Any) -> 
 
 
 @pytest.mark.parametrize(
-    "trouble", [make_error(503, "not_implemented"), make_error(404), make_error(401), make_error(400)]
+    "failure", [make_error(503, "not_implemented"), make_error(404), make_error(401), make_error(400)]
 )
-async def test_what_asking_again_does_not_change_is_not_asked_again(trouble: Any) -> None:
-    transport = Script(trouble, GOOD)
+async def test_no_retry_after_permanent_errors(failure: Any) -> None:
+    transport = Script(failure, SUCCESS)
     async with client(transport) as c66:
         with pytest.raises(errors.APIError):
             await c66.send(READ.bind(thing=1))
     assert len(transport.requests) == 1
 
 
-async def test_a_response_that_cannot_be_read_is_not_asked_for_again() -> None:
-    transport = Script(make_response(b"<html>"), GOOD)
+async def test_no_retry_after_malformed_response() -> None:
+    transport = Script(make_response(b"<html>"), SUCCESS)
     async with client(transport) as c66:
         with pytest.raises(ResponseError) as caught:
             await c66.send(READ.bind(thing=1))
@@ -144,29 +144,29 @@ async def test_a_response_that_cannot_be_read_is_not_asked_for_again() -> None:
     assert caught.value.request_id == transport.requests[0].request_id
 
 
-async def test_retry_after_is_waited_for_to_the_second(recorder: RecordingClock) -> None:
+async def test_retry_after_sets_the_exact_pause(recorder: RecordingClock) -> None:
     transport = Script(
-        make_error(429, retry_after="17"), make_error(500, retry_after="Mon, 02 Mar 2026 09:13:00 GMT"), GOOD
+        make_error(429, retry_after="17"), make_error(500, retry_after="Mon, 02 Mar 2026 09:13:00 GMT"), SUCCESS
     )
     async with client(transport, clock=recorder) as c66:
         await c66.send(READ.bind(thing=1))
     assert recorder.slept == [17.0, 13.0]
 
 
-async def test_the_next_hour_is_waited_for_only_by_those_who_allow_it(recorder: RecordingClock) -> None:
-    transport = Script(make_error(503, "throttled"), GOOD)
+async def test_waiting_for_the_next_hour_requires_a_larger_max_pause(recorder: RecordingClock) -> None:
+    transport = Script(make_error(503, "throttled"), SUCCESS)
     async with client(transport, clock=recorder) as c66:
         with pytest.raises(Throttled) as caught:
             await c66.send(READ.bind(thing=1))
         assert caught.value.retry_at == START.replace(hour=10, minute=0, second=0)
-        transport.replies = [make_error(503, "throttled"), GOOD]
+        transport.replies = [make_error(503, "throttled"), SUCCESS]
         await c66.using(retry=Retry(max_pause=3600)).send(READ.bind(thing=1))
     assert recorder.slept == [47.5 * 60]
 
 
-async def test_a_repeated_request_is_told_in_the_log_without_secrets(caplog: pytest.LogCaptureFixture) -> None:
+async def test_retry_is_logged_without_secrets(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.DEBUG):
-        async with client(Script(make_error(500, "busy"), GOOD)) as c66:
+        async with client(Script(make_error(500, "busy"), SUCCESS)) as c66:
             await c66.send(READ.bind(thing=1))
     (record,) = [record for record in caplog.records if record.name == "cloud66_async"]
     assert re.match(
@@ -178,8 +178,8 @@ async def test_a_repeated_request_is_told_in_the_log_without_secrets(caplog: pyt
 # --- deadlines ----------------------------------------------------------------------------------------
 
 
-async def test_a_pause_that_would_outlast_the_deadline_is_not_begun(recorder: RecordingClock) -> None:
-    async with client(Script(make_error(429, "slow", retry_after="50"), GOOD), clock=recorder) as c66:
+async def test_no_retry_if_the_pause_exceeds_the_deadline(recorder: RecordingClock) -> None:
+    async with client(Script(make_error(429, "slow", retry_after="50"), SUCCESS), clock=recorder) as c66:
         with anyio.fail_after(40):
             with pytest.raises(Throttled, match="slow"):
                 await c66.send(READ.bind(thing=1))
@@ -188,21 +188,21 @@ async def test_a_pause_that_would_outlast_the_deadline_is_not_begun(recorder: Re
     assert recorder.slept == []
 
 
-async def test_a_deadline_that_is_far_away_stops_nothing(recorder: RecordingClock) -> None:
-    async with client(Script(make_error(429, retry_after="50"), GOOD), clock=recorder) as c66:
+async def test_retry_if_the_pause_ends_before_the_deadline(recorder: RecordingClock) -> None:
+    async with client(Script(make_error(429, retry_after="50"), SUCCESS), clock=recorder) as c66:
         with anyio.fail_after(60):
             await c66.send(READ.bind(thing=1))
     assert recorder.slept == [50.0]
 
 
-async def test_in_a_cancelled_scope_nothing_is_raised_and_the_next_await_ends_it() -> None:
-    class Sleepy(RecordingClock):
+async def test_cancelled_scope_ends_at_the_next_await_without_an_error() -> None:
+    class EndlessPause(RecordingClock):
         async def sleep(self, seconds: float) -> None:
             self.slept.append(seconds)
             await asyncio.Event().wait()
 
-    clock = Sleepy()
-    came: list[str] = []
+    clock = EndlessPause()
+    reached: list[str] = []
 
     def cancel(_: Request) -> Any:
         scope.cancel()
@@ -211,19 +211,19 @@ async def test_in_a_cancelled_scope_nothing_is_raised_and_the_next_await_ends_it
     async with client(Script(cancel), clock=clock) as c66:
         with anyio.CancelScope() as scope:
             await c66.send(READ.bind(thing=1))
-            came.append("past it")
+            reached.append("end of the scope")
     assert scope.cancelled_caught
-    assert came == []
+    assert reached == []
     assert len(clock.slept) == 1
 
 
-# --- the gate -----------------------------------------------------------------------------------------
+# --- limiter ------------------------------------------------------------------------------------------
 
 
-async def test_no_more_requests_are_in_flight_than_the_limit() -> None:
+async def test_at_most_limit_requests_are_in_flight() -> None:
     async def slow(_: Request) -> Any:
         await iterations(3)
-        return GOOD
+        return SUCCESS
 
     transport = Script(slow)
     async with client(transport, limit=3) as c66:
@@ -232,36 +232,36 @@ async def test_no_more_requests_are_in_flight_than_the_limit() -> None:
     assert len(transport.requests) == 20
 
 
-async def test_who_pauses_holds_no_place() -> None:
-    transport = Script(lambda request: make_error(500) if request.target.endswith("slow.json") else GOOD)
-    woken = asyncio.Event()
+async def test_pause_before_a_retry_holds_no_limiter_slot() -> None:
+    transport = Script(lambda request: make_error(500) if request.target.endswith("slow.json") else SUCCESS)
+    resumed = asyncio.Event()
 
-    class Held(RecordingClock):
+    class PausedClock(RecordingClock):
         async def sleep(self, seconds: float) -> None:
-            await woken.wait()
+            await resumed.wait()
 
-    async with client(transport, limit=1, clock=Held(), retry=Retry(attempts=2)) as c66:
+    async with client(transport, limit=1, clock=PausedClock(), retry=Retry(attempts=2)) as c66:
         pausing = asyncio.create_task(c66.send(READ.bind(thing="slow")))
         await iterations()
         await c66.send(READ.bind(thing="quick"))
         assert not pausing.done()
-        woken.set()
+        resumed.set()
         with pytest.raises(ServerError):
             await pausing
 
 
-@pytest.mark.parametrize("trouble", [make_error(500), GONE, RuntimeError("of the transport")])
-async def test_every_failure_gives_its_place_back(trouble: Any) -> None:
-    transport = Script(trouble)
+@pytest.mark.parametrize("failure", [make_error(500), LOST, RuntimeError("from the transport")])
+async def test_every_failure_releases_its_limiter_slot(failure: Any) -> None:
+    transport = Script(failure)
     async with client(transport, limit=2, retry=ONCE) as c66:
         for _ in range(5):
             with pytest.raises((errors.Cloud66Error, RuntimeError)):
                 await c66.send(READ.bind(thing=1))
-        transport.replies = [GOOD]
+        transport.replies = [SUCCESS]
         await c66.send(READ.bind(thing=1))
 
 
-async def test_a_cancelled_request_gives_its_place_back() -> None:
+async def test_cancelled_request_releases_its_limiter_slot() -> None:
     async def never(_: Request) -> Any:
         await asyncio.Event().wait()
 
@@ -272,7 +272,7 @@ async def test_a_cancelled_request_gives_its_place_back() -> None:
         for task in running:
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
-        transport.replies = [GOOD]
+        transport.replies = [SUCCESS]
         await asyncio.gather(*(c66.send(READ.bind(thing=number)) for number in range(5)))
     assert transport.in_flight == 0
 
@@ -280,7 +280,7 @@ async def test_a_cancelled_request_gives_its_place_back() -> None:
 # --- quota --------------------------------------------------------------------------------------------
 
 
-async def test_what_is_reserved_is_refused_before_it_is_sent(recorder: RecordingClock) -> None:
+async def test_reserved_quota_raises_quota_error_before_sending(recorder: RecordingClock) -> None:
     transport = Script(make_response({"response": {"uid": "a"}}, x_ratelimit_remaining="5"))
     async with client(transport, reserve=5, clock=recorder) as c66:
         await c66.send(READ.bind(thing=1))
@@ -292,17 +292,17 @@ async def test_what_is_reserved_is_refused_before_it_is_sent(recorder: Recording
     assert len(transport.requests) == 2
 
 
-async def test_errors_tell_the_quota_too() -> None:
+async def test_error_responses_update_the_quota() -> None:
     async with client(Script(make_error(404, x_ratelimit_remaining="5"))) as c66:
         with pytest.raises(NotFound):
             await c66.send(READ.bind(thing=1))
         assert c66.quota.remaining == 5
 
 
-# --- the event loop, and the end -----------------------------------------------------------------------
+# --- event loops and closing --------------------------------------------------------------------------
 
 
-def test_another_event_loop_is_refused_in_a_sentence_even_at_a_full_limiter() -> None:
+def test_another_event_loop_raises_config_error_even_if_the_limiter_is_full() -> None:
     async def never(_: Request) -> Any:
         await asyncio.Event().wait()
 
@@ -323,42 +323,42 @@ def test_another_event_loop_is_refused_in_a_sentence_even_at_a_full_limiter() ->
     asyncio.run(c66.aclose())
 
 
-async def test_who_waits_at_the_limiter_of_a_client_that_closes_is_told() -> None:
-    held = asyncio.Event()
+async def test_closing_fails_requests_that_wait_for_the_limiter() -> None:
+    released = asyncio.Event()
 
     async def wait(_: Request) -> Any:
-        await held.wait()
-        return GOOD
+        await released.wait()
+        return SUCCESS
 
     transport = Script(wait)
     c66 = client(transport, limit=1)
     tasks = [asyncio.create_task(c66.send(READ.bind(thing=number))) for number in range(3)]
     await iterations()
     await c66.aclose()
-    held.set()
+    released.set()
     first, *others = await asyncio.gather(*tasks, return_exceptions=True)
     assert not isinstance(first, BaseException)
     assert [str(other) for other in others] == ["this client is closed; create a new one"] * 2
     assert len(transport.requests) == 1
 
 
-async def test_an_error_makes_no_cycle() -> None:
-    """What holds itself is freed late, and an error holds the whole body of its answer."""
-    async with client(Script(make_error(404, "of this test"))) as c66:
-        await _fail(c66)
+async def test_error_leaves_no_reference_cycle() -> None:
+    """Reference cycles are freed late, and an error holds the whole response body."""
+    async with client(Script(make_error(404, "cycle_test"))) as c66:
+        await _raise_not_found(c66)
         gc.collect()
         gc.disable()
         try:
-            await _fail(c66)
-            left = [thing for thing in gc.get_objects() if isinstance(thing, NotFound) and thing.code == "of this test"]
+            await _raise_not_found(c66)
+            remaining = [each for each in gc.get_objects() if isinstance(each, NotFound) and each.code == "cycle_test"]
         finally:
             gc.enable()
-    assert left == []
+    assert remaining == []
 
 
-async def _fail(c66: Cloud66) -> None:
+async def _raise_not_found(c66: Cloud66) -> None:
     try:
         await c66.send(READ.bind(thing=1))
     except NotFound:
         return
-    raise AssertionError("it was found")
+    raise AssertionError("NotFound was not raised")

@@ -1,4 +1,4 @@
-"""The ways to the wire, over real sockets."""
+"""Transports over real sockets."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from cloud66_async.resources import stacks
 from ..conftest import PoolName
 from ..support import ONCE, TOKEN, ReceivedRequest, Script, Wire, client, make_response, packet, wire
 
-ODD = [
+SPECIAL_UIDS = [
     "a/b",
     "..",
     ".",
@@ -38,20 +38,20 @@ ODD = [
 ]
 
 
-@pytest.mark.parametrize("uid", ODD)
-async def test_a_uid_is_one_segment_on_the_wire(uid: str, transport: PoolName) -> None:
+@pytest.mark.parametrize("uid", SPECIAL_UIDS)
+async def test_uid_is_sent_as_one_path_segment(uid: str, transport: PoolName) -> None:
     async with wire() as server, Cloud66(TOKEN, url=server.url, pool=transport) as c66:
         await c66.servers.get(uid, uid)
     (received,) = server.received
-    _, api, three, kind, stack, part, name = received.target.split("/")
-    assert (api, three, kind, part) == ("api", "3", "stacks", "servers")
+    _, api, version, collection, stack, resource, name = received.target.split("/")
+    assert (api, version, collection, resource) == ("api", "3", "stacks", "servers")
     assert unquote(stack) == uid
     assert unquote(name.removesuffix(".json")) == uid
     assert received.target.isascii()
     assert not set(received.target) & set("?# \\")
 
 
-async def test_both_transports_send_the_same(transport: PoolName) -> None:
+async def test_both_transports_send_the_same_requests(transport: PoolName) -> None:
     def reply(received: ReceivedRequest) -> bytes:
         return packet(b'{"response":[]}') if received.target.startswith("/api/3/stacks.json") else packet()
 
@@ -73,7 +73,7 @@ async def test_both_transports_send_the_same(transport: PoolName) -> None:
     assert all(received.headers["user-agent"].startswith("cloud66-async/") for received in server.received)
 
 
-async def test_both_transports_give_the_same(transport: PoolName) -> None:
+async def test_both_transports_return_the_same_response(transport: PoolName) -> None:
     headers = ["X-RateLimit-Remaining: 7", "X-Two: a", "x-two: b", "X-Latin: caf\xe9"]
     serving = wire(lambda _: packet(b"", "403 Forbidden", *headers))
     async with serving as server, Cloud66(TOKEN, url=server.url, pool=transport, retry=ONCE) as c66:
@@ -86,7 +86,7 @@ async def test_both_transports_give_the_same(transport: PoolName) -> None:
         assert c66.quota.remaining == 7
 
 
-async def test_a_challenge_in_another_alphabet_is_read_alike(transport: PoolName) -> None:
+async def test_non_ascii_challenge_is_parsed_by_both_transports(transport: PoolName) -> None:
     challenge = 'WWW-Authenticate: Bearer error="invalid_token", error_description="ungültig …"'
     body = packet(b"", "401 Unauthorized").replace(b"\r\n\r\n", f"\r\n{challenge}\r\n\r\n".encode())
     async with wire(lambda _: body) as server, Cloud66(TOKEN, url=server.url, pool=transport) as c66:
@@ -96,7 +96,7 @@ async def test_a_challenge_in_another_alphabet_is_read_alike(transport: PoolName
     assert (caught.value.message or "").startswith("ung")
 
 
-async def test_a_redirect_is_not_followed_with_the_token(transport: PoolName) -> None:
+async def test_redirect_is_not_followed(transport: PoolName) -> None:
     async with wire() as other:
         location = f"Location: {other.url}/api/3/stacks/a.json"
         serving = wire(lambda _: packet(b"", "302 Found", location))
@@ -106,7 +106,7 @@ async def test_a_redirect_is_not_followed_with_the_token(transport: PoolName) ->
     assert other.received == []
 
 
-def test_another_event_loop_is_refused_on_both_transports(transport: PoolName) -> None:
+def test_another_event_loop_raises_config_error(transport: PoolName) -> None:
     async def use(c66: Cloud66) -> None:
         await c66.stacks.get("a")
 
@@ -124,7 +124,7 @@ def test_another_event_loop_is_refused_on_both_transports(transport: PoolName) -
         one.run(c66.aclose())
 
 
-async def test_nobody_there_is_a_transport_error_that_was_not_sent(transport: PoolName) -> None:
+async def test_refused_connection_raises_transport_error_with_sent_false(transport: PoolName) -> None:
     async with wire() as server:
         pass
     async with Cloud66(TOKEN, url=server.url, pool=transport, retry=ONCE) as c66:
@@ -134,14 +134,14 @@ async def test_nobody_there_is_a_transport_error_that_was_not_sent(transport: Po
     assert TOKEN not in repr(caught.value)
 
 
-# --- other ways to the wire -----------------------------------------------------------------------------------------
+# --- custom transports, proxies and sockets -----------------------------------------------------------
 
 
-async def test_a_transport_of_the_http_library_is_taken() -> None:
-    seen: list[Any] = []
+async def test_httpx_transport_is_accepted() -> None:
+    requests: list[Any] = []
 
     def handle(request: httpx.Request) -> httpx.Response:
-        seen.append(request)
+        requests.append(request)
         return httpx.Response(200, json={"response": {"uid": "a"}})
 
     async with Cloud66(TOKEN, transport=httpx.MockTransport(handle)) as c66:
@@ -149,15 +149,19 @@ async def test_a_transport_of_the_http_library_is_taken() -> None:
         async with httpx.AsyncClient(transport=c66.transport) as raw:
             assert (await raw.get("https://app.cloud66.com/robots.txt")).status_code == 200
         assert await c66.stacks.get("a") == stacks.Stack(uid="a")
-    assert [str(request.url) for request in seen] == [
+    assert [str(request.url) for request in requests] == [
         "https://app.cloud66.com/api/3/stacks/a.json",
         "https://app.cloud66.com/robots.txt",
         "https://app.cloud66.com/api/3/stacks/a.json",
     ]
-    assert [request.headers.get("authorization") for request in seen] == [f"Bearer {TOKEN}", None, f"Bearer {TOKEN}"]
+    assert [request.headers.get("authorization") for request in requests] == [
+        f"Bearer {TOKEN}",
+        None,
+        f"Bearer {TOKEN}",
+    ]
 
 
-async def test_the_pool_is_a_transport_for_requests_of_ones_own(transport: PoolName) -> None:
+async def test_httpx_client_can_send_custom_requests_over_the_pool(transport: PoolName) -> None:
     async with wire() as server, Cloud66(TOKEN, url=server.url, pool=transport) as c66:
         await c66.stacks.get("a")
         async with httpx.AsyncClient(transport=c66.transport) as raw:
@@ -173,18 +177,18 @@ async def test_the_pool_is_a_transport_for_requests_of_ones_own(transport: PoolN
 
 
 @pytest.mark.parametrize(
-    "trouble", [OSError("of the transport"), TimeoutError("of the system"), ConnectionResetError()]
+    "failure", [OSError("from the transport"), TimeoutError("from the system"), ConnectionResetError()]
 )
-async def test_a_transport_that_raises_errors_of_the_system_raises_ours(trouble: Exception) -> None:
+async def test_system_errors_of_a_transport_become_transport_errors(failure: Exception) -> None:
     def handle(_: httpx.Request) -> httpx.Response:
-        raise trouble
+        raise failure
 
     async with Cloud66(TOKEN, transport=httpx.MockTransport(handle), retry=ONCE) as c66:
         with pytest.raises(errors.TransportError):
             await c66.stacks.get("a")
 
 
-async def test_a_transport_is_a_transport_too() -> None:
+async def test_custom_transport_can_be_used_by_an_httpx_client() -> None:
     transport = Script(make_response({"ok": True}, x_more="yes"))
     async with client(transport) as c66, httpx.AsyncClient(transport=c66.transport) as raw:
         response = await raw.post("https://app.cloud66.com/oauth/token?x=1", content=b"a=b")
@@ -194,46 +198,27 @@ async def test_a_transport_is_a_transport_too() -> None:
 
 
 @pytest.mark.parametrize(
-    ("trouble", "kind"),
+    ("failure", "kind"),
     [
-        (errors.TransportError("gone"), "NetworkError"),
+        (errors.TransportError("connection lost"), "NetworkError"),
         (errors.TransportTimeout("slow", phase="read"), "ReadTimeout"),
     ],
 )
-async def test_the_troubles_of_a_transport_are_the_librarys_own_there(trouble: Exception, kind: str) -> None:
-    async with client(Script(trouble)) as c66, httpx.AsyncClient(transport=c66.transport) as raw:
+async def test_transport_errors_become_httpx_errors_in_an_httpx_client(failure: Exception, kind: str) -> None:
+    async with client(Script(failure)) as c66, httpx.AsyncClient(transport=c66.transport) as raw:
         with pytest.raises(getattr(httpx, kind)):
             await raw.get("https://app.cloud66.com/")
 
 
-@pytest.mark.parametrize("variable", ["HTTP_PROXY", "http_proxy", "ALL_PROXY"])
-async def test_a_proxy_of_the_environment_is_used(variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    async with wire() as proxy:
-        monkeypatch.setenv(variable, proxy.url)
-        async with Cloud66(TOKEN, url="http://localhost:9") as c66:
-            assert (await c66.stacks.get("a")).uid == "a"
-    assert [received.target for received in proxy.received] == ["http://localhost:9/api/3/stacks/a.json"]
-
-
-@pytest.mark.parametrize("excepted", ["localhost", "*", "example.com,localhost"])
-async def test_no_proxy_is_heeded(excepted: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    async with wire() as proxy, wire() as server:
-        monkeypatch.setenv("HTTP_PROXY", proxy.url)
-        monkeypatch.setenv("NO_PROXY", excepted)
-        async with Cloud66(TOKEN, url=f"http://localhost:{server.port}") as c66:
-            assert (await c66.stacks.get("a")).uid == "a"
-    assert (len(proxy.received), len(server.received)) == (0, 1)
-
-
-async def test_a_proxy_of_the_arguments_is_used() -> None:
+async def test_proxy_argument_is_used() -> None:
     async with wire() as proxy, Cloud66(TOKEN, url="http://localhost:9", proxy=proxy.url) as c66:
         assert (await c66.stacks.get("a")).uid == "a"
     assert len(proxy.received) == 1
 
 
-async def test_a_proxy_that_refuses_is_a_transport_error() -> None:
-    refusing = wire(lambda _: packet(b"", "407 Proxy Authentication Required"))
-    async with refusing as proxy, Cloud66(TOKEN, url="https://api.example", proxy=proxy.url, retry=ONCE) as c66:
+async def test_proxy_refusal_raises_transport_error() -> None:
+    serving = wire(lambda _: packet(b"", "407 Proxy Authentication Required"))
+    async with serving as proxy, Cloud66(TOKEN, url="https://api.example", proxy=proxy.url, retry=ONCE) as c66:
         with pytest.raises(errors.TransportError):
             await c66.stacks.get("a")
     (received,) = proxy.received
@@ -242,7 +227,7 @@ async def test_a_proxy_that_refuses_is_a_transport_error() -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no Unix sockets")
-async def test_a_unix_socket_is_used(tmp_path: Path) -> None:
+async def test_unix_socket_is_used(tmp_path: Path) -> None:
     server = Wire(lambda _: packet())
     path = str(tmp_path / "c66.sock")
     running = await asyncio.start_unix_server(server.serve, path)
@@ -253,7 +238,7 @@ async def test_a_unix_socket_is_used(tmp_path: Path) -> None:
     assert [received.target for received in server.received] == ["/api/3/stacks/a.json"]
 
 
-async def test_http2_without_its_package_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_missing_http2_package_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "h2", None)
     async with Cloud66(TOKEN, url="http://localhost:9", http2=True) as c66:
         with pytest.raises(
@@ -265,7 +250,7 @@ async def test_http2_without_its_package_says_what_to_install(monkeypatch: pytes
 
 
 @pytest.mark.parametrize("proxy", ["nonsense", "ftp://127.0.0.1:1"])
-async def test_a_proxy_that_cannot_be_is_a_config_error(proxy: str) -> None:
+async def test_invalid_proxy_raises_config_error(proxy: str) -> None:
     async with Cloud66(TOKEN, proxy=proxy) as c66:
         with pytest.raises(ConfigError):
             await c66.stacks.get("a")

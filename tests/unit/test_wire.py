@@ -19,21 +19,21 @@ from ..support import SECRET, START, make_response
 READ = get("/stacks/{stack}.json", Stack, scope="redeploy", query=("q", "status", "at", "flag", "many"))
 CALL = READ.bind(stack="a")
 HTML = b"<html><head><title>502 Bad Gateway</title></head></html>"
-TRAPS: dict[str, bytes] = {
+BODIES: dict[str, bytes] = {
     "web page": HTML,
     "empty": b"",
-    "blank": b" \n",
+    "whitespace": b" \n",
     "truncated": b'{"error": "not_fo',
     "list": b'[{"error": "x"}]',
     "number": b"42",
-    "text": b'"throttled?"',
+    "string": b'"throttled?"',
     "null": b"null",
-    "deep": b"[" * 50_000 + b"]" * 50_000,
-    "deep object": b'{"error":' * 50_000 + b"1" + b"}" * 50_000,
+    "deeply nested list": b"[" * 50_000 + b"]" * 50_000,
+    "deeply nested object": b'{"error":' * 50_000 + b"1" + b"}" * 50_000,
     "invalid UTF-8": b'{"error": "\xff\xfe"}',
-    "odd kinds": b'{"error": {"a": 1}, "error_description": ["x"], "details": null}',
+    "unexpected types": b'{"error": {"a": 1}, "error_description": ["x"], "details": null}',
     "long": b'{"error": "' + b"x" * 100_000 + b'"}',
-    "numbers": b'{"error": 1e999}',
+    "out-of-range number": b'{"error": 1e999}',
     "surrogate": b'{"error": "\\ud800"}',
 }
 STATUSES: dict[int, type[errors.APIError]] = {
@@ -59,14 +59,14 @@ STATUSES: dict[int, type[errors.APIError]] = {
 }
 
 
-def error(found: BufferedResponse, now: datetime = START) -> errors.APIError:
-    return wire.error(CALL, found, "r-1", now)
+def api_error(response: BufferedResponse, now: datetime = START) -> errors.APIError:
+    return wire.error(CALL, response, "r-1", now)
 
 
 @pytest.mark.parametrize("status", STATUSES)
-@pytest.mark.parametrize("body", TRAPS.values(), ids=TRAPS)
-def test_every_status_is_its_class_whatever_the_body(status: int, body: bytes) -> None:
-    found = error(make_response(body, status))
+@pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
+def test_status_selects_the_error_class_for_any_body(status: int, body: bytes) -> None:
+    found = api_error(make_response(body, status))
     assert type(found) is STATUSES[status]
     assert found.status == status
     assert found.response is not None
@@ -90,24 +90,25 @@ def test_every_status_is_its_class_whatever_the_body(status: int, body: bytes) -
         (HTML, errors.ServerError),
     ],
 )
-def test_a_503_is_what_its_body_says(body: Any, kind: type[errors.APIError]) -> None:
-    assert type(error(make_response(body, 503))) is kind
+def test_body_selects_the_error_class_of_a_503(body: Any, kind: type[errors.APIError]) -> None:
+    assert type(api_error(make_response(body, 503))) is kind
 
 
-def test_a_503_with_no_quota_left_is_throttled_unless_the_body_says_otherwise() -> None:
-    assert type(error(make_response(HTML, 503, x_ratelimit_remaining="0"))) is errors.Throttled
-    assert type(error(make_response(HTML, 503, x_ratelimit_remaining="7"))) is errors.ServerError
+def test_503_with_exhausted_quota_is_throttled_unless_the_body_differs() -> None:
+    assert type(api_error(make_response(HTML, 503, x_ratelimit_remaining="0"))) is errors.Throttled
+    assert type(api_error(make_response(HTML, 503, x_ratelimit_remaining="7"))) is errors.ServerError
     assert (
-        type(error(make_response({"error": "not_implemented"}, 503, x_ratelimit_remaining="0"))) is errors.Unsupported
+        type(api_error(make_response({"error": "not_implemented"}, 503, x_ratelimit_remaining="0")))
+        is errors.Unsupported
     )
 
 
-def test_the_parts_of_the_body_are_kept_and_the_best_text_is_shown() -> None:
-    found = error(make_response({"error": "bad", "error_description": "Too bad", "details": "Name is taken"}, 400))
+def test_error_keeps_the_body_fields_and_shows_the_most_specific_text() -> None:
+    found = api_error(make_response({"error": "bad", "error_description": "Too bad", "details": "Name is taken"}, 400))
     assert (found.code, found.message, found.details) == ("bad", "Too bad", "Name is taken")
     assert "Name is taken" in str(found)
-    assert "Too bad" in str(error(make_response({"error": "bad", "error_description": "Too bad"}, 400)))
-    assert ": bad" in str(error(make_response({"error": "bad"}, 400)))
+    assert "Too bad" in str(api_error(make_response({"error": "bad", "error_description": "Too bad"}, 400)))
+    assert ": bad" in str(api_error(make_response({"error": "bad"}, 400)))
     assert "[request r-1]" in str(found)
     assert found.request_id == "r-1"
     assert found.operation == "GET /stacks/{stack}.json"
@@ -115,28 +116,30 @@ def test_the_parts_of_the_body_are_kept_and_the_best_text_is_shown() -> None:
 
 @pytest.mark.parametrize("status", [401, 403])
 @pytest.mark.parametrize("body", [b"", HTML])
-def test_a_challenge_alone_tells_as_much(status: int, body: bytes) -> None:
+def test_error_fields_are_read_from_the_challenge_header(status: int, body: bytes) -> None:
     challenge = (
         'Bearer realm="Cloud 66", error="invalid_token", error_description="The token was revoked", scope="admin"'
     )
-    found = error(make_response(body, status, www_authenticate=challenge))
+    found = api_error(make_response(body, status, www_authenticate=challenge))
     assert (found.code, found.message) == ("invalid_token", "The token was revoked")
     assert "The token was revoked" in str(found)
 
 
-def test_forbidden_names_the_scope_that_was_needed() -> None:
-    said = error(make_response(b"", 403, www_authenticate='Bearer error = insufficient_scope, scope="admin"'))
-    known = error(make_response({}, 403))
-    assert isinstance(said, errors.Forbidden)
-    assert isinstance(known, errors.Forbidden)
-    assert (said.scope, known.scope) == ("admin", "redeploy")
-    assert "'redeploy'" in str(known)
+def test_forbidden_names_the_required_scope() -> None:
+    from_header = api_error(
+        make_response(b"", 403, www_authenticate='Bearer error = insufficient_scope, scope="admin"')
+    )
+    from_operation = api_error(make_response({}, 403))
+    assert isinstance(from_header, errors.Forbidden)
+    assert isinstance(from_operation, errors.Forbidden)
+    assert (from_header.scope, from_operation.scope) == ("admin", "redeploy")
+    assert "'redeploy'" in str(from_operation)
 
 
-def test_each_refusal_says_what_to_do() -> None:
-    assert "log in again" in str(error(make_response({}, 401)))
-    assert "trial has expired" in str(error(make_response({}, 402)))
-    assert "does not support the operation" in str(error(make_response({"error": "not_implemented"}, 503)))
+def test_error_messages_say_what_to_do() -> None:
+    assert "log in again" in str(api_error(make_response({}, 401)))
+    assert "trial has expired" in str(api_error(make_response({}, 402)))
+    assert "does not support the operation" in str(api_error(make_response({"error": "not_implemented"}, 503)))
 
 
 # --- Retry-After ---------------------------------------------------------------------------------
@@ -154,31 +157,31 @@ def test_each_refusal_says_what_to_do() -> None:
     ],
 )
 @pytest.mark.parametrize("status", [429, 503, 500])
-def test_retry_after_is_read_in_seconds_and_as_a_date(header: str, expected: datetime, status: int) -> None:
-    assert error(make_response({}, status, retry_after=header)).retry_at == expected
+def test_retry_after_accepts_seconds_and_dates(header: str, expected: datetime, status: int) -> None:
+    assert api_error(make_response({}, status, retry_after=header)).retry_at == expected
 
 
 @pytest.mark.parametrize(
     "header", ["", "soon", "-5", "1.5", "9" * 30, "9" * 5000, "²", "Mon, 99 Foo 2026", ",", "\x00"]
 )
-def test_a_retry_after_that_is_none_is_left_alone(header: str) -> None:
-    assert error(make_response({}, 500, retry_after=header)).retry_at is None
-    assert error(make_response({}, 429, retry_after=header)).retry_at == datetime(2026, 3, 2, 10, tzinfo=UTC)
+def test_invalid_retry_after_is_ignored(header: str) -> None:
+    assert api_error(make_response({}, 500, retry_after=header)).retry_at is None
+    assert api_error(make_response({}, 429, retry_after=header)).retry_at == datetime(2026, 3, 2, 10, tzinfo=UTC)
 
 
-def test_throttled_without_a_word_means_the_next_full_hour() -> None:
+def test_throttled_without_retry_after_means_the_next_full_hour() -> None:
     late = datetime(2026, 12, 31, 23, 59, 59, 999999, tzinfo=UTC)
-    assert error(make_response({}, 429), late).retry_at == datetime(2027, 1, 1, tzinfo=UTC)
-    assert error(make_response({}, 500), late).retry_at is None
+    assert api_error(make_response({}, 429), late).retry_at == datetime(2027, 1, 1, tzinfo=UTC)
+    assert api_error(make_response({}, 500), late).retry_at is None
 
 
-# --- what the server says must not forge a log -----------------------------------------------------
+# --- server text must not forge log lines --------------------------------------------------------
 
 
 @pytest.mark.parametrize("line_break", ["\n", "\r\n", "\r", "\x0b", "\x0c", "\x1c", "\x1e", "\x85", "\u2028", "\u2029"])
-def test_text_of_the_server_stays_on_one_line(line_break: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_server_text_is_reduced_to_one_line(line_break: str, caplog: pytest.LogCaptureFixture) -> None:
     forged = f"oops{line_break}2026-03-02 ERROR root: all is lost"
-    found = error(make_response({"error": forged, "error_description": forged, "details": forged}, 500))
+    found = api_error(make_response({"error": forged, "error_description": forged, "details": forged}, 500))
     with caplog.at_level(logging.INFO):
         logging.getLogger("cloud66_async").warning("%s", found)
     assert len(str(found).splitlines()) == 1
@@ -186,16 +189,16 @@ def test_text_of_the_server_stays_on_one_line(line_break: str, caplog: pytest.Lo
     assert len(caplog.messages[0].splitlines()) == 1
 
 
-def test_escapes_of_a_terminal_do_not_get_through() -> None:
-    found = error(make_response({"error": "\x1b[2J\x1b]0;owned\x07\x9b31m"}, 500, www_authenticate='x="\x1b[2J"'))
+def test_terminal_escapes_are_removed() -> None:
+    found = api_error(make_response({"error": "\x1b[2J\x1b]0;owned\x07\x9b31m"}, 500, www_authenticate='x="\x1b[2J"'))
     assert not {"\x1b", "\x07", "\x9b"} & set(str(found))
 
 
-# --- values ---------------------------------------------------------------------------------------
+# --- decoded values ------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("body", TRAPS.values(), ids=TRAPS)
-def test_an_unreadable_response_is_a_response_error_that_keeps_it(body: bytes) -> None:
+@pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
+def test_malformed_response_raises_response_error_with_its_body(body: bytes) -> None:
     with pytest.raises(errors.ResponseError) as caught:
         wire.value(CALL, make_response(body), "r-1")
     assert caught.value.response is not None
@@ -205,7 +208,7 @@ def test_an_unreadable_response_is_a_response_error_that_keeps_it(body: bytes) -
     assert str(caught.value).endswith("[request r-1]")
 
 
-def test_what_a_response_held_is_in_no_variable_of_its_error() -> None:
+def test_locals_of_a_response_error_traceback_hide_the_response() -> None:
     body = {"response": [{"uid": "a", "redeploy_hook": SECRET, "account_id": "x"}, {"redeploy_hook": SECRET}]}
     with pytest.raises(errors.ResponseError) as caught:
         wire.value(CALL, make_response(body), "r-1")
@@ -215,10 +218,10 @@ def test_what_a_response_held_is_in_no_variable_of_its_error() -> None:
     assert SECRET not in text
 
 
-# --- what is sent ---------------------------------------------------------------------------------
+# --- requests ------------------------------------------------------------------------------------
 
 
-def test_the_target_is_prefix_path_and_query() -> None:
+def test_target_consists_of_prefix_path_and_query() -> None:
     assert wire.target("/api/3", CALL) == "/api/3/stacks/a.json"
     assert wire.target("/base/api/3", CALL.page(2)) == "/base/api/3/stacks/a.json?page=2"
 
@@ -242,26 +245,26 @@ def test_query_values_are_encoded(values: dict[str, Any], query: str) -> None:
     assert wire.target("", READ.bind(stack="a", **values)) == f"/stacks/a.json?{query}"
 
 
-def test_a_body_is_json_and_absent_where_the_operation_has_none() -> None:
-    make = post("/things.json", body=("name", "key", "at", "status"))
+def test_body_is_json_or_none_without_body_parameters() -> None:
+    create = post("/things.json", body=("name", "key", "at", "status"))
     assert wire.payload(CALL) is None
-    assert wire.payload(make.bind()) == b"{}"
-    body = wire.payload(make.bind(name="ä", key=Secret(SECRET), at=START, status=StackStatus(99)))
+    assert wire.payload(create.bind()) == b"{}"
+    body = wire.payload(create.bind(name="ä", key=Secret(SECRET), at=START, status=StackStatus(99)))
     assert body is not None
     assert msgspec.json.decode(body) == {"name": "ä", "key": SECRET, "at": "2026-03-02T09:12:30Z", "status": 99}
 
 
-def test_a_body_does_not_show() -> None:
+def test_body_repr_hides_secrets() -> None:
     body = wire.payload(post("/things.json", body=("key",)).bind(key=Secret(SECRET)))
     assert SECRET not in repr(body)
 
 
-def test_a_wrapper_goes_around_the_body() -> None:
+def test_wrapper_encloses_the_body() -> None:
     change = patch("/records/{record}.json", body=("value",), wrapper="record")
     assert wire.payload(change.bind(record=1, value="x")) == b'{"record":{"value":"x"}}'
     assert wire.payload(change.bind(record=1)) == b'{"record":{}}'
 
 
-def test_what_is_not_json_cannot_be_sent() -> None:
-    with pytest.raises(TypeError, match="cannot encode a object as JSON"):
+def test_value_that_cannot_be_encoded_raises_type_error() -> None:
+    with pytest.raises(TypeError, match="cannot encode a value of type 'object' as JSON"):
         wire.payload(post("/things.json", body=("name",)).bind(name=object()))

@@ -1,0 +1,81 @@
+"""The caller's deadline is found, whoever set it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+import anyio
+import pytest
+import uvloop
+
+from cloud66_async import ServerError
+from cloud66_async._core.deadline import time_left
+
+from ..support import Script, client, make_error
+
+LOOPS: list[Callable[[], asyncio.AbstractEventLoop]] = [asyncio.new_event_loop, uvloop.new_event_loop]
+
+
+@asynccontextmanager
+async def anyio_deadline(seconds: float) -> AsyncIterator[None]:
+    with anyio.fail_after(seconds):
+        yield
+
+
+DEADLINES: dict[str, Callable[[float], AbstractAsyncContextManager[object]]] = {
+    "asyncio": asyncio.timeout,
+    "anyio": anyio_deadline,
+}
+
+
+@pytest.mark.parametrize("new_loop", LOOPS, ids=["asyncio", "uvloop"])
+@pytest.mark.parametrize("outer", DEADLINES.values(), ids=DEADLINES)
+@pytest.mark.parametrize("inner", DEADLINES.values(), ids=DEADLINES)
+def test_shortest_deadline_counts(
+    new_loop: Callable[[], asyncio.AbstractEventLoop],
+    outer: Callable[[float], AbstractAsyncContextManager[object]],
+    inner: Callable[[float], AbstractAsyncContextManager[object]],
+) -> None:
+    async def run() -> None:
+        assert time_left() == float("inf")
+        async with outer(1000):
+            async with inner(100):
+                assert 90 < time_left() <= 100
+            assert 900 < time_left() <= 1000
+            async with inner(5000):
+                assert 900 < time_left() <= 1000
+        assert time_left() == float("inf")
+
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        runner.run(run())
+
+
+async def test_ended_block_without_end_and_other_task_do_not_count() -> None:
+    async with asyncio.timeout(100) as ended:
+        vars(ended)  # its attributes are in a dictionary now
+        assert time_left() < 101
+
+        async def other() -> float:
+            return time_left()
+
+        assert await asyncio.create_task(other()) == float("inf")
+    async with asyncio.timeout(None):
+        assert time_left() == float("inf")
+    assert ended.when() is not None
+
+
+@pytest.mark.parametrize("deadline", DEADLINES.values(), ids=DEADLINES)
+async def test_error_is_raised_instead_of_a_pause_beyond_the_deadline(
+    deadline: Callable[[float], AbstractAsyncContextManager[object]],
+) -> None:
+    transport = Script(make_error(500, retry_after="30"))
+    started = time.monotonic()
+    async with client(transport) as c66:
+        with pytest.raises(ServerError):
+            async with deadline(20):
+                await c66.stacks.get("a")
+    assert len(transport.requests) == 1
+    assert time.monotonic() - started < 20
