@@ -1,4 +1,4 @@
-"""The HTTP library that Authlib's client is made of, and that client, with types."""
+"""Authlib's client and the HTTP library that it is based on, with types."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     import httpx
 
-    # Authlib has no types; strict checkers refuse to subclass what they cannot see.
+    # Authlib has no type annotations, and strict type checkers reject untyped base classes.
     class OAuth2Token(dict[str, Any]):
         def __init__(self, params: dict[str, Any]) -> None: ...
         def is_expired(self, leeway: float = 60) -> bool | None: ...
@@ -50,8 +50,8 @@ if TYPE_CHECKING:
 
 else:
     with warnings.catch_warnings():
-        # This one alone, and here alone: that the fallback on httpx will end some day is our worry,
-        # not that of our users. Authlib sets an "always" filter of its own, so the order matters.
+        # Only this warning and only here: users cannot act on Authlib's plan to drop httpx, this package can.
+        # Authlib adds an "always" filter when authlib.deprecate is imported, which must have happened before.
         warnings.filterwarnings("ignore", message="The httpx module is deprecated", category=AuthlibDeprecationWarning)
         from authlib.integrations.httpx_client import AsyncOAuth2Client, OAuth2Auth
     from authlib.oauth2.rfc6749 import OAuth2Token

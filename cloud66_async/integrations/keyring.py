@@ -1,4 +1,4 @@
-"""Logins in the system's own keyring: Keychain, Credential Manager, Secret Service."""
+"""Logins in the system keyring: Keychain, Credential Manager, Secret Service."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ __all__ = ["KeyringStore"]
 
 
 class KeyringStore:
-    """Keeps logins in the system's keyring, under `cloud66-async` and the site that they are for.
+    """Store in the system keyring, under the service name `cloud66-async` and the site of the logins.
 
-    Needs the extra `keyring` and a keyring that works; raises ConfigError where there is none.
+    Requires the extra `keyring` and a working keyring. Raises ConfigError if one of them is missing.
     """
 
     def __init__(self, *, site: str = URL) -> None:
@@ -27,8 +27,8 @@ class KeyringStore:
         self._keyring = _keyring()
 
     async def load(self, profile: str = DEFAULT, account: str | None = None) -> Token | None:
-        """The token of this login, None where there is none. Raises ConfigError."""
-        text = await self._ask("get_password", _name(profile, account))
+        """Return the token of this login, or None if there is none. Raises ConfigError."""
+        text = await self._call("get_password", _user_name(profile, account))
         if text is None:
             return None
         try:
@@ -36,35 +36,35 @@ class KeyringStore:
         except ValueError:
             token = None
         if token is None:
-            raise ConfigError("the keyring's entry cannot be understood: delete it and log in again")
+            raise ConfigError("invalid login in the system keyring; delete the entry and log in again")
         return token
 
     async def save(self, token: Token, profile: str = DEFAULT, account: str | None = None) -> None:
-        """Keep the token, in place of an earlier one. Raises ConfigError."""
-        name, text = _name(profile, account), json.dumps(to_fields(token))
-        await self._ask("set_password", name, text)
-        if await self._ask("get_password", name) != text:
-            raise ConfigError("the keyring took the login and did not keep it: is it switched off?")
+        """Store the token and replace an earlier one. Raises ConfigError."""
+        user_name, text = _user_name(profile, account), json.dumps(to_fields(token))
+        await self._call("set_password", user_name, text)
+        if await self._call("get_password", user_name) != text:
+            raise ConfigError("the system keyring did not store the login; check that a keyring is enabled")
 
     async def delete(self, profile: str = DEFAULT, account: str | None = None) -> bool:
-        """Forget the login; whether there was one. Raises ConfigError."""
-        name = _name(profile, account)
-        if await self._ask("get_password", name) is None:
+        """Delete the login. Return whether there was one. Raises ConfigError."""
+        user_name = _user_name(profile, account)
+        if await self._call("get_password", user_name) is None:
             return False
-        await self._ask("delete_password", name)
+        await self._call("delete_password", user_name)
         return True
 
-    async def _ask(self, question: str, *arguments: str) -> Any:
-        function = getattr(self._keyring, question)
+    async def _call(self, name: str, *arguments: str) -> Any:
+        function = getattr(self._keyring, name)
         try:
-            # A keyring may show a dialog and wait for the user.
+            # In a thread: a keyring may show a dialog and wait for the user.
             return await anyio.to_thread.run_sync(function, self._service, *arguments)
-        except Exception as error:  # noqa: BLE001 (backends raise what they like)
-            problem = type(error).__name__
-        raise ConfigError(f"the system's keyring does not work ({problem}): keep logins in a file instead")
+        except Exception as error:  # noqa: BLE001 (backends raise errors of any type)
+            kind = type(error).__name__
+        raise ConfigError(f"the system keyring failed ({kind}); store logins in a file instead")
 
 
-def _name(profile: str, account: str | None) -> str:
+def _user_name(profile: str, account: str | None) -> str:
     return json.dumps([profile, account])
 
 
@@ -72,5 +72,7 @@ def _keyring() -> ModuleType:
     try:
         import keyring
     except ImportError:
-        raise ConfigError("the keyring needs one more package: pip install 'cloud66-async[keyring]'") from None
+        raise ConfigError(
+            "the keyring requires an optional package; run: pip install 'cloud66-async[keyring]'"
+        ) from None
     return keyring

@@ -1,4 +1,4 @@
-"""Logging in: OAuth 2 by code, for web applications, terminals and scripts."""
+"""OAuth 2 logins with the authorization code flow, for web applications, terminals and scripts."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from .callback import OUT_OF_BAND
     from .client import Cloud66OAuth2Client
     from .file_store import FileStore
-    from .login import OUT_OF_BAND, Login
+    from .login import Login
     from .loopback import login_with_browser, login_with_code
     from .store import MemoryStore, TokenStore, ToolbeltStore
 
@@ -24,9 +25,9 @@ __all__ = [
     "login_with_code",
 ]
 
-# Authlib takes a tenth of a second to import: only who touches the client pays for it.
-_HOMES = {
-    "OUT_OF_BAND": "login",
+# Imported lazily: Authlib takes 100 ms, and only the client needs it.
+_MODULES = {
+    "OUT_OF_BAND": "callback",
     "Cloud66OAuth2Client": "client",
     "FileStore": "file_store",
     "Login": "login",
@@ -39,7 +40,7 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> object:
-    home = _HOMES.get(name)
-    if home is None:
+    module = _MODULES.get(name)
+    if module is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f".{home}", __name__), name)
+    return getattr(import_module(f".{module}", __name__), name)

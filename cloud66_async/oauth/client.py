@@ -1,4 +1,4 @@
-"""Authlib's client, for Cloud 66: it logs users in, and sends requests of any kind with a token."""
+"""Authlib's client for Cloud 66: it logs users in and sends authenticated requests."""
 
 from __future__ import annotations
 
@@ -22,28 +22,46 @@ from ..errors import (
 from ..secret import Secret
 from ..token import Token
 from .bearer import MaskedToken
-from .callback import Callback, code_in, verified
-from .endpoints import Endpoints, checked
+from .callback import Callback, extract_code, verify_callback
+from .endpoints import Endpoints, check_url
 from .form import Form, code_form
-from .login import LIFETIME, Login, authorization_url, begin, new_state, split_scopes
-from .session import Session, collected, problem
-from .token_response import parse_token_response, read_fields, to_token
+from .login import LIFETIME, Login, authorization_url, new_state, split_scopes, start_login
+from .session import Session, buffer_response, to_api_error
+from .token_response import parse_token_fields, parse_token_response, to_token
 
 __all__ = ["Cloud66OAuth2Client"]
 
 
 class Cloud66OAuth2Client(Session):
-    """Logs users in at Cloud 66, and is a full HTTP client that sends their token.
+    """OAuth client of Cloud 66, and an HTTP client that sends the user's token.
 
-    `login()` and `finish_login()` are the way for an application with many users: they keep nothing in
-    this client. `create_authorization_url()` and `fetch_token()` work as in Authlib; the token that
-    `fetch_token()` gets is then the client's own, for `get()`, `post()` and the like, whose relative URLs
-    start at the API. A token goes to the API's origin only.
+    Use `login()` and `finish_login()` in an application with many users: they store nothing in this client.
+    `create_authorization_url()` and `fetch_token()` work as in Authlib: `fetch_token()` also stores the token in the
+    client, and `get()`, `post()` and the other methods of the HTTP library send it. Relative URLs start at the API.
+    A token is sent to the API's origin only. Raises ConfigError.
 
-    `url` is the site; the four other URLs are for servers that have their endpoints elsewhere.
-    `on_token` is called with each new token and may be a coroutine function. `timeout` is in seconds,
-    for each phase of a request, and for a request of the login as a whole. `transport`, `verify`, `proxy`,
-    `trust_env` and `headers` are as in the HTTP library. Raises ConfigError.
+    Args:
+        client_id: Client ID of the application (Account > Apps).
+        client_secret: Secret of the application. None for an application without one.
+        redirect_url: Redirect URL as registered for the application.
+        redirect_uri: Authlib's name for `redirect_url`. If both are given, they must be equal.
+        scope: Default scopes, as a string separated by commas or spaces, or as an iterable.
+        scope_separator: Separator of the scopes in requests.
+        pkce: Whether `login()` uses PKCE (S256).
+        token: The client's own token.
+        on_token: Function that is called with each new token. A coroutine function is awaited.
+        url: URL of the site.
+        authorize_url: URL of the consent page, if the server has it elsewhere.
+        token_url: URL of the token endpoint, if the server has it elsewhere.
+        revoke_url: URL of the revocation endpoint, if the server has it elsewhere.
+        api_url: URL of the API, if the server has it elsewhere.
+        clock: Source of the current time.
+        timeout: Seconds for each phase of a request, and for a token or revocation request as a whole.
+        transport: Transport of the HTTP library.
+        verify: TLS verification, as in the HTTP library.
+        proxy: Proxy, as in the HTTP library.
+        trust_env: Whether to use the environment's proxies and certificates, as in the HTTP library.
+        headers: Additional headers of every request.
     """
 
     def __init__(
@@ -83,10 +101,10 @@ class Cloud66OAuth2Client(Session):
             token_endpoint_auth_method=method,
             revocation_endpoint_auth_method=method,
             code_challenge_method="S256",
-            # So that no way through Authlib can guess one that needs no user.
+            # Set explicitly, so that Authlib never falls back to a grant that needs no user.
             grant_type="authorization_code",
             scope=scope_separator.join(split_scopes(scope)) or None,
-            redirect_uri=_same(redirect_url, redirect_uri),
+            redirect_uri=_one_url(redirect_url, redirect_uri),
             timeout=timeout,
             transport=transport,
             verify=verify,
@@ -97,16 +115,16 @@ class Cloud66OAuth2Client(Session):
         self.scope_separator = scope_separator
         self.pkce = pkce
         self.on_token = on_token
-        self._patience = timeout
+        self._total_timeout = timeout
         self.token = token
 
     def __repr__(self) -> str:
-        held = "with a token" if self.token else "without a token"
-        return f"<{type(self).__name__} of {self.endpoints.site}, {held}>"
+        state = "with a token" if self.token else "without a token"
+        return f"<{type(self).__name__} of {self.endpoints.site}, {state}>"
 
     @property
     def client_secret(self) -> str | None:
-        """The application's secret, in clear, as Authlib wants it."""
+        """The application's secret in plain text, as Authlib requires it."""
         return None if self._client_secret is None else self._client_secret.reveal()
 
     @client_secret.setter
@@ -121,10 +139,14 @@ class Cloud66OAuth2Client(Session):
         lifetime: timedelta = LIFETIME,
         parameters: Mapping[str, str] | None = None,
     ) -> Login:
-        """A new login: where to send the user, and what their session must keep. Raises ConfigError."""
-        return begin(
+        """Start a login. Redirect the user to its `url`, and store its `to_dict()` in that user's session.
+
+        `scope` and `redirect_url` default to those of the client. `lifetime` limits the time until the callback.
+        `parameters` are added to the authorization request. Raises ConfigError.
+        """
+        return start_login(
             self.endpoints.authorize,
-            client_id=self._application(),
+            client_id=self._require_client_id(),
             redirect_url=redirect_url or self.redirect_uri or "",
             scope=self.scope or () if scope is None else scope,
             scope_separator=self.scope_separator,
@@ -135,19 +157,20 @@ class Cloud66OAuth2Client(Session):
         )
 
     async def finish_login(self, login: Login, callback: Callback) -> Token:
-        """The token of the user whose login this is; the client itself does not take it.
+        """Exchange the authorization code in `callback` for the user's token. The client does not store it.
 
-        `callback` is the URL that was called, its query string, or the parameters as a mapping. Raises
-        StateMismatch, AccessDenied and LoginError before anything is sent, and TokenRequestFailed where
-        the server gave no token.
+        `callback` is the callback URL, its query string, or its parameters as a mapping. Raises StateMismatch,
+        AccessDenied or LoginError before anything is sent, and TokenRequestFailed if the server returns no token.
         """
         if not login.url.startswith(f"{self.endpoints.authorize}?"):
-            raise LoginError("this login was begun at another server: its code is not for this one")
+            raise LoginError(
+                f"this login was not started at {self.endpoints.authorize}; finish it with the client that started it"
+            )
         form = code_form(login.code(callback, now=self._clock.now()), login.redirect_url, login.verifier)
-        del callback  # a traceback may show local variables; login and form do not show themselves
-        answer = await self._ask_token(self.endpoints.token, form)
-        token = parse_token_response(answer.status_code, answer.content, mask=form.masked, now=self._clock.now())
-        await self._announce(token)
+        del callback  # a traceback may show local variables; login and form are redacted
+        response = await self._request_token(self.endpoints.token, form)
+        token = parse_token_response(response.status_code, response.content, redact=form.redact, now=self._clock.now())
+        await self._notify(token)
         return token
 
     def create_authorization_url(
@@ -161,22 +184,32 @@ class Cloud66OAuth2Client(Session):
         scope: str | Iterable[str] | None = None,
         **parameters: str,
     ) -> tuple[str, str]:
-        """Where to send the user, and the state, as in Authlib. Only a given verifier is challenged.
+        """Return the URL to redirect the user to, and the state, as in Authlib. Raises ConfigError.
 
-        The caller keeps state and verifier; `login()` does so, and always has a verifier. Raises ConfigError.
+        Store the state and the verifier yourself, or use `login()`, whose result holds both. PKCE is used only if
+        `code_verifier` is given.
+
+        Args:
+            url: URL of the consent page. Default: that of the client.
+            state: State that the callback must repeat. Default: a random one.
+            code_verifier: PKCE verifier.
+            redirect_url: Redirect URL. Default: that of the client.
+            redirect_uri: Authlib's name for `redirect_url`.
+            scope: Scopes to request. Default: those of the client.
+            **parameters: Additional parameters of the authorization request.
         """
         state = state or new_state()
-        address = authorization_url(
-            checked(url or self.endpoints.authorize),
-            client_id=self._application(),
-            redirect_url=_same(redirect_url, redirect_uri) or self.redirect_uri or "",
+        authorization = authorization_url(
+            check_url(url or self.endpoints.authorize),
+            client_id=self._require_client_id(),
+            redirect_url=_one_url(redirect_url, redirect_uri) or self.redirect_uri or "",
             scopes=split_scopes(self.scope or () if scope is None else scope),
             scope_separator=self.scope_separator,
             state=state,
             verifier=code_verifier,
             parameters=parameters,
         )
-        return address, state
+        return authorization, state
 
     async def fetch_token(
         self,
@@ -190,120 +223,139 @@ class Cloud66OAuth2Client(Session):
         redirect_uri: str | None = None,
         grant_type: str = "authorization_code",
     ) -> MaskedToken:
-        """The token for a callback with its state, or for a bare code; it is the client's from then on.
+        """Exchange a callback or a code for a token, as in Authlib, and store the token in the client.
 
-        Who passes a bare code has compared the state. Errors as for `finish_login`; an earlier token stays.
-        `grant_type` is there for Authlib's sake: only logins by code exist here.
+        Compare the state yourself if you pass `code`. Raises the errors of `finish_login`; an earlier token is then
+        unchanged.
+
+        Args:
+            url: URL of the token endpoint. Default: that of the client.
+            authorization_response: Callback URL, its query string, or its parameters as a mapping.
+            state: State that was stored in the user's session. Required with `authorization_response`.
+            code: Authorization code, in place of `authorization_response`.
+            code_verifier: PKCE verifier of the login.
+            redirect_url: Redirect URL of the login. Default: that of the client.
+            redirect_uri: Authlib's name for `redirect_url`.
+            grant_type: Authlib's parameter. Only the authorization code flow is supported.
         """
         if grant_type != "authorization_code":
-            raise LoginError(f"grant_type {grant_type!r} gives no token of a user: log in by code")
-        address = _same(redirect_url, redirect_uri) or self.redirect_uri
+            raise LoginError(f"unsupported grant_type {grant_type!r}: only 'authorization_code' is supported")
+        redirect = _one_url(redirect_url, redirect_uri) or self.redirect_uri
         if authorization_response is not None:
             if not state:
-                raise StateMismatch("no state to compare with: pass the one that the user's session kept")
-            code = code_in(verified(authorization_response, state=state, redirect_url=address))
+                raise StateMismatch("no state to compare with; pass the state that is stored in the user's session")
+            code = extract_code(verify_callback(authorization_response, state=state, redirect_url=redirect))
         elif code is None:
-            raise LoginError("neither a callback nor a code was given")
-        form = code_form(code_in({"code": code}), address, code_verifier)
+            raise LoginError("neither a callback nor a code; pass authorization_response or code")
+        form = code_form(extract_code({"code": code}), redirect, code_verifier)
         del authorization_response, state, code, code_verifier  # as in finish_login
-        return await self._take_token(url, form)
+        return await self._exchange(url, form)
 
     def parse_response_token(self, resp: httpx.Response) -> MaskedToken:
-        """The token in an answer of the token endpoint; it is the client's from then on."""
-        return self._accept(resp, Form())
+        """Return the token in a response of the token endpoint, and store it in the client."""
+        return self._store_token(resp, Form())
 
     def token_from_fragment(self, authorization_response: str, state: str | None = None) -> NoReturn:  # noqa: ARG002
-        """Refused: a token in a fragment is not bound to anything. Raises LoginError."""
-        raise LoginError("a token is never taken from a fragment: log in by code")
+        """Raise LoginError: a token in a fragment is not bound to a login."""
+        raise LoginError("tokens in a URL fragment are not accepted; use the authorization code flow")
 
     async def refresh_token(self, url: str | None = None, refresh_token: str | None = None) -> MaskedToken:
-        """A new token for a refresh token. Cloud 66's tokens have none, and do not expire. Raises LoginError."""
-        form = Form(grant_type="refresh_token", refresh_token=refresh_token or self._held("refresh_token"))
+        """Exchange a refresh token for a new token. Raises LoginError.
+
+        Cloud 66 issues no refresh tokens, and its tokens do not expire.
+        """
+        form = Form(grant_type="refresh_token", refresh_token=refresh_token or self._token_field("refresh_token"))
         del refresh_token
         if not form["refresh_token"]:
-            raise LoginError("this token cannot be refreshed: log in again")
-        return await self._take_token(url, form)
+            raise LoginError("the token cannot be refreshed: there is no refresh token; log in again")
+        return await self._exchange(url, form)
 
     async def revoke(self, token: Token | str | None = None) -> None:
-        """Revoke this token, or the client's own, which is then dropped.
+        """Revoke this token, or the client's own, which the client then discards.
 
-        Cloud 66 does not document that it can. Raises APIError where the server did not do it.
+        Cloud 66 does not document an endpoint for this. Raises APIError if the server refuses.
         """
-        answer = await self.revoke_token(token=token)
-        if answer.status_code != 200:
-            raise problem(answer, self._clock.now())
+        response = await self.revoke_token(token=token)
+        if response.status_code != 200:
+            raise to_api_error(response, self._clock.now())
 
     async def revoke_token(
         self,
         url: str | None = None,
         token: Token | str | None = None,
-        token_type_hint: str | None = "access_token",  # noqa: S107 (a name, no secret)
+        token_type_hint: str | None = "access_token",  # noqa: S107 (a name, not a secret)
     ) -> httpx.Response:
-        """The server's answer to a revocation, as in Authlib; the client's own token is dropped if it was it."""
+        """Send a revocation request as in Authlib and return the response.
+
+        If the client's own token was revoked, the client discards it.
+        """
         given = Token(token) if isinstance(token, str) else token
         del token
-        form = Form(token=self._held("access_token") if given is None else given.reveal())
+        form = Form(token=self._token_field("access_token") if given is None else given.reveal())
         if not form["token"]:
-            raise ConfigError("there is no token to revoke")
+            raise ConfigError("no token to revoke; pass one, or set client.token")
         if token_type_hint:
             form["token_type_hint"] = token_type_hint
-        answer = await self._post(checked(url or self.endpoints.revoke), form)
-        if answer.status_code == 200 and form["token"] == self._held("access_token"):
+        response = await self._post(check_url(url or self.endpoints.revoke), form)
+        if response.status_code == 200 and form["token"] == self._token_field("access_token"):
             self.token = None
-        return answer
+        return response
 
-    def _held(self, name: str) -> str:
-        """What the client's own token has under this name, as text."""
+    def _token_field(self, name: str) -> str:
+        """Return this field of the client's own token as a string, which is empty if there is none."""
         return str((self.token or MaskedToken({})).get(name) or "")
 
-    def _application(self) -> str:
+    def _require_client_id(self) -> str:
         if not self.client_id:
-            raise ConfigError("no client_id: give the one of your application (Account > Apps at Cloud 66)")
+            raise ConfigError("no client_id; pass that of your application (Account > Apps)")
         return self.client_id
 
-    async def _take_token(self, url: str | None, form: Form) -> MaskedToken:
-        token = self._accept(await self._ask_token(checked(url or self.endpoints.token), form), form)
-        await self._announce(to_token(token, self._clock.now()))
+    async def _exchange(self, url: str | None, form: Form) -> MaskedToken:
+        response = await self._request_token(check_url(url or self.endpoints.token), form)
+        token = self._store_token(response, form)
+        await self._notify(to_token(token, self._clock.now()))
         return token
 
-    def _accept(self, answer: httpx.Response, form: Form) -> MaskedToken:
-        fields = read_fields(answer.status_code, answer.content, mask=form.masked)
+    def _store_token(self, response: httpx.Response, form: Form) -> MaskedToken:
+        fields = parse_token_fields(response.status_code, response.content, redact=form.redact)
         expires_at = to_token(fields, self._clock.now()).expires_at
         if expires_at is not None:
             fields["expires_at"] = expires_at.timestamp()
         self.token = fields
         return cast("MaskedToken", self.token)
 
-    async def _ask_token(self, url: str, form: Form) -> httpx.Response:
+    async def _request_token(self, url: str, form: Form) -> httpx.Response:
         try:
-            answer = await self._post(url, form)
+            response = await self._post(url, form)
         except TransportError as error:
-            raise TokenRequestFailed(f"no token was given: {error}") from error
+            raise TokenRequestFailed(f"token request failed: {error}") from error
         for hook in self.compliance_hook["access_token_response"]:
-            answer = hook(answer)
-        return answer
+            response = hook(response)
+        return response
 
     async def _post(self, url: str, form: Form) -> httpx.Response:
-        """The answer to a form with the application's credentials in it. A redirect is an answer too."""
-        form["client_id"] = self._application()
+        """Send a form with the application's credentials and return the response. Redirects are not followed."""
+        form["client_id"] = self._require_client_id()
         if self.client_secret:
             form["client_secret"] = self.client_secret
         headers = {"Accept": "application/json", "Accept-Encoding": "identity"}
         request = self.build_request("POST", url, data=form, headers=headers)
         try:
-            async with asyncio.timeout(self._patience):
-                return await collected(await self.send(request, stream=True, auth=None, follow_redirects=False))
+            async with asyncio.timeout(self._total_timeout):
+                return await buffer_response(await self.send(request, stream=True, auth=None, follow_redirects=False))
         except TimeoutError:
-            raise TransportTimeout("timed out (whole)", phase="whole") from None
+            raise TransportTimeout("timed out (total)", phase="total") from None
 
-    async def _announce(self, token: Token) -> None:
+    async def _notify(self, token: Token) -> None:
         if self.on_token is not None:
             outcome = self.on_token(token)
             if inspect.isawaitable(outcome):
                 await outcome
 
 
-def _same(redirect_url: str | None, redirect_uri: str | None) -> str | None:
+def _one_url(redirect_url: str | None, redirect_uri: str | None) -> str | None:
     if redirect_url and redirect_uri and redirect_url != redirect_uri:
-        raise ConfigError("redirect_url and redirect_uri are two names of one thing and must be equal")
+        raise ConfigError(
+            "redirect_url and redirect_uri differ: both name the same setting and must be equal; pass only one"
+        )
     return redirect_url or redirect_uri

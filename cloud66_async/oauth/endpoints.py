@@ -1,4 +1,4 @@
-"""Where a login happens, and where its token may go."""
+"""The URLs of an OAuth provider and its API."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import attrs
 
 from ..config import Address
 
-__all__ = ["Endpoints"]
+__all__ = ["Endpoints", "check_url"]
 
 
 @attrs.frozen(kw_only=True)
 class Endpoints:
-    """The addresses of one server, each https, or http on a loopback host."""
+    """The URLs of one server. Each is https, or http on a loopback host."""
 
     site: str
     authorize: str
@@ -29,23 +29,23 @@ class Endpoints:
         revoke: str | None = None,
         api: str | None = None,
     ) -> Endpoints:
-        """The endpoints of the site at `url`, as Cloud 66 has them, where no other is given. Raises ConfigError.
+        """Return the endpoints of the site at `url`, with Cloud 66's paths for those not given. Raises ConfigError.
 
-        Cloud 66 documents `/oauth/authorize` and `/oauth/token`; `/oauth/revoke` is where its kind of
-        server has it.
+        Cloud 66 documents `/oauth/authorize` and `/oauth/token`. `/oauth/revoke` is the usual path of the kind of
+        server that it runs.
         """
         address = Address.parse(url)
         site = address.site
         return cls(
             site=site,
-            authorize=checked(authorize or f"{site}/oauth/authorize"),
-            token=checked(token or f"{site}/oauth/token"),
-            revoke=checked(revoke or f"{site}/oauth/revoke"),
-            api=checked(api or address.api),
+            authorize=check_url(authorize or f"{site}/oauth/authorize"),
+            token=check_url(token or f"{site}/oauth/token"),
+            revoke=check_url(revoke or f"{site}/oauth/revoke"),
+            api=check_url(api or address.api),
         )
 
 
-def checked(url: str) -> str:
-    """The address as it is. Raises ConfigError for plain http, user information, a query or a fragment."""
+def check_url(url: str) -> str:
+    """Return `url` unchanged. Raises ConfigError for plain http, user information, a query or a fragment."""
     Address.parse(url)
     return url

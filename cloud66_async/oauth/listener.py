@@ -1,4 +1,4 @@
-"""The small server that waits on 127.0.0.1 for the one redirect of a login."""
+"""Loopback listener: a small HTTP server on 127.0.0.1 that waits for the callback of one login."""
 
 from __future__ import annotations
 
@@ -8,29 +8,29 @@ import re
 from types import TracebackType
 from typing import Self
 
+from .._core.origin import DEFAULT_PORTS
 from ..errors import ConfigError, LoginError
-from .callback import verified
+from .callback import verify_callback
 from .login import Login
 
 __all__ = ["Listener"]
 
 _ADDRESS = "127.0.0.1"
-_LONGEST_HEAD = 16 * 1024
-_PATIENCE = 10.0
-_MOST_CONNECTIONS = 32
+_MAX_HEADERS = 16 * 1024
+_REQUEST_TIMEOUT = 10.0
+_MAX_CONNECTIONS = 32
 _REQUEST_LINE = re.compile(r"([A-Z]{1,16}) ([!-~]+) HTTP/1\.[01]")
 _PATH = re.compile(r"/[A-Za-z0-9\-._~/]*")
 
-# One static page for each status; nothing of a request is ever in an answer.
+# One static page for each status: a response never contains anything from the request.
 _PAGES = {
-    "200 OK": "Cloud 66 has answered. Close this window and go back to the terminal.",
-    "400 Bad Request": "This is not the answer to the login that is under way.",
-    "404 Not Found": "There is nothing here.",
-    "405 Method Not Allowed": "There is nothing here for this method.",
-    "408 Request Timeout": "The request took too long.",
-    "410 Gone": "This login is over. Close this window.",
-    "421 Misdirected Request": "This host is not served here.",
-    "431 Request Header Fields Too Large": "The request is too long.",
+    "200 OK": "Cloud 66 has responded. You can close this window and return to your terminal.",
+    "400 Bad Request": "This request does not match the pending login.",
+    "404 Not Found": "This page does not exist.",
+    "405 Method Not Allowed": "This page does not support this request method.",
+    "410 Gone": "This login has already finished. You can close this window.",
+    "421 Misdirected Request": "This server does not serve this host name.",
+    "431 Request Header Fields Too Large": "This request is too long.",
 }
 _HEADERS = (
     "Content-Type: text/html; charset=utf-8",
@@ -44,10 +44,10 @@ _HEADERS = (
 
 
 class Listener:
-    """Answers whoever comes; ends with the first request that carries the login's own state.
+    """HTTP server that responds to every request and accepts the first one with the state of the pending login.
 
-    `url` is the redirect URL, `callback` the query string of the answer, when it has come. Use it as a
-    context manager: the port is closed on every way out.
+    `url` is the redirect URL, and `callback` a future for the query string of the callback. Use it as a context
+    manager, which always closes the port.
     """
 
     url: str
@@ -55,25 +55,26 @@ class Listener:
 
     def __init__(self, host: str, port: int, path: str) -> None:
         if _PATH.fullmatch(path) is None:
-            raise ConfigError("the path of the redirect URL must look like /callback")
+            raise ConfigError(f"invalid path {path!r}: expected a path such as '/callback'")
         self._host = host
         self._port = port
         self._path = path
         self._login: Login | None = None
-        self._peers: dict[asyncio.Task[None], None] = {}
+        self._tasks: dict[asyncio.Task[None], None] = {}
 
     def expect(self, login: Login) -> None:
-        """Wait for the answer to this login."""
+        """Accept the callback of this login."""
         self._login = login
 
     async def __aenter__(self) -> Self:
         self.callback = asyncio.get_running_loop().create_future()
         try:
-            self._server = await asyncio.start_server(self._serve, _ADDRESS, self._port, limit=_LONGEST_HEAD)
+            # asyncio sets TCP_NODELAY on the connections that this server accepts.
+            self._server = await asyncio.start_server(self._serve, _ADDRESS, self._port, limit=_MAX_HEADERS)
         except (OSError, OverflowError) as error:
-            raise ConfigError(f"port {self._port} of {_ADDRESS} cannot be listened on: {error}") from None
+            raise ConfigError(f"cannot listen on {_ADDRESS}:{self._port}: {error}; choose another port") from None
         port = self._server.sockets[0].getsockname()[1]
-        self._authority = self._host if port == 80 else f"{self._host}:{port}"
+        self._authority = self._host if port == DEFAULT_PORTS["http"] else f"{self._host}:{port}"
         self.url = f"http://{self._authority}{self._path}"
         return self
 
@@ -83,58 +84,59 @@ class Listener:
         self._server.close()
         self.callback.cancel()
         try:
-            if self._peers and error is None:
-                await asyncio.wait(self._peers, timeout=1.0)  # the browser's page may still be on its way
+            if self._tasks and error is None:
+                await asyncio.wait(self._tasks, timeout=1.0)  # let the browser receive its page
         finally:
-            left = list(self._peers)
-            for peer in left:
-                peer.cancel()
-            if left:
-                await asyncio.wait(left)
+            remaining = list(self._tasks)
+            for task in remaining:
+                task.cancel()
+            if remaining:
+                await asyncio.wait(remaining)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if not self._server.is_serving():
-            writer.close()  # it came in as the port was closed
+            writer.close()  # accepted while the port was being closed
             return
         task = asyncio.current_task()
         assert task is not None
-        if len(self._peers) >= _MOST_CONNECTIONS:
-            next(iter(self._peers)).cancel()  # silent peers must not keep the browser out
-        self._peers[task] = None
+        if len(self._tasks) >= _MAX_CONNECTIONS:
+            next(iter(self._tasks)).cancel()  # idle connections must not block the browser
+        self._tasks[task] = None
         try:
-            async with asyncio.timeout(_PATIENCE):
+            async with asyncio.timeout(_REQUEST_TIMEOUT):
                 status, with_body = await self._status(reader)
                 writer.write(_page(status, with_body=with_body))
                 await writer.drain()
         except (TimeoutError, OSError, EOFError, asyncio.CancelledError):
             pass
         finally:
-            self._peers.pop(task, None)
+            self._tasks.pop(task, None)
             with contextlib.suppress(OSError):
                 writer.close()
 
     async def _status(self, reader: asyncio.StreamReader) -> tuple[str, bool]:
+        """Read a request. Return the status of its response, and whether the response has a body."""
         try:
-            head = await reader.readuntil(b"\r\n\r\n")
+            header_section = await reader.readuntil(b"\r\n\r\n")
         except asyncio.LimitOverrunError:
             return "431 Request Header Fields Too Large", True
-        lines = head.decode("latin-1").split("\r\n")
+        lines = header_section.decode("latin-1").split("\r\n")
         found = _REQUEST_LINE.fullmatch(lines[0])
         if found is None:
             return "400 Bad Request", True
-        return self._judge(found[1], found[2], lines[1:]), found[1] != "HEAD"
+        return self._handle(found[1], found[2], lines[1:]), found[1] != "HEAD"
 
-    def _judge(self, method: str, target: str, headers: list[str]) -> str:
+    def _handle(self, method: str, target: str, headers: list[str]) -> str:
         hosts = [line.partition(":")[2].strip() for line in headers if line.lower().startswith("host:")]
         if hosts != [self._authority]:
-            return "421 Misdirected Request"  # a page elsewhere whose name now leads to 127.0.0.1
+            return "421 Misdirected Request"  # prevents DNS rebinding: another site's name may resolve to 127.0.0.1
         path, _, query = target.partition("?")
         if path != self._path:
             return "404 Not Found"
         if method != "GET":
             return "405 Method Not Allowed"
         login = self._login
-        if login is None or not self._belongs(query, login):
+        if login is None or not self._is_callback(query, login):
             return "400 Bad Request"
         if self.callback.done():
             return "410 Gone"
@@ -142,9 +144,9 @@ class Listener:
         return "200 OK"
 
     @staticmethod
-    def _belongs(query: str, login: Login) -> bool:
+    def _is_callback(query: str, login: Login) -> bool:
         try:
-            parameters = verified(query, state=login.state, redirect_url=login.redirect_url)
+            parameters = verify_callback(query, state=login.state, redirect_url=login.redirect_url)
         except LoginError:
             return False
         return "code" in parameters or "error" in parameters
@@ -154,5 +156,5 @@ def _page(status: str, *, with_body: bool) -> bytes:
     body = (
         f"<!doctype html><html lang=en><meta charset=utf-8><title>Cloud 66</title><p>{_PAGES[status]}</p></html>\n"
     ).encode("ascii")
-    head = "\r\n".join((f"HTTP/1.1 {status}", *_HEADERS, f"Content-Length: {len(body)}", "", ""))
-    return head.encode("ascii") + (body if with_body else b"")
+    headers = "\r\n".join((f"HTTP/1.1 {status}", *_HEADERS, f"Content-Length: {len(body)}", "", ""))
+    return headers.encode("ascii") + (body if with_body else b"")

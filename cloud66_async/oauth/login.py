@@ -1,4 +1,4 @@
-"""A login between the redirect to Cloud 66 and the callback: pure, and kept by the caller alone."""
+"""The state of a login between the redirect to Cloud 66 and the callback. Without I/O."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ import attrs
 
 from ..clock import Clock, SystemClock
 from ..errors import ConfigError, LoginError
-from .callback import OUT_OF_BAND, Callback, code_in, verified
+from .callback import OUT_OF_BAND, Callback, extract_code, verify_callback
 
-__all__ = ["LIFETIME", "OUT_OF_BAND", "Login", "authorization_url", "begin", "new_state", "split_scopes"]
+__all__ = ["LIFETIME", "Login", "authorization_url", "new_state", "split_scopes", "start_login"]
 
 LIFETIME = timedelta(minutes=10)
-"""How long a login may take, unless it is told otherwise."""
+"""Default time limit of a login."""
 
-_TEXTS = ("url", "state", "redirect_url")
+_REQUIRED = ("url", "state", "redirect_url")
 
 
 @attrs.frozen(kw_only=True)
 class Login:
-    """What the user's own session must keep until the callback comes.
+    """A pending login. Redirect the user to its `url`.
 
-    Send the user to `url`. Keep `to_dict()` in the session of this user and nowhere else: a table of
-    pending logins that all users share is how accounts get taken over. Take it out of the session when
-    the callback has come. It can be used once, and before `expires_at`.
+    Store `to_dict()` in this user's session and nowhere else: a table of pending logins that all users share allows
+    account takeover. Remove it from the session when the callback arrives. A login can be used once, before
+    `expires_at`.
     """
 
     url: str = attrs.field(repr=False)
@@ -40,26 +40,26 @@ class Login:
     scopes: tuple[str, ...]
     created_at: datetime
     expires_at: datetime
-    # One entry, which the first use takes; taking is atomic, and a shallow copy shares it.
+    # Holds one item, which the first use removes. That is atomic, and a shallow copy shares the list.
     _unused: list[bool] = attrs.field(factory=lambda: [True], init=False, repr=False, eq=False)
 
     def code(self, callback: Callback, *, now: datetime | None = None) -> str:
-        """The code in the redirect that ends this login, which is used up by it.
+        """Return the authorization code in the callback of this login, and mark the login as used.
 
-        `callback` is the URL that was called, its query string, or the parameters as a mapping; out of
-        band also the bare code. Raises StateMismatch for the redirect of another login, which leaves
-        this one usable, AccessDenied where the user said no, and LoginError for everything else.
+        `callback` is the callback URL, its query string, or its parameters as a mapping. An out-of-band login also
+        accepts the code alone. Raises StateMismatch for the callback of another login, which leaves this one usable,
+        AccessDenied if the user refused access, and LoginError for anything else.
         """
         if (now or SystemClock().now()) >= self.expires_at:
-            raise LoginError("this login has expired: begin a new one")
+            raise LoginError("this login has expired; start a new login")
         if not self._unused:
-            raise LoginError("this login was used already: begin a new one")
-        parameters = verified(callback, state=self.state, redirect_url=self.redirect_url)
+            raise LoginError("this login was already used; start a new login")
+        parameters = verify_callback(callback, state=self.state, redirect_url=self.redirect_url)
         self._unused.pop()
-        return code_in(parameters)
+        return extract_code(parameters)
 
     def to_dict(self) -> dict[str, Any]:
-        """Everything as JSON-ready values, for the user's session. State and verifier are among them."""
+        """Return every field as JSON-ready values for the user's session, including the state and the verifier."""
         return {
             "url": self.url,
             "state": self.state,
@@ -71,15 +71,15 @@ class Login:
         }
 
     @classmethod
-    def from_dict(cls, kept: Mapping[str, Any] | None) -> Login:
-        """The login that `to_dict` wrote. Raises LoginError for anything else, None included."""
-        login = _restore(kept) if isinstance(kept, Mapping) else None
+    def from_dict(cls, stored: Mapping[str, Any] | None) -> Login:
+        """Return the login that `to_dict` stored. Raises LoginError for anything else, including None."""
+        login = _restore(stored) if isinstance(stored, Mapping) else None
         if login is None:
-            raise LoginError("no login is under way in this session: begin a new one")
+            raise LoginError("no pending login in this session; start a new login")
         return login
 
 
-def begin(
+def start_login(
     endpoint: str,
     *,
     client_id: str,
@@ -91,9 +91,20 @@ def begin(
     clock: Clock | None = None,
     parameters: Mapping[str, str] | None = None,
 ) -> Login:
-    """A new login, with a state and a verifier of its own.
+    """Return a new login with a random state and verifier.
 
-    `endpoint` is the page where the user consents, `parameters` go to it as they are. Raises ConfigError.
+    Args:
+        endpoint: URL of the consent page.
+        client_id: Client ID of the application.
+        redirect_url: Redirect URL as registered for the application, or `OUT_OF_BAND`.
+        scope: Scopes to request, as a string separated by commas or spaces, or as an iterable.
+        scope_separator: Separator of the scopes in the request.
+        pkce: Whether to use PKCE (S256).
+        lifetime: Time until the login expires.
+        clock: Source of the current time.
+        parameters: Additional parameters of the authorization request, sent unchanged.
+
+    Raises ConfigError.
     """
     state = new_state()
     verifier = secrets.token_urlsafe(48) if pkce else None
@@ -131,12 +142,25 @@ def authorization_url(
     verifier: str | None = None,
     parameters: Mapping[str, str] | None = None,
 ) -> str:
-    """Where to send the user. Raises ConfigError."""
-    _check_redirect(redirect_url)
+    """Return the URL to redirect the user to.
+
+    Args:
+        endpoint: URL of the consent page.
+        client_id: Client ID of the application.
+        redirect_url: Redirect URL as registered for the application, or `OUT_OF_BAND`.
+        state: State that the callback must repeat.
+        scopes: Scopes to request.
+        scope_separator: Separator of the scopes in the request.
+        verifier: PKCE verifier, or None for a request without PKCE.
+        parameters: Additional parameters, sent unchanged.
+
+    Raises ConfigError.
+    """
+    _check_redirect_url(redirect_url)
     query = {
         "response_type": "code",
         "client_id": client_id,
-        # Documented as redirect_url, known to every OAuth 2 server as redirect_uri; each ignores the other.
+        # Cloud 66 documents redirect_url, every OAuth 2 server knows redirect_uri, and each ignores the other name.
         "redirect_url": redirect_url,
         "redirect_uri": redirect_url,
         "state": state,
@@ -146,25 +170,28 @@ def authorization_url(
     if verifier is not None:
         query["code_challenge"] = _challenge(verifier)
         query["code_challenge_method"] = "S256"
-    taken = sorted(query.keys() & (parameters or {}).keys())
-    if taken:
-        raise ConfigError(f"these parameters are set by the login itself: {', '.join(taken)}")
+    reserved = sorted(query.keys() & (parameters or {}).keys())
+    if reserved:
+        raise ConfigError(f"invalid parameters ({', '.join(reserved)}): the login sets them itself; remove them")
     query |= parameters or {}
     return f"{endpoint}{'&' if '?' in endpoint else '?'}{urlencode(query)}"
 
 
 def split_scopes(scope: str | Iterable[str]) -> tuple[str, ...]:
-    """The scopes in a text with commas or blanks, or in an iterable of such; each once. Raises ConfigError."""
+    """Return the scopes in a string separated by commas or spaces, or in an iterable of such strings, without repeats.
+
+    Raises ConfigError.
+    """
     texts = (scope,) if isinstance(scope, str) else scope
     scopes = tuple(dict.fromkeys(name for text in texts for name in text.replace(",", " ").split()))
     for name in scopes:
         if not name.isascii() or not name.isprintable() or '"' in name or "\\" in name:
-            raise ConfigError("a scope is a word like 'public' or 'redeploy'")
+            raise ConfigError(f"invalid scope {name!r}: expected a word such as 'public' or 'redeploy'")
     return scopes
 
 
 def new_state() -> str:
-    """A state that nobody can guess: 256 bits."""
+    """Return a random state of 256 bits."""
     return secrets.token_urlsafe(32)
 
 
@@ -173,33 +200,33 @@ def _challenge(verifier: str) -> str:
     return base64.urlsafe_b64encode(digest).rstrip(b"=").decode("ascii")
 
 
-def _check_redirect(redirect_url: str) -> None:
+def _check_redirect_url(redirect_url: str) -> None:
     if not redirect_url:
-        raise ConfigError("no redirect URL: give the one that is registered for the application")
+        raise ConfigError("no redirect URL; pass the one that is registered for the application")
     if redirect_url == OUT_OF_BAND:
         return
     parts = urlsplit(redirect_url)
     if not parts.scheme or not (parts.netloc or parts.path) or "#" in redirect_url or parts.username is not None:
-        raise ConfigError("the redirect URL must be absolute, without a user name and without a fragment")
+        raise ConfigError("invalid redirect URL: it must be absolute, without a user name and without a fragment")
 
 
-def _restore(kept: Mapping[str, Any]) -> Login | None:
-    texts = {name: kept.get(name) for name in _TEXTS}
-    verifier, scopes = kept.get("verifier"), kept.get("scopes")
-    if not all(isinstance(text, str) and text for text in texts.values()):
+def _restore(stored: Mapping[str, Any]) -> Login | None:
+    required = {name: stored.get(name) for name in _REQUIRED}
+    verifier, scopes = stored.get("verifier"), stored.get("scopes")
+    if not all(isinstance(text, str) and text for text in required.values()):
         return None
     if not isinstance(verifier, str | None) or not isinstance(scopes, list | tuple):
         return None
     try:
-        moments = [datetime.fromisoformat(kept[name]) for name in ("created_at", "expires_at")]
+        created_at, expires_at = (datetime.fromisoformat(stored[name]) for name in ("created_at", "expires_at"))
     except (KeyError, TypeError, ValueError):
         return None
-    if any(moment.tzinfo is None for moment in moments):
+    if created_at.tzinfo is None or expires_at.tzinfo is None:
         return None
     return Login(
-        **cast("dict[str, str]", texts),
+        **cast("dict[str, str]", required),
         verifier=verifier,
         scopes=tuple(map(str, cast("Iterable[object]", scopes))),
-        created_at=moments[0],
-        expires_at=moments[1],
+        created_at=created_at,
+        expires_at=expires_at,
     )

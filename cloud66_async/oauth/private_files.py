@@ -1,4 +1,4 @@
-"""Files that nobody else may read: how they are read and written."""
+"""Files that only their owner can read."""
 
 from __future__ import annotations
 
@@ -13,42 +13,42 @@ from ..errors import ConfigError
 
 __all__ = ["read_private", "write_private"]
 
-_LONGEST = 1024 * 1024
-_OTHERS = stat.S_IRWXG | stat.S_IRWXO
+_MAX_SIZE = 1024 * 1024
+_OTHERS_ACCESS = stat.S_IRWXG | stat.S_IRWXO
 _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 _NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
-# A named pipe in the file's place must not make the program wait for ever.
+# Non-blocking, because opening a named pipe would otherwise wait until a process writes to it.
 _READ = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
 
 
 def read_private(path: Path) -> bytes | None:
-    """What the file holds, None where it is not there. Raises ConfigError where others may read it."""
+    """Return the content of the file, or None if it does not exist. Raises ConfigError if other users can read it."""
     try:
         descriptor = os.open(path, _READ)
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise ConfigError(f"{path} cannot be read: {error.strerror}") from None
+        raise ConfigError(f"cannot read {path}: {error.strerror}") from None
     try:
-        _check(path, os.fstat(descriptor))
+        _check_file(path, os.fstat(descriptor))
         with open(descriptor, "rb", closefd=False) as file:
-            return file.read(_LONGEST)
+            return file.read(_MAX_SIZE)
     finally:
         os.close(descriptor)
 
 
 def write_private(path: Path, body: bytes) -> None:
-    """Put this into the file, whole or not at all; it is for its owner alone from the first moment on.
+    """Write the file atomically. It is created with permissions for its owner only.
 
-    Only one process may do this at a time. Raises ConfigError, also where others could replace the file.
+    Only one process may do this at a time. Raises ConfigError, also if other users could replace the file.
     """
     try:
         _check_directory(path.parent)
         for abandoned in path.parent.glob(f".{path.name}.*.new"):
-            abandoned.unlink(missing_ok=True)  # of a process that was killed while it wrote
+            abandoned.unlink(missing_ok=True)  # left by a process that was killed during a write
         _replace(path, body)
     except OSError as error:
-        raise ConfigError(f"{path} cannot be written: {error.strerror}") from None
+        raise ConfigError(f"cannot write {path}: {error.strerror}") from None
 
 
 def _replace(path: Path, body: bytes) -> None:
@@ -67,20 +67,20 @@ def _replace(path: Path, body: bytes) -> None:
     if os.name == "posix":
         directory = os.open(path.parent, os.O_RDONLY)
         try:
-            os.fsync(directory)  # the new name, too, must outlive a power cut
+            os.fsync(directory)  # the new directory entry must survive a power failure, too
         finally:
             os.close(directory)
 
 
-def _check(path: Path, found: os.stat_result) -> None:
-    if not stat.S_ISREG(found.st_mode):
-        raise ConfigError(f"{path} is no ordinary file")
+def _check_file(path: Path, status: os.stat_result) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        raise ConfigError(f"cannot read {path}: not a regular file")
     if os.name != "posix":
         return
-    if found.st_uid not in (os.geteuid(), 0):
-        raise ConfigError(f"{path} belongs to another user: it is not read")
-    if found.st_mode & _OTHERS:
-        raise ConfigError(f"others may read {path}, and it holds a login: chmod 600 {shlex.quote(str(path))}")
+    if status.st_uid not in (os.geteuid(), 0):
+        raise ConfigError(f"cannot read {path}: it belongs to another user")
+    if status.st_mode & _OTHERS_ACCESS:
+        raise ConfigError(f"other users can access the login in {path}; run: chmod 600 {shlex.quote(str(path))}")
 
 
 def _check_directory(path: Path) -> None:
@@ -88,4 +88,4 @@ def _check_directory(path: Path) -> None:
         return
     mode = path.stat().st_mode
     if mode & _OTHERS_WRITE and not mode & stat.S_ISVTX:
-        raise ConfigError(f"others may replace files in {path}: chmod 700 {shlex.quote(str(path))}")
+        raise ConfigError(f"other users can replace files in {path}; run: chmod 700 {shlex.quote(str(path))}")

@@ -1,19 +1,19 @@
-"""A clock that stands still until it is moved."""
+"""A clock that advances only on request."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
 
-class HandClock:
+class ManualClock:
     def __init__(self) -> None:
-        self.moment = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
+        self.time = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 
     def now(self) -> datetime:
-        return self.moment
+        return self.time
 
     async def sleep(self, seconds: float) -> None:
-        self.move(seconds)
+        self.advance(seconds)
 
-    def move(self, seconds: float) -> None:
-        self.moment += timedelta(seconds=seconds)
+    def advance(self, seconds: float) -> None:
+        self.time += timedelta(seconds=seconds)

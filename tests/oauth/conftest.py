@@ -1,4 +1,4 @@
-"""A server, a clock and a client of both."""
+"""Fixtures: a server, a clock, and clients that use both."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from cloud66_async._http.adapter import HttpxAdapter
 from cloud66_async.oauth.client import Cloud66OAuth2Client
 from cloud66_async.pool import Pool
 
-from .clocks import HandClock
+from .clocks import ManualClock
 from .server import Server, serving
 
 REDIRECT = "https://app.example/callback"
 
 
-def held(client: Cloud66OAuth2Client) -> dict[str, Any]:
-    """The token that the client holds, as Authlib has it."""
+def client_token(client: Cloud66OAuth2Client) -> dict[str, Any]:
+    """Return the client's own token as Authlib stores it."""
     assert client.token is not None
     return client.token
 
@@ -30,8 +30,8 @@ async def server() -> AsyncIterator[Server]:
 
 
 @pytest.fixture
-def clock() -> HandClock:
-    return HandClock()
+def clock() -> ManualClock:
+    return ManualClock()
 
 
 @pytest.fixture(params=["the library's own transport", "the SDK's pool"])
@@ -46,20 +46,20 @@ async def transport(request: pytest.FixtureRequest) -> AsyncIterator[HttpxAdapte
 
 @pytest.fixture
 async def make(
-    server: Server, clock: HandClock, transport: HttpxAdapter | None
+    server: Server, clock: ManualClock, transport: HttpxAdapter | None
 ) -> AsyncIterator[Callable[..., Cloud66OAuth2Client]]:
-    """Makes clients of the server, and closes them."""
-    made: list[Cloud66OAuth2Client] = []
+    """Return a function that creates clients of the server, which are closed at the end."""
+    clients: list[Cloud66OAuth2Client] = []
 
     def client(**options: Any) -> Cloud66OAuth2Client:
         defaults: dict[str, Any] = {"client_id": "ID", "client_secret": "CLIENT-SECRET", "redirect_url": REDIRECT}
         defaults |= {"url": server.url, "clock": clock, "transport": transport}
-        made.append(Cloud66OAuth2Client(**defaults | options))
-        return made[-1]
+        clients.append(Cloud66OAuth2Client(**defaults | options))
+        return clients[-1]
 
     yield client
-    for each in made:
-        await each.aclose()
+    for made in clients:
+        await made.aclose()
 
 
 @pytest.fixture

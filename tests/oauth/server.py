@@ -1,4 +1,4 @@
-"""A small real HTTP server on loopback that answers what it is told and remembers what it was asked."""
+"""A small HTTP server on a free local port that returns set replies and records requests."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from urllib.parse import parse_qs, urlencode
 import attrs
 
 
-class Asked(NamedTuple):
+class ReceivedRequest(NamedTuple):
     method: str
     target: str
     headers: list[tuple[str, str]]
@@ -29,7 +29,7 @@ class Asked(NamedTuple):
         return {name: values[0] for name, values in fields.items()}
 
     def header(self, name: str) -> str | None:
-        """The header, which is there at most once."""
+        """Return the header. Fails if it occurs more than once."""
         values = [value for key, value in self.headers if key == name]
         assert len(values) <= 1
         return values[0] if values else None
@@ -60,57 +60,57 @@ TOKEN = form(access_token="TOKEN-1", token_type="bearer", scope="public redeploy
 
 
 class Server:
-    """`replies` by path; a path that is not there is 404."""
+    """`replies` by path. Other paths return 404."""
 
     def __init__(self) -> None:
-        self.asked: list[Asked] = []
-        self.replies: dict[str, Reply | Callable[[Asked], Reply]] = {"/oauth/token": TOKEN}
+        self.requests: list[ReceivedRequest] = []
+        self.replies: dict[str, Reply | Callable[[ReceivedRequest], Reply]] = {"/oauth/token": TOKEN}
         self.port = 0
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
-    def at(self, path: str) -> list[Asked]:
-        return [asked for asked in self.asked if asked.path == path]
+    def requests_to(self, path: str) -> list[ReceivedRequest]:
+        return [request for request in self.requests if request.path == path]
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            while await self._answer(reader, writer):
+            while await self._respond(reader, writer):
                 pass
         except (asyncio.IncompleteReadError, OSError):
             pass
         finally:
             writer.close()
 
-    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+    async def _respond(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         lines = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
         method, target, _ = lines[0].split(" ")
         pairs = [line.partition(":") for line in lines[1:] if line]
-        asked = Asked(method, target, [(name.lower(), value.strip()) for name, _, value in pairs], b"")
-        asked = asked._replace(body=await _body(asked, reader))
-        self.asked.append(asked)
-        found = self.replies.get(asked.path, Reply(status=404))
-        reply = found(asked) if callable(found) else found
+        request = ReceivedRequest(method, target, [(name.lower(), value.strip()) for name, _, value in pairs], b"")
+        request = request._replace(body=await _body(request, reader))
+        self.requests.append(request)
+        found = self.replies.get(request.path, Reply(status=404))
+        reply = found(request) if callable(found) else found
         if reply.wait is not None:
             await reply.wait.wait()
-        head = [f"HTTP/1.1 {reply.status} RawResponse", f"Content-Length: {len(reply.body) + reply.cut}"]
-        head += [f"{name}: {value}" for name, value in reply.headers]
-        writer.write("\r\n".join([*head, "", ""]).encode("latin-1") + reply.body)
+        lines = [f"HTTP/1.1 {reply.status} Status", f"Content-Length: {len(reply.body) + reply.cut}"]
+        lines += [f"{name}: {value}" for name, value in reply.headers]
+        writer.write("\r\n".join([*lines, "", ""]).encode("latin-1") + reply.body)
         await writer.drain()
         return not reply.cut
 
 
-async def _body(asked: Asked, reader: asyncio.StreamReader) -> bytes:
-    if asked.header("transfer-encoding") is None:
-        return await reader.readexactly(int(asked.header("content-length") or 0))
-    assert asked.header("content-length") is None
-    parts: list[bytes] = []
+async def _body(request: ReceivedRequest, reader: asyncio.StreamReader) -> bytes:
+    if request.header("transfer-encoding") is None:
+        return await reader.readexactly(int(request.header("content-length") or 0))
+    assert request.header("content-length") is None
+    chunks: list[bytes] = []
     while size := int(await reader.readline(), 16):
-        parts.append(await reader.readexactly(size))
+        chunks.append(await reader.readexactly(size))
         await reader.readline()
     await reader.readline()
-    return b"".join(parts)
+    return b"".join(chunks)
 
 
 @asynccontextmanager

@@ -1,4 +1,4 @@
-"""The redirect: whose it is comes first, then where it came, then what it says."""
+"""Callbacks: the state is checked first, then the URL, then the parameters."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 from starlette.datastructures import QueryParams
 
 from cloud66_async.errors import AccessDenied, LoginError, StateMismatch
-from cloud66_async.oauth.callback import OUT_OF_BAND, Callback, code_in, verified
+from cloud66_async.oauth.callback import OUT_OF_BAND, Callback, extract_code, verify_callback
 
-from .evidence import everything
+from .evidence import error_output
 
 STATE = "state-of-this-login"
 REDIRECT = "https://app.example/callback"
-PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+NO_DEADLINE = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def code(callback: Callback, *, state: str = STATE, redirect_url: str | None = REDIRECT) -> str:
-    return code_in(verified(callback, state=state, redirect_url=redirect_url))
+    return extract_code(verify_callback(callback, state=state, redirect_url=redirect_url))
 
 
 class Multi(Mapping[str, str]):
-    """A multi-dictionary as aiohttp has it: asked plainly, it gives the first."""
+    """A multi-dictionary as in aiohttp: indexing returns the first value."""
 
     def __init__(self, *pairs: tuple[str, str]) -> None:
         self.pairs = pairs
@@ -58,7 +58,7 @@ class Multi(Mapping[str, str]):
         Multi(("code", "CODE"), ("state", STATE)),
     ],
 )
-def test_a_callback_in_every_form_gives_its_code(callback: Callback) -> None:
+def test_every_callback_format_is_accepted(callback: Callback) -> None:
     assert code(callback) == "CODE"
 
 
@@ -78,7 +78,7 @@ def test_a_callback_in_every_form_gives_its_code(callback: Callback) -> None:
         ["", STATE],
     ],
 )
-def test_the_state_comes_first(states: list[str], error: dict[str, str]) -> None:
+def test_state_is_checked_before_anything_else(states: list[str], error: dict[str, str]) -> None:
     with pytest.raises(StateMismatch) as caught:
         code({"state": states, **{name: [value] for name, value in error.items()}})
     assert STATE not in str(caught.value)
@@ -92,7 +92,7 @@ def test_the_state_comes_first(states: list[str], error: dict[str, str]) -> None
             code(QueryParams(pairs))
 
 
-def test_an_empty_state_is_never_right() -> None:
+def test_empty_state_never_matches() -> None:
     with pytest.raises(StateMismatch):
         code("code=CODE&state=", state="")
     with pytest.raises(StateMismatch):
@@ -114,26 +114,26 @@ def test_an_empty_state_is_never_right() -> None:
         "cloud66:/callback",
     ],
 )
-def test_a_url_must_lead_to_the_redirect_url(url: str) -> None:
-    with pytest.raises(LoginError, match="another address"):
+def test_callback_url_must_match_the_redirect_url(url: str) -> None:
+    with pytest.raises(LoginError, match="does not match the redirect URL"):
         code(f"{url}?code=CODE&state={STATE}")
     assert code(f"{url}?code=CODE&state={STATE}", redirect_url=None) == "CODE"
 
 
-def test_an_error_is_not_believed_from_another_address() -> None:
-    with pytest.raises(LoginError, match="another address"):
+def test_error_at_another_url_is_rejected() -> None:
+    with pytest.raises(LoginError, match="does not match the redirect URL"):
         code(f"https://evil.example/?error=access_denied&state={STATE}")
 
 
 @pytest.mark.parametrize("fragment", ["#", "#access_token=ATTACKER&token_type=bearer", "#_=_"])
-def test_a_fragment_is_refused(fragment: str) -> None:
+def test_fragment_is_rejected(fragment: str) -> None:
     with pytest.raises(LoginError, match="fragment") as caught:
         code(f"{REDIRECT}?code=CODE&state={STATE}{fragment}")
-    assert "ATTACKER" not in everything(caught.value)
+    assert "ATTACKER" not in error_output(caught.value)
 
 
 @pytest.mark.parametrize("name", ["code", "error", "error_description"])
-def test_repeated_parameters_are_refused(name: str) -> None:
+def test_repeated_parameters_are_rejected(name: str) -> None:
     query = f"state={STATE}&{name}=one&{name}=two"
     callbacks: list[Callback] = [
         query,
@@ -143,7 +143,7 @@ def test_repeated_parameters_are_refused(name: str) -> None:
         Multi(("state", STATE), (name, "one"), (name, "two")),
     ]
     for callback in callbacks:
-        with pytest.raises(LoginError, match="more than once"):
+        with pytest.raises(LoginError, match="occurs more than once"):
             code(callback)
 
 
@@ -160,64 +160,64 @@ def test_repeated_parameters_are_refused(name: str) -> None:
         "CODE",
     ],
 )
-def test_what_cannot_be_read_strictly_is_refused(text: str) -> None:
-    with pytest.raises(LoginError, match="cannot be read") as caught:
+def test_malformed_callback_is_rejected(text: str) -> None:
+    with pytest.raises(LoginError, match="neither a URL nor a query string") as caught:
         code(text)
-    assert "CODE" not in everything(caught.value)
-    assert STATE not in everything(caught.value)
+    assert "CODE" not in error_output(caught.value)
+    assert STATE not in error_output(caught.value)
 
 
 @pytest.mark.parametrize("text", ["", "?", REDIRECT, "/callback"])
-def test_nothing_at_all_is_no_callback(text: str) -> None:
+def test_callback_without_parameters_is_rejected(text: str) -> None:
     with pytest.raises(StateMismatch):
         code(text)
 
 
-def test_parameters_must_be_text() -> None:
-    strange: dict[str, Any] = {"state": STATE, "code": [1]}
-    with pytest.raises(LoginError, match="no text"):
-        code(strange)
-    strange = {"state": [None], "code": "CODE"}
-    with pytest.raises(LoginError, match="no text"):
-        code(strange)
+def test_parameters_must_be_strings() -> None:
+    invalid: dict[str, Any] = {"state": STATE, "code": [1]}
+    with pytest.raises(LoginError, match="must be a string"):
+        code(invalid)
+    invalid = {"state": [None], "code": "CODE"}
+    with pytest.raises(LoginError, match="must be a string"):
+        code(invalid)
 
 
-def test_a_denial_is_an_error_of_its_own() -> None:
+def test_denial_raises_access_denied() -> None:
     with pytest.raises(AccessDenied, match="The resource owner denied the request"):
         code(f"error=access_denied&error_description=The+resource+owner+denied+the+request&state={STATE}")
 
 
-def test_another_error_is_told() -> None:
+def test_other_error_is_reported() -> None:
     with pytest.raises(LoginError, match="invalid_scope: The scope is unknown") as caught:
         code({"error": "invalid_scope", "error_description": "The scope is unknown", "state": STATE})
     assert not isinstance(caught.value, AccessDenied)
 
 
-def test_an_error_beside_a_code_is_an_error() -> None:
+def test_error_takes_precedence_over_code() -> None:
     with pytest.raises(AccessDenied):
         code(f"code=CODE&error=access_denied&state={STATE}")
 
 
-def test_an_empty_error_is_an_error() -> None:
-    with pytest.raises(LoginError, match="no reason given"):
+def test_empty_error_is_an_error() -> None:
+    with pytest.raises(LoginError, match="the server gave no reason"):
         code(f"code=CODE&error=&state={STATE}")
 
 
-def test_text_in_an_error_cannot_forge_lines() -> None:
+def test_error_text_cannot_forge_log_lines() -> None:
     with pytest.raises(LoginError) as caught:
         code({"error": "x\r\n2026 INFO fine", "error_description": "\x1b[2J" * 999, "state": STATE})
     assert str(caught.value).isprintable()
     assert len(str(caught.value)) < 700
 
 
-def test_neither_code_nor_error_is_told() -> None:
+def test_callback_without_code_and_error_is_rejected() -> None:
     with pytest.raises(LoginError, match="neither a code nor an error"):
         code(f"error_code=CODE&state={STATE}")
 
 
 @pytest.mark.parametrize("given", ["", "a b", "a\n", "é", "x" * 5000])
-def test_a_code_that_is_none_is_refused(given: str) -> None:
-    with pytest.raises(LoginError, match="the code is empty"):
+def test_invalid_code_is_rejected(given: str) -> None:
+    with pytest.raises(LoginError, match="invalid code"):
         code({"code": given, "state": STATE})
 
 
@@ -231,29 +231,29 @@ def test_a_code_that_is_none_is_refused(given: str) -> None:
         f"?code=CODE-1&state={STATE}",
     ],
 )
-def test_out_of_band_takes_what_is_pasted(pasted: str) -> None:
+def test_out_of_band_accepts_pasted_text(pasted: str) -> None:
     assert code(pasted, redirect_url=OUT_OF_BAND) == "CODE-1"
 
 
-def test_out_of_band_a_wrong_state_is_still_wrong() -> None:
+def test_out_of_band_rejects_a_wrong_state() -> None:
     with pytest.raises(StateMismatch):
         code("code=CODE-1&state=another", redirect_url=OUT_OF_BAND)
 
 
 @pytest.mark.parametrize("pasted", ["", " ", "two words", "a\nb"])
-def test_out_of_band_takes_no_text_that_is_no_code(pasted: str) -> None:
-    with pytest.raises(LoginError, match="the code is empty"):
+def test_out_of_band_rejects_an_invalid_code(pasted: str) -> None:
+    with pytest.raises(LoginError, match="invalid code"):
         code(pasted, redirect_url=OUT_OF_BAND)
 
 
-def test_out_of_band_knows_a_denial() -> None:
+def test_out_of_band_denial_raises_access_denied() -> None:
     with pytest.raises(AccessDenied):
         code("error=access_denied", redirect_url=OUT_OF_BAND)
 
 
-@PATIENT
+@NO_DEADLINE
 @given(st.text(max_size=200))
-def test_no_text_is_a_callback_without_the_state(text: str) -> None:
+def test_text_without_the_state_is_never_accepted(text: str) -> None:
     with pytest.raises(LoginError):
         code(text, state="a state that hypothesis does not guess")
 
@@ -266,9 +266,9 @@ PAIRS = st.lists(
 )
 
 
-@PATIENT
+@NO_DEADLINE
 @given(PAIRS, st.booleans())
-def test_a_code_needs_one_right_state_one_code_and_no_error(pairs: list[tuple[str, str]], as_text: bool) -> None:
+def test_code_requires_one_matching_state_one_code_and_no_error(pairs: list[tuple[str, str]], as_text: bool) -> None:
     names = [name for name, _ in pairs]
     single = names.count("state") == 1 == names.count("code")
     good = single and ("state", STATE) in pairs and "error" not in names and names.count("error_description") < 2
@@ -282,8 +282,8 @@ def test_a_code_needs_one_right_state_one_code_and_no_error(pairs: list[tuple[st
         assert found == dict(pairs)["code"]
 
 
-@PATIENT
+@NO_DEADLINE
 @given(st.dictionaries(st.sampled_from(["code", "state"]), st.none() | st.integers() | st.lists(st.text(max_size=3))))
-def test_a_strange_mapping_is_our_error(mapping: dict[str, Any]) -> None:
+def test_unexpected_mapping_raises_login_error(mapping: dict[str, Any]) -> None:
     with pytest.raises(LoginError):
         code(mapping, state="a state that hypothesis does not guess")

@@ -1,4 +1,4 @@
-"""A login between redirect and callback: where the user goes, what the session keeps, one use, ten minutes."""
+"""Pending logins: authorization URL, session data, single use, expiry."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ import attrs
 import pytest
 
 from cloud66_async.errors import AccessDenied, ConfigError, LoginError, StateMismatch
-from cloud66_async.oauth.login import OUT_OF_BAND, Login, authorization_url, begin, split_scopes
+from cloud66_async.oauth.callback import OUT_OF_BAND
+from cloud66_async.oauth.login import Login, authorization_url, split_scopes, start_login
 
-from .clocks import HandClock
+from .clocks import ManualClock
 
 REDIRECT = "https://app.example/callback"
 ENDPOINT = "https://app.cloud66.com/oauth/authorize"
@@ -25,17 +26,17 @@ ENDPOINT = "https://app.cloud66.com/oauth/authorize"
 
 def start(**options: Any) -> Login:
     defaults: dict[str, Any] = {"client_id": "ID", "redirect_url": REDIRECT, "scope": ("public", "redeploy")}
-    return begin(ENDPOINT, **defaults | options)
+    return start_login(ENDPOINT, **defaults | options)
 
 
 def sent(url: str) -> dict[str, str]:
-    """The query, each parameter once."""
+    """Return the query. Fails if a parameter occurs more than once."""
     fields = parse_qs(urlsplit(url).query, strict_parsing=True)
     assert all(len(values) == 1 for values in fields.values())
     return {name: values[0] for name, values in fields.items()}
 
 
-def test_the_url_has_all_that_a_server_may_want() -> None:
+def test_url_has_every_parameter() -> None:
     login = start()
     query = sent(login.url)
     assert login.url.startswith(f"{ENDPOINT}?")
@@ -55,19 +56,19 @@ def test_the_url_has_all_that_a_server_may_want() -> None:
     assert login.verifier not in login.url
 
 
-def test_the_challenge_is_that_of_the_standard() -> None:
+def test_challenge_matches_rfc_7636() -> None:
     verifier = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"  # RFC 7636, appendix B
     url = authorization_url(ENDPOINT, client_id="ID", redirect_url=REDIRECT, state="s", verifier=verifier)
     assert sent(url)["code_challenge"] == "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"
 
 
-def test_pkce_can_be_switched_off() -> None:
+def test_pkce_can_be_disabled() -> None:
     login = start(pkce=False)
     assert login.verifier is None
     assert not {"code_challenge", "code_challenge_method"} & sent(login.url).keys()
 
 
-def test_state_and_verifier_are_fresh_and_cannot_be_guessed() -> None:
+def test_state_and_verifier_are_random() -> None:
     logins = [start() for _ in range(200)]
     for secrets in ({login.state for login in logins}, {login.verifier for login in logins}):
         assert len(secrets) == 200
@@ -81,33 +82,33 @@ def test_state_and_verifier_are_fresh_and_cannot_be_guessed() -> None:
         *(("public,redeploy",), iter(["public", "redeploy"]), {"public": 1, "redeploy": 2}),
     ],
 )
-def test_scopes_are_understood_in_every_spelling(scope: Any) -> None:
+def test_every_scope_format_is_accepted(scope: Any) -> None:
     login = start(scope=scope)
     assert login.scopes == ("public", "redeploy")
     assert sent(login.url)["scope"] == "public redeploy"
 
 
-def test_scopes_can_be_sent_with_the_documented_comma() -> None:
+def test_scopes_can_be_separated_by_commas() -> None:
     assert sent(start(scope_separator=",").url)["scope"] == "public,redeploy"
 
 
-def test_without_scopes_none_are_sent() -> None:
+def test_no_scope_parameter_without_scopes() -> None:
     assert "scope" not in sent(start(scope=()).url)
 
 
 @pytest.mark.parametrize("scope", ['pub"lic', "publiç", "a\\b", "a\x00b"])
-def test_a_scope_that_is_none_is_refused(scope: str) -> None:
+def test_invalid_scope_is_rejected(scope: str) -> None:
     with pytest.raises(ConfigError, match="scope"):
         split_scopes(scope)
 
 
-def test_further_parameters_go_along_and_none_is_replaced() -> None:
+def test_extra_parameters_are_sent_and_reserved_ones_rejected() -> None:
     assert sent(start(parameters={"prompt": "login"}).url)["prompt"] == "login"
     with pytest.raises(ConfigError, match="redirect_uri, state"):
         start(parameters={"state": "", "redirect_uri": "https://evil.example"})
 
 
-def test_an_endpoint_with_a_query_keeps_it() -> None:
+def test_query_of_the_endpoint_is_preserved() -> None:
     url = authorization_url(f"{ENDPOINT}?tenant=1", client_id="ID", redirect_url=REDIRECT, state="s")
     assert sent(url)["tenant"] == "1"
 
@@ -115,17 +116,17 @@ def test_an_endpoint_with_a_query_keeps_it() -> None:
 @pytest.mark.parametrize(
     "redirect", ["", "/callback", "app.example/callback", REDIRECT + "#x", "https://me@app.example/"]
 )
-def test_a_redirect_url_must_be_absolute_and_plain(redirect: str) -> None:
+def test_redirect_url_must_be_absolute_without_user_and_fragment(redirect: str) -> None:
     with pytest.raises(ConfigError, match="redirect URL"):
         start(redirect_url=redirect)
 
 
 @pytest.mark.parametrize("redirect", [OUT_OF_BAND, "http://127.0.0.1:1234/callback", "cloud66://oauth", "app:/done"])
-def test_redirect_urls_of_every_kind_of_application(redirect: str) -> None:
+def test_redirect_urls_of_every_kind_are_accepted(redirect: str) -> None:
     assert sent(start(redirect_url=redirect).url)["redirect_uri"] == redirect
 
 
-def test_nothing_secret_is_shown() -> None:
+def test_secrets_are_redacted() -> None:
     login = start()
     for shown in (repr(login), str(login), f"{login}", repr([login]), repr({"login": login})):
         assert login.state not in shown
@@ -135,20 +136,20 @@ def test_nothing_secret_is_shown() -> None:
     assert REDIRECT in repr(login)
 
 
-def test_a_session_keeps_it_as_plain_json() -> None:
+def test_login_survives_a_json_session() -> None:
     login = start()
-    kept = json.loads(json.dumps(login.to_dict()))
-    back = Login.from_dict(kept)
-    assert back == login
-    assert len(json.dumps(kept)) < 2000  # a cookie holds 4096
-    assert back.code(f"code=CODE&state={login.state}", now=login.created_at) == "CODE"
+    stored = json.loads(json.dumps(login.to_dict()))
+    restored = Login.from_dict(stored)
+    assert restored == login
+    assert len(json.dumps(stored)) < 2000  # a cookie can hold 4096 bytes
+    assert restored.code(f"code=CODE&state={login.state}", now=login.created_at) == "CODE"
     assert pickle.loads(pickle.dumps(login)) == login
 
 
-def broken() -> dict[str, Any]:
+def invalid_sessions() -> dict[str, Any]:
     good = start().to_dict()
     return {
-        "nothing": None,
+        "none": None,
         "empty": {},
         "text": "x",
         **{
@@ -156,82 +157,82 @@ def broken() -> dict[str, Any]:
             for name in good
             if name != "verifier"
         },
-        "no state": good | {"state": ""},
-        "state no text": good | {"state": 5},
-        "verifier no text": good | {"verifier": 5},
-        "scopes no list": good | {"scopes": "public"},
-        "time no time": good | {"expires_at": "soon"},
-        "time no text": good | {"created_at": 5},
-        "time without zone": good | {"expires_at": "2026-11-24T12:00:00"},
+        "empty state": good | {"state": ""},
+        "state not a string": good | {"state": 5},
+        "verifier not a string": good | {"verifier": 5},
+        "scopes not a list": good | {"scopes": "public"},
+        "invalid time": good | {"expires_at": "soon"},
+        "time not a string": good | {"created_at": 5},
+        "time without a zone": good | {"expires_at": "2026-11-24T12:00:00"},
     }
 
 
-@pytest.mark.parametrize("name", broken())
-def test_a_session_without_a_whole_login_is_told(name: str) -> None:
-    with pytest.raises(LoginError, match="no login is under way") as caught:
-        Login.from_dict(broken()[name])
+@pytest.mark.parametrize("name", invalid_sessions())
+def test_session_without_a_complete_login_is_rejected(name: str) -> None:
+    with pytest.raises(LoginError, match="no pending login") as caught:
+        Login.from_dict(invalid_sessions()[name])
     assert caught.value.__context__ is None
 
 
-def test_it_is_frozen() -> None:
+def test_login_is_frozen() -> None:
     with pytest.raises(attrs.exceptions.FrozenInstanceError):
         start().state = "another"  # type: ignore[misc]
 
 
-def test_it_can_be_used_once() -> None:
+def test_login_can_be_used_once() -> None:
     login = start()
-    answer = f"{REDIRECT}?code=CODE&state={login.state}"
+    callback = f"{REDIRECT}?code=CODE&state={login.state}"
     again = copy.copy(login)
-    assert login.code(answer) == "CODE"
+    assert login.code(callback) == "CODE"
     for used in (login, again, pickle.loads(pickle.dumps(login))):
-        with pytest.raises(LoginError, match="used already"):
-            used.code(answer)
+        with pytest.raises(LoginError, match="already used"):
+            used.code(callback)
 
 
-def test_a_denial_uses_it_up() -> None:
+def test_denial_uses_the_login() -> None:
     login = start()
     with pytest.raises(AccessDenied):
         login.code({"error": "access_denied", "state": login.state})
-    with pytest.raises(LoginError, match="used already"):
+    with pytest.raises(LoginError, match="already used"):
         login.code({"code": "CODE", "state": login.state})
 
 
-def test_a_stranger_does_not_use_it_up() -> None:
+def test_unrelated_callback_does_not_use_the_login() -> None:
     login, another = start(), start()
-    strangers = ["", f"code=CODE&state={another.state}", f"https://evil.example/?code=CODE&state={login.state}"]
-    for answer in [*strangers, f"code=1&code=2&state={login.state}"]:
+    unrelated = ["", f"code=CODE&state={another.state}", f"https://evil.example/?code=CODE&state={login.state}"]
+    for callback in [*unrelated, f"code=1&code=2&state={login.state}"]:
         with pytest.raises(LoginError):
-            login.code(answer)
+            login.code(callback)
     assert login.code(f"code=CODE&state={login.state}") == "CODE"
 
 
-def test_a_login_of_another_session_does_not_fit() -> None:
-    mine, theirs = start(), start()
+def test_callback_of_another_login_is_rejected() -> None:
+    login, other = start(), start()
     with pytest.raises(StateMismatch):
-        mine.code(f"code=CODE&state={theirs.state}")
+        login.code(f"code=CODE&state={other.state}")
 
 
 @pytest.mark.parametrize(("seconds", "good"), [(0, True), (599, True), (600, False), (10**6, False)])
-def test_it_expires_after_ten_minutes(seconds: int, good: bool) -> None:
-    clock = HandClock()
+def test_login_expires_after_ten_minutes(seconds: int, good: bool) -> None:
+    clock = ManualClock()
     login = Login.from_dict(start(clock=clock).to_dict())
-    clock.move(seconds)
-    answer = f"code=CODE&state={login.state}"
+    clock.advance(seconds)
+    callback = f"code=CODE&state={login.state}"
     if good:
-        assert login.code(answer, now=clock.now()) == "CODE"
+        assert login.code(callback, now=clock.now()) == "CODE"
     else:
         with pytest.raises(LoginError, match="expired"):
-            login.code(answer, now=clock.now())
+            login.code(callback, now=clock.now())
 
 
-def test_its_lifetime_can_be_chosen() -> None:
-    clock = HandClock()
+def test_lifetime_can_be_set() -> None:
+    clock = ManualClock()
     login = start(clock=clock, lifetime=timedelta(seconds=1))
     assert login.expires_at - login.created_at == timedelta(seconds=1)
     assert login.created_at == clock.now()
 
 
-def test_without_a_clock_the_time_is_now() -> None:
+def test_system_clock_is_the_default() -> None:
     login = start(lifetime=timedelta(seconds=-1))
     with pytest.raises(LoginError, match="expired"):
         login.code(f"code=CODE&state={login.state}")

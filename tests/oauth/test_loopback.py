@@ -1,4 +1,4 @@
-"""Logins from a terminal, over real sockets, with strangers at the door."""
+"""Logins from a terminal over real sockets, with unrelated requests."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ import pytest
 
 from cloud66_async.errors import AccessDenied, ConfigError, LoginError, TokenRequestFailed
 from cloud66_async.oauth import Cloud66OAuth2Client, login_with_browser, login_with_code
+from cloud66_async.oauth.callback import OUT_OF_BAND
 from cloud66_async.oauth.listener import Listener
-from cloud66_async.oauth.login import OUT_OF_BAND
 from cloud66_async.token import Token
 
 from .server import Reply, Server, form
@@ -26,7 +26,7 @@ Visit = Callable[[int, str, str], Awaitable[None]]
 
 
 async def speak(port: int, text: str | bytes) -> bytes:
-    """What the listener answers to this, until it closes."""
+    """Send this to the listener and return its response."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     try:
         writer.write(text.encode() if isinstance(text, str) else text)
@@ -42,8 +42,8 @@ async def get(port: int, target: str, *, method: str = "GET", host: str | None =
     return await speak(port, f"{method} {target} HTTP/1.1\r\nHost: {host or f'127.0.0.1:{port}'}\r\n\r\n")
 
 
-def status(answer: bytes) -> int:
-    return int(answer.split(b" ")[1])
+def status(response: bytes) -> int:
+    return int(response.split(b" ")[1])
 
 
 def is_closed(port: int) -> bool:
@@ -52,20 +52,20 @@ def is_closed(port: int) -> bool:
 
 
 def handlers() -> list[str]:
-    """The listener's tasks that still run."""
+    """Return the running tasks of the listener."""
     return [text for text in (repr(task.get_coro()) for task in asyncio.all_tasks()) if "Listener" in text]
 
 
 @pytest.fixture(autouse=True)
-async def _nothing_is_left(caplog: pytest.LogCaptureFixture) -> AsyncIterator[None]:
-    """No task of the listener, and no error that only asyncio's log tells of."""
+async def _no_leftovers(caplog: pytest.LogCaptureFixture) -> AsyncIterator[None]:
+    """Check that no task of the listener remains, and that asyncio logged no error."""
     yield
     assert handlers() == []
     assert [record.getMessage() for record in caplog.get_records("call") if record.levelno >= logging.ERROR] == []
 
 
 class Browser:
-    """Follows a consent page in the manner of a browser, with what `visit` does besides."""
+    """A browser that opens the consent page and then calls `visit`."""
 
     def __init__(self, visit: Visit) -> None:
         self._visit = visit
@@ -85,17 +85,17 @@ async def consent(port: int, path: str, state: str) -> None:
     assert status(await get(port, f"{path}?code=CODE-1&state={state}")) == 200
 
 
-async def test_a_login_through_the_browser(client: Cloud66OAuth2Client, server: Server) -> None:
+async def test_login_with_browser(client: Cloud66OAuth2Client, server: Server) -> None:
     browser = Browser(consent)
     token = await login_with_browser(client, scope="public redeploy", open_browser=browser)
     assert token == Token("TOKEN-1")
     assert browser.url.startswith(f"{server.url}/oauth/authorize?")
-    assert server.asked[0].form["redirect_uri"] == f"http://127.0.0.1:{browser.port}/callback"
-    assert "code_verifier" in server.asked[0].form
+    assert server.requests[0].form["redirect_uri"] == f"http://127.0.0.1:{browser.port}/callback"
+    assert "code_verifier" in server.requests[0].form
     assert is_closed(browser.port)
 
 
-async def test_an_ordinary_function_opens_the_browser_in_a_thread(client: Cloud66OAuth2Client) -> None:
+async def test_blocking_function_runs_in_a_thread(client: Cloud66OAuth2Client) -> None:
     threads: list[threading.Thread] = []
     loop = asyncio.get_running_loop()
 
@@ -106,16 +106,16 @@ async def test_an_ordinary_function_opens_the_browser_in_a_thread(client: Cloud6
 
     assert await login_with_browser(client, open_browser=open_browser) == Token("TOKEN-1")
     assert threads[0] is not threading.main_thread()
-    assert threads[0].daemon  # a browser in the foreground does not keep the program alive
+    assert threads[0].daemon  # a browser in the foreground must not keep the process alive
 
 
-async def test_the_systems_browser_is_the_default(client: Cloud66OAuth2Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(webbrowser, "_tryorder", [])  # a machine that has none
+async def test_system_browser_is_the_default(client: Cloud66OAuth2Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(webbrowser, "_tryorder", [])  # as on a machine without a browser
     with pytest.raises(LoginError, match="no browser could be opened"):
         await login_with_browser(client)
 
 
-async def test_an_error_of_the_browser_leaves_as_itself(client: Cloud66OAuth2Client) -> None:
+async def test_error_of_open_browser_propagates_unchanged(client: Cloud66OAuth2Client) -> None:
     def open_browser(url: str) -> None:
         raise KeyError("mine")
 
@@ -124,7 +124,7 @@ async def test_an_error_of_the_browser_leaves_as_itself(client: Cloud66OAuth2Cli
 
 
 @pytest.mark.parametrize(("query", "kind"), [("error=access_denied", AccessDenied), ("error=server_error", LoginError)])
-async def test_a_denial_ends_it(
+async def test_denial_ends_the_login(
     client: Cloud66OAuth2Client, server: Server, query: str, kind: type[LoginError]
 ) -> None:
     async def deny(port: int, path: str, state: str) -> None:
@@ -133,14 +133,14 @@ async def test_a_denial_ends_it(
     browser = Browser(deny)
     with pytest.raises(kind):
         await login_with_browser(client, open_browser=browser)
-    assert server.asked == []
+    assert server.requests == []
     assert is_closed(browser.port)
 
 
-STRANGERS = {
+UNRELATED_REQUESTS = {
     "another path": ("GET /favicon.ico HTTP/1.1\r\nHost: {host}\r\n\r\n", 404),
     "a path below": ("GET {path}/?code=EVIL&state={state} HTTP/1.1\r\nHost: {host}\r\n\r\n", 404),
-    "the root": ("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n", 404),
+    "the site": ("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n", 404),
     "a whole URL": ("GET http://{host}{path}?code=EVIL&state={state} HTTP/1.1\r\nHost: {host}\r\n\r\n", 404),
     "no query": ("GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n", 400),
     "wrong state": ("GET {path}?code=EVIL&state=wrong HTTP/1.1\r\nHost: {host}\r\n\r\n", 400),
@@ -158,7 +158,7 @@ STRANGERS = {
     "localhost": ("GET {path}?code=EVIL&state={state} HTTP/1.1\r\nHost: localhost:{port}\r\n\r\n", 421),
     "no host": ("GET {path}?code=EVIL&state={state} HTTP/1.1\r\n\r\n", 421),
     "two hosts": ("GET {path}?code=EVIL&state={state} HTTP/1.1\r\nHost: {host}\r\nHost: {host}\r\n\r\n", 421),
-    "no http": ("hello\r\n\r\n", 400),
+    "not http": ("hello\r\n\r\n", 400),
     "http/2": ("PRI * HTTP/2.0\r\n\r\n", 400),
     "lower case": ("get {path}?code=EVIL&state={state} HTTP/1.1\r\nHost: {host}\r\n\r\n", 400),
     "nul": ("GET {path}\x00 HTTP/1.1\r\nHost: {host}\r\n\r\n", 400),
@@ -167,45 +167,43 @@ STRANGERS = {
 }
 
 
-@pytest.mark.parametrize("name", STRANGERS)
-async def test_a_stranger_is_answered_and_does_not_end_it(
-    client: Cloud66OAuth2Client, server: Server, name: str
-) -> None:
-    text, expected = STRANGERS[name]
-    answers: list[bytes] = []
+@pytest.mark.parametrize("name", UNRELATED_REQUESTS)
+async def test_unrelated_request_does_not_end_the_login(client: Cloud66OAuth2Client, server: Server, name: str) -> None:
+    text, expected = UNRELATED_REQUESTS[name]
+    responses: list[bytes] = []
 
     async def visit(port: int, path: str, state: str) -> None:
         fields = {"path": path, "state": state, "host": f"127.0.0.1:{port}", "port": port}
-        answers.append(await speak(port, text.format(**fields)))
+        responses.append(await speak(port, text.format(**fields)))
         await consent(port, path, state)
 
     assert await login_with_browser(client, open_browser=Browser(visit)) == Token("TOKEN-1")
-    assert server.asked[0].form["code"] == "CODE-1"
-    [answer] = answers
-    assert not answer or status(answer) == expected  # a flood may be cut off before it is answered
-    assert answer or len(text) > 16_000
-    assert b"EVIL" not in answer
-    assert b"script" not in answer
+    assert server.requests[0].form["code"] == "CODE-1"
+    [response] = responses
+    assert not response or status(response) == expected  # a very long request may be cut off without a response
+    assert response or len(text) > 16_000
+    assert b"EVIL" not in response
+    assert b"script" not in response
 
 
 @pytest.mark.parametrize("noise", [b"", b"GET /", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", b"\r\n" * 9])
-async def test_peers_that_go_away_or_stay_silent_do_not_matter(client: Cloud66OAuth2Client, noise: bytes) -> None:
+async def test_closed_and_silent_connections_are_tolerated(client: Cloud66OAuth2Client, noise: bytes) -> None:
     async def visit(port: int, path: str, state: str) -> None:
-        _, gone = await asyncio.open_connection("127.0.0.1", port)
-        gone.write(noise)
-        gone.close()
-        stay = [await asyncio.open_connection("127.0.0.1", port) for _ in range(40)]  # more than it keeps
-        for _, writer in stay:
+        _, closed = await asyncio.open_connection("127.0.0.1", port)
+        closed.write(noise)
+        closed.close()
+        silent = [await asyncio.open_connection("127.0.0.1", port) for _ in range(40)]  # more than the limit
+        for _, writer in silent:
             writer.write(noise)
         await consent(port, path, state)
-        for _, writer in stay:
+        for _, writer in silent:
             writer.close()
 
     assert await login_with_browser(client, open_browser=Browser(visit)) == Token("TOKEN-1")
 
 
-async def test_a_slow_peer_is_let_go(client: Cloud66OAuth2Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cloud66_async.oauth.listener._PATIENCE", 0.05)
+async def test_slow_connection_is_closed(client: Cloud66OAuth2Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cloud66_async.oauth.listener._REQUEST_TIMEOUT", 0.05)
 
     async def visit(port: int, path: str, state: str) -> None:
         assert await speak(port, "GET / HTTP/1.1\r\n") == b""
@@ -214,26 +212,26 @@ async def test_a_slow_peer_is_let_go(client: Cloud66OAuth2Client, monkeypatch: p
     assert await login_with_browser(client, open_browser=Browser(visit)) == Token("TOKEN-1")
 
 
-async def test_the_first_answer_wins(client: Cloud66OAuth2Client, server: Server) -> None:
+async def test_first_callback_wins(client: Cloud66OAuth2Client, server: Server) -> None:
     release = asyncio.Event()
     server.replies["/oauth/token"] = Reply(b"access_token=TOKEN-1", wait=release)
 
     async def visit(port: int, path: str, state: str) -> None:
-        answers = await asyncio.gather(*(get(port, f"{path}?code=CODE-{n}&state={state}") for n in range(5)))
-        assert sorted(status(answer) for answer in answers) == [200, 410, 410, 410, 410]
+        responses = await asyncio.gather(*(get(port, f"{path}?code=CODE-{n}&state={state}") for n in range(5)))
+        assert sorted(status(response) for response in responses) == [200, 410, 410, 410, 410]
         assert status(await get(port, f"{path}?error=access_denied&state={state}")) == 410
         release.set()
 
     assert await login_with_browser(client, open_browser=Browser(visit)) == Token("TOKEN-1")
-    assert len(server.asked) == 1
+    assert len(server.requests) == 1
 
 
-async def test_a_late_answer_is_told_while_the_code_is_exchanged(client: Cloud66OAuth2Client, server: Server) -> None:
+async def test_late_callback_gets_410_during_the_exchange(client: Cloud66OAuth2Client, server: Server) -> None:
     release = asyncio.Event()
     server.replies["/oauth/token"] = Reply(b"access_token=TOKEN-1", wait=release)
     browser = Browser(consent)
     login = asyncio.create_task(login_with_browser(client, open_browser=browser))
-    while not server.asked:
+    while not server.requests:
         await asyncio.sleep(0)
     state = parse_qs(urlsplit(browser.url).query)["state"][0]
     assert status(await get(browser.port, f"/callback?code=CODE-2&state={state}")) == 410
@@ -241,18 +239,18 @@ async def test_a_late_answer_is_told_while_the_code_is_exchanged(client: Cloud66
     assert await login == Token("TOKEN-1")
 
 
-async def test_the_page_is_static_and_keeps_to_itself(client: Cloud66OAuth2Client) -> None:
-    answers: list[bytes] = []
+async def test_page_is_static_and_isolated(client: Cloud66OAuth2Client) -> None:
+    responses: list[bytes] = []
 
     async def visit(port: int, path: str, state: str) -> None:
-        answers.append(await get(port, f"{path}?code=one&state=x"))
-        answers.append(await get(port, f"{path}?code=CODE-1&state={state}&note=hello"))
-        answers.append(await get(port, "/x", method="HEAD"))
+        responses.append(await get(port, f"{path}?code=one&state=x"))
+        responses.append(await get(port, f"{path}?code=CODE-1&state={state}&note=hello"))
+        responses.append(await get(port, "/x", method="HEAD"))
 
     await login_with_browser(client, open_browser=Browser(visit))
-    for answer in answers:
-        head, _, body = answer.partition(b"\r\n\r\n")
-        headers = dict(line.split(b": ", 1) for line in head.split(b"\r\n")[1:])
+    for response in responses:
+        header_section, _, body = response.partition(b"\r\n\r\n")
+        headers = dict(line.split(b": ", 1) for line in header_section.split(b"\r\n")[1:])
         assert headers[b"Cache-Control"] == b"no-store"
         assert headers[b"Referrer-Policy"] == b"no-referrer"
         assert headers[b"Content-Security-Policy"] == b"default-src 'none'; frame-ancestors 'none'"
@@ -264,10 +262,10 @@ async def test_the_page_is_static_and_keeps_to_itself(client: Cloud66OAuth2Clien
         assert b"hello" not in body
         assert b"<script" not in body
         assert b"href" not in body
-    assert [bool(answer.partition(b"\r\n\r\n")[2]) for answer in answers] == [True, True, False]
+    assert [bool(response.partition(b"\r\n\r\n")[2]) for response in responses] == [True, True, False]
 
 
-async def test_it_is_reached_on_the_literal_only(client: Cloud66OAuth2Client) -> None:
+async def test_listener_is_reachable_at_the_loopback_address_only(client: Cloud66OAuth2Client) -> None:
     async def visit(port: int, path: str, state: str) -> None:
         with socket.socket() as probe:
             assert probe.connect_ex(("127.0.0.2", port)) != 0
@@ -276,74 +274,74 @@ async def test_it_is_reached_on_the_literal_only(client: Cloud66OAuth2Client) ->
     await login_with_browser(client, open_browser=Browser(visit))
 
 
-async def test_a_server_that_wants_one_whole_url(client: Cloud66OAuth2Client, server: Server) -> None:
+async def test_fixed_host_port_and_path(client: Cloud66OAuth2Client, server: Server) -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
 
     async def visit(port: int, path: str, state: str) -> None:
-        answer = await get(port, f"{path}?code=CODE-1&state={state}", host=f"localhost:{port}")
-        assert status(answer) == 200
+        response = await get(port, f"{path}?code=CODE-1&state={state}", host=f"localhost:{port}")
+        assert status(response) == 200
 
     options: dict[str, Any] = {"port": port, "host": "localhost", "path": "/oauth/done"}
     await login_with_browser(client, open_browser=Browser(visit), **options)
-    assert server.asked[0].form["redirect_uri"] == f"http://localhost:{port}/oauth/done"
+    assert server.requests[0].form["redirect_uri"] == f"http://localhost:{port}/oauth/done"
 
 
 @pytest.mark.parametrize(
     "options", [{"host": "0.0.0.0"}, {"host": "app.example"}, {"path": "callback"}, {"path": "/a?b"}]
 )
-async def test_it_listens_nowhere_else(client: Cloud66OAuth2Client, options: dict[str, Any]) -> None:
+async def test_invalid_host_or_path_is_rejected(client: Cloud66OAuth2Client, options: dict[str, Any]) -> None:
     with pytest.raises(ConfigError):
         await login_with_browser(client, open_browser=Browser(consent), **options)
 
 
 @pytest.mark.parametrize("port", [-1, 70_000])
-async def test_a_port_that_is_none_is_told(client: Cloud66OAuth2Client, port: int) -> None:
-    with pytest.raises(ConfigError, match="cannot be listened on"):
+async def test_invalid_port_is_reported(client: Cloud66OAuth2Client, port: int) -> None:
+    with pytest.raises(ConfigError, match="cannot listen on"):
         await login_with_browser(client, port=port, open_browser=Browser(consent))
 
 
-async def test_a_port_that_is_taken_is_told(client: Cloud66OAuth2Client) -> None:
+async def test_port_in_use_is_reported(client: Cloud66OAuth2Client) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        with pytest.raises(ConfigError, match="cannot be listened on"):
+        with pytest.raises(ConfigError, match="cannot listen on"):
             await login_with_browser(client, port=taken.getsockname()[1], open_browser=Browser(consent))
 
 
-# --- the port is closed on every way out
+# --- the port is always closed
 
 
-async def test_nobody_answers(client: Cloud66OAuth2Client, server: Server) -> None:
-    async def nothing(port: int, path: str, state: str) -> None: ...
+async def test_missing_callback_times_out(client: Cloud66OAuth2Client, server: Server) -> None:
+    async def ignore(port: int, path: str, state: str) -> None: ...
 
-    browser = Browser(nothing)
-    with pytest.raises(LoginError, match=r"no answer came within 0\.05 seconds"):
+    browser = Browser(ignore)
+    with pytest.raises(LoginError, match=r"no callback received within 0\.05 seconds"):
         await login_with_browser(client, timeout=0.05, open_browser=browser)
     assert is_closed(browser.port)
-    assert server.asked == []
+    assert server.requests == []
 
 
-async def test_a_deadline_of_the_callers_own_is_the_builtin(client: Cloud66OAuth2Client) -> None:
-    async def nothing(port: int, path: str, state: str) -> None: ...
+async def test_callers_deadline_raises_builtin_timeout_error(client: Cloud66OAuth2Client) -> None:
+    async def ignore(port: int, path: str, state: str) -> None: ...
 
-    browser = Browser(nothing)
+    browser = Browser(ignore)
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.05):
             await login_with_browser(client, open_browser=browser)
     assert is_closed(browser.port)
 
 
-async def test_it_is_cancelled(client: Cloud66OAuth2Client) -> None:
+async def test_cancelled_login_closes_the_port(client: Cloud66OAuth2Client) -> None:
     opened = asyncio.Event()
     silent: list[asyncio.StreamWriter] = []
 
-    async def nothing(port: int, path: str, state: str) -> None:
+    async def ignore(port: int, path: str, state: str) -> None:
         silent.append((await asyncio.open_connection("127.0.0.1", port))[1])
         opened.set()
 
-    browser = Browser(nothing)
+    browser = Browser(ignore)
     task = asyncio.create_task(login_with_browser(client, open_browser=browser))
     await opened.wait()
     while not handlers():
@@ -356,7 +354,7 @@ async def test_it_is_cancelled(client: Cloud66OAuth2Client) -> None:
     silent[0].close()
 
 
-async def test_the_exchange_fails(client: Cloud66OAuth2Client, server: Server) -> None:
+async def test_failed_exchange_closes_the_port(client: Cloud66OAuth2Client, server: Server) -> None:
     server.replies["/oauth/token"] = form(400, error="invalid_grant")
     browser = Browser(consent)
     with pytest.raises(TokenRequestFailed):
@@ -364,7 +362,7 @@ async def test_the_exchange_fails(client: Cloud66OAuth2Client, server: Server) -
     assert is_closed(browser.port)
 
 
-async def test_a_listener_that_waits_for_nothing_yet() -> None:
+async def test_listener_without_pending_login_rejects_callbacks() -> None:
     async with Listener("127.0.0.1", 0, "/callback") as listener:
         port = urlsplit(listener.url).port
         assert port is not None
@@ -372,25 +370,46 @@ async def test_a_listener_that_waits_for_nothing_yet() -> None:
     assert is_closed(port)
 
 
-async def test_who_comes_as_the_port_closes_is_let_go() -> None:
+class RecordingListener(Listener):
+    """A listener that records TCP_NODELAY of each accepted connection."""
+
+    def __init__(self) -> None:
+        super().__init__("127.0.0.1", 0, "/callback")
+        self.no_delay: list[int] = []
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.no_delay.append(writer.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+        await super()._serve(reader, writer)
+
+
+async def test_accepted_connections_have_tcp_nodelay() -> None:
+    async with RecordingListener() as listener:
+        port = urlsplit(listener.url).port
+        assert port is not None
+        assert status(await get(port, "/")) == 404
+    [no_delay] = listener.no_delay
+    assert no_delay != 0
+
+
+async def test_connection_accepted_during_close_is_closed() -> None:
     async with Listener("127.0.0.1", 0, "/callback") as listener:
         pass
     here, there = socket.socketpair()
     reader, writer = await asyncio.open_connection(sock=here)
-    peer, answer = await asyncio.open_connection(sock=there)
+    client_reader, client_writer = await asyncio.open_connection(sock=there)
     await listener._serve(reader, writer)
-    assert await peer.read() == b""
-    answer.close()
+    assert await client_reader.read() == b""
+    client_writer.close()
 
 
 # --- with a pasted code
 
 
-async def test_a_pasted_code(client: Cloud66OAuth2Client, server: Server) -> None:
-    asked: list[str] = []
+async def test_login_with_code(client: Cloud66OAuth2Client, server: Server) -> None:
+    urls: list[str] = []
 
     def ask(url: str) -> str:
-        asked.append(url)
+        urls.append(url)
         return "CODE-1\n"
 
     async def ask_later(url: str) -> str:
@@ -398,30 +417,30 @@ async def test_a_pasted_code(client: Cloud66OAuth2Client, server: Server) -> Non
 
     assert await login_with_code(client, scope=["public"], ask=ask) == Token("TOKEN-1")
     assert await login_with_code(client, ask=ask_later) == Token("TOKEN-1")
-    assert asked[0].startswith(f"{server.url}/oauth/authorize?")
-    assert server.asked[0].form["redirect_uri"] == OUT_OF_BAND
-    assert server.asked[0].form["code_verifier"]
+    assert urls[0].startswith(f"{server.url}/oauth/authorize?")
+    assert server.requests[0].form["redirect_uri"] == OUT_OF_BAND
+    assert server.requests[0].form["code_verifier"]
 
 
 @pytest.mark.parametrize("pasted", ["", "two words"])
-async def test_a_pasted_text_that_is_no_code(client: Cloud66OAuth2Client, server: Server, pasted: str) -> None:
+async def test_invalid_pasted_code_is_rejected(client: Cloud66OAuth2Client, server: Server, pasted: str) -> None:
     with pytest.raises(LoginError):
         await login_with_code(client, ask=lambda _: pasted)
-    assert server.asked == []
+    assert server.requests == []
 
 
-async def test_a_question_that_is_cancelled_keeps_nobody_waiting(client: Cloud66OAuth2Client) -> None:
-    asked, answered = threading.Event(), threading.Event()
+async def test_cancelled_ask_does_not_block(client: Cloud66OAuth2Client) -> None:
+    called, released = threading.Event(), threading.Event()
 
     def ask(url: str) -> str:
-        asked.set()
-        answered.wait(10)
+        called.set()
+        released.wait(10)
         return "CODE-1"
 
     task = asyncio.create_task(login_with_code(client, ask=ask))
-    await asyncio.to_thread(asked.wait, 10)
+    await asyncio.to_thread(called.wait, 10)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    answered.set()
-    await asyncio.sleep(0.01)  # the late answer finds nobody, and that is no error
+    released.set()
+    await asyncio.sleep(0.01)  # the late result is discarded without an error

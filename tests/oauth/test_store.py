@@ -1,4 +1,4 @@
-"""Logins that are kept: by real processes, in real files, with real crashes."""
+"""Stored logins: real files, real processes, real crashes."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ TOKEN = Token("TOKEN-1", scopes=("public", "redeploy"), expires_at=datetime(2030
 PLAIN = Token("TOKEN-2")
 SANDBOX = "http://127.0.0.1:8066"
 
-posix = pytest.mark.skipif(os.name != "posix", reason="permissions of files are POSIX's")
+posix = pytest.mark.skipif(os.name != "posix", reason="file permissions need POSIX")
 
 
-class Drawer(keyring.backend.KeyringBackend):
+class MemoryKeyring(keyring.backend.KeyringBackend):
     """A keyring in memory."""
 
     priority = 1  # pyright: ignore[reportAssignmentType]
@@ -54,10 +54,10 @@ class Drawer(keyring.backend.KeyringBackend):
 
 
 @pytest.fixture
-def drawer() -> Iterator[Drawer]:
+def memory_keyring() -> Iterator[MemoryKeyring]:
     before = keyring.get_keyring()
-    keyring.set_keyring(drawer := Drawer())
-    yield drawer
+    keyring.set_keyring(memory_keyring := MemoryKeyring())
+    yield memory_keyring
     keyring.set_keyring(before)
 
 
@@ -67,19 +67,19 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(params=["memory", "file", "keyring"])
-def store(request: pytest.FixtureRequest, path: Path, drawer: Drawer) -> TokenStore:
-    makers: dict[str, Callable[[], TokenStore]] = {
+def store(request: pytest.FixtureRequest, path: Path, memory_keyring: MemoryKeyring) -> TokenStore:
+    factories: dict[str, Callable[[], TokenStore]] = {
         "memory": MemoryStore,
         "file": lambda: FileStore(path),
         "keyring": KeyringStore,
     }
-    return makers[request.param]()
+    return factories[request.param]()
 
 
 # --- every store
 
 
-async def test_one_login_for_each_profile_and_account(store: TokenStore) -> None:
+async def test_one_login_per_profile_and_account(store: TokenStore) -> None:
     assert await store.load() is None
     assert await store.delete() is False
     await store.save(TOKEN)
@@ -102,16 +102,16 @@ async def test_one_login_for_each_profile_and_account(store: TokenStore) -> None
     assert await store.load("work", "7") == Token("TOKEN-3")
 
 
-async def test_a_store_shows_no_token(store: TokenStore) -> None:
+async def test_repr_of_a_store_has_no_token(store: TokenStore) -> None:
     await store.save(TOKEN)
     assert "TOKEN-1" not in repr(store)
-    assert "TOKEN-1" not in repr(vars(store)).replace(repr(Drawer), "")
+    assert "TOKEN-1" not in repr(vars(store)).replace(repr(MemoryKeyring), "")
 
 
 # --- the file
 
 
-async def test_a_token_of_one_server_is_never_given_for_another(path: Path, drawer: Drawer) -> None:
+async def test_logins_are_separate_for_each_site(path: Path, memory_keyring: MemoryKeyring) -> None:
     for here, there in (
         (FileStore(path), FileStore(path, site=SANDBOX)),
         (KeyringStore(), KeyringStore(site=SANDBOX)),
@@ -127,7 +127,7 @@ async def test_a_token_of_one_server_is_never_given_for_another(path: Path, draw
 
 @posix
 @pytest.mark.parametrize("umask", [0o000, 0o022, 0o077])
-async def test_file_and_directory_are_the_owners_alone(path: Path, umask: int) -> None:
+async def test_file_and_directory_are_private(path: Path, umask: int) -> None:
     before = os.umask(umask)
     try:
         await FileStore(path).save(TOKEN)
@@ -141,18 +141,18 @@ async def test_file_and_directory_are_the_owners_alone(path: Path, umask: int) -
 
 
 @posix
-async def test_the_file_is_private_before_anything_is_in_it(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_file_is_private_before_it_is_written(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[tuple[int, int]] = []
     original = os.open
 
-    def watched(name: Any, flags: int, mode: int = 0o777, **options: Any) -> int:
+    def recording_open(name: Any, flags: int, mode: int = 0o777, **options: Any) -> int:
         descriptor = original(name, flags, mode, **options)
         if str(name).endswith(".new"):
             found = os.fstat(descriptor)
             seen.append((stat.S_IMODE(found.st_mode), found.st_size))
         return descriptor
 
-    monkeypatch.setattr(os, "open", watched)
+    monkeypatch.setattr(os, "open", recording_open)
     before = os.umask(0)
     try:
         await FileStore(path).save(TOKEN)
@@ -163,34 +163,34 @@ async def test_the_file_is_private_before_anything_is_in_it(path: Path, monkeypa
 
 @posix
 @pytest.mark.parametrize("mode", [0o644, 0o640, 0o604, 0o660, 0o602])
-async def test_a_file_that_others_may_read_is_refused_with_the_cure(path: Path, mode: int) -> None:
+async def test_file_readable_by_others_is_rejected_with_a_command(path: Path, mode: int) -> None:
     store = FileStore(path.with_name("my logins.json"))
     await store.save(TOKEN)
     store.path.chmod(mode)
     for attempt in (store.load(), store.save(PLAIN), store.delete()):
         with pytest.raises(ConfigError) as caught:
             await attempt
-        command = str(caught.value).partition(": ")[2]
+        command = str(caught.value).partition("run: ")[2]
         assert command == f"chmod 600 '{store.path}'"
     subprocess.run(command, shell=True, check=True)
     assert await store.load() == TOKEN
 
 
 @posix
-async def test_a_directory_that_others_may_write_to_is_refused(path: Path) -> None:
+async def test_directory_writable_by_others_is_rejected(path: Path) -> None:
     path.parent.mkdir()
     path.parent.chmod(0o777)
     with pytest.raises(ConfigError, match=f"chmod 700 {path.parent}"):
         await FileStore(path).save(TOKEN)
-    path.parent.chmod(0o1777)  # as /tmp is: there nobody replaces another's file
+    path.parent.chmod(0o1777)  # like /tmp, where users cannot replace files of other users
     await FileStore(path).save(TOKEN)
 
 
 @posix
-async def test_what_is_no_ordinary_file_is_refused(path: Path) -> None:
+async def test_special_file_is_rejected(path: Path) -> None:
     path.parent.mkdir(mode=0o700)
     os.mkfifo(path, 0o600)
-    with pytest.raises(ConfigError, match="no ordinary file"):
+    with pytest.raises(ConfigError, match="not a regular file"):
         await FileStore(path).load()
     path.unlink()
     path.mkdir()
@@ -199,7 +199,7 @@ async def test_what_is_no_ordinary_file_is_refused(path: Path) -> None:
 
 
 @posix
-async def test_a_file_of_another_user_is_refused(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_file_of_another_user_is_rejected(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     await FileStore(path).save(TOKEN)
     monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
     if os.getuid() == 0:
@@ -219,7 +219,7 @@ async def test_a_file_of_another_user_is_refused(path: Path, monkeypatch: pytest
         '{"version":1,"logins":{"https://app.cloud66.com":{"default":{"":{"access_token":"TOKEN-9","expires_at":"x"}}}}}',
     ],
 )
-async def test_a_file_that_is_spoilt_is_told_and_not_shown(path: Path, content: str) -> None:
+async def test_invalid_file_is_reported_without_its_content(path: Path, content: str) -> None:
     path.parent.mkdir(mode=0o700)
     path.write_text(content)
     path.chmod(0o600)
@@ -230,13 +230,13 @@ async def test_a_file_that_is_spoilt_is_told_and_not_shown(path: Path, content: 
     assert path.read_text() == content
 
 
-async def test_a_place_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+async def test_unwritable_path_is_reported(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(ConfigError, match="cannot be locked"):
+    with pytest.raises(ConfigError, match="cannot lock"):
         await FileStore(tmp_path / "file" / "logins.json").save(TOKEN)
 
 
-async def test_a_full_disk_leaves_the_earlier_login(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_full_disk_keeps_the_earlier_login(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = FileStore(path)
     await store.save(TOKEN)
 
@@ -250,8 +250,8 @@ async def test_a_full_disk_leaves_the_earlier_login(path: Path, monkeypatch: pyt
     assert sorted(file.name for file in path.parent.iterdir()) == [".logins.json.lock", "logins.json"]
 
 
-async def test_a_lock_that_is_held_is_told(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(file_store, "_PATIENCE", 0.05)
+async def test_held_lock_is_reported(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(file_store, "_LOCK_TIMEOUT", 0.05)
     store = FileStore(path)
     await store.save(TOKEN)
     with file_store._locked(path), pytest.raises(ConfigError, match="another process"):
@@ -259,14 +259,14 @@ async def test_a_lock_that_is_held_is_told(path: Path, monkeypatch: pytest.Monke
     assert await store.load() == TOKEN
 
 
-async def test_reading_and_forgetting_nothing_makes_no_file(path: Path) -> None:
+async def test_load_and_delete_create_no_file(path: Path) -> None:
     store = FileStore(path)
     assert await store.load() is None
     assert await store.delete() is False
     assert not path.parent.exists()
 
 
-def test_without_an_event_loop(path: Path) -> None:
+def test_file_store_without_an_event_loop(path: Path) -> None:
     store = FileStore(path)
     store.write(TOKEN, "work")
     assert store.read("work") == TOKEN
@@ -274,7 +274,7 @@ def test_without_an_event_loop(path: Path) -> None:
     assert store.read("work") is None
 
 
-def test_the_usual_place(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_default_path(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
     monkeypatch.setenv("HOME", str(tmp_path))
     assert FileStore().path.name == "logins.json"
@@ -283,14 +283,14 @@ def test_the_usual_place(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("package", ["platformdirs", "filelock"])
-def test_without_the_extra_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch, path: Path, package: str) -> None:
+def test_missing_extra_is_reported(monkeypatch: pytest.MonkeyPatch, path: Path, package: str) -> None:
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(ConfigError, match=r"pip install 'cloud66-async\[cli\]'"):
         FileStore(path if package == "filelock" else None).write(TOKEN)
 
 
 @pytest.mark.parametrize("package", ["platformdirs", "filelock"])
-def test_it_is_known_whether_the_extra_is_there(monkeypatch: pytest.MonkeyPatch, package: str) -> None:
+def test_is_available_requires_both_packages(monkeypatch: pytest.MonkeyPatch, package: str) -> None:
     assert file_store.is_available()
 
     def find_spec(name: str) -> str | None:
@@ -319,7 +319,7 @@ for number in range(25):
 """
 
 
-def test_two_processes_at_once_lose_nothing(path: Path) -> None:
+def test_concurrent_processes_lose_nothing(path: Path) -> None:
     names = ["one", "two", "three"]
     for process in [run(WRITER, path, name) for name in names]:
         process.communicate(timeout=60)
@@ -334,10 +334,10 @@ KILLED = """
 import os, sys
 from cloud66_async.oauth import FileStore
 from cloud66_async.token import Token
-path, moment = sys.argv[1:]
+path, step = sys.argv[1:]
 def die(*_):
     os.kill(os.getpid(), 9)
-if moment == "half":
+if step == "half":
     original = os.fdopen
     def fdopen(descriptor, mode):
         file = original(descriptor, mode)
@@ -351,7 +351,7 @@ if moment == "half":
             return half
         return file
     os.fdopen = fdopen
-elif moment == "fsync":
+elif step == "fsync":
     os.fsync = die
 else:
     os.rename = os.replace = die
@@ -362,18 +362,18 @@ FileStore(path).write(Token("NEW-TOKEN"))
 
 
 @posix
-@pytest.mark.parametrize("moment", ["half", "fsync", "replace"])
-def test_a_crash_in_the_middle_of_a_write_leaves_the_earlier_login(path: Path, moment: str) -> None:
+@pytest.mark.parametrize("step", ["half", "fsync", "replace"])
+def test_crash_during_a_write_keeps_the_earlier_login(path: Path, step: str) -> None:
     store = FileStore(path)
     store.write(TOKEN)
-    process = run(KILLED, path, moment)
+    process = run(KILLED, path, step)
     process.communicate(timeout=60)
     assert process.returncode == -signal.SIGKILL
     assert store.read() == TOKEN
     abandoned = list(path.parent.glob("*.new"))
     assert len(abandoned) == 1
     assert stat.S_IMODE(abandoned[0].stat().st_mode) == 0o600
-    store.write(PLAIN)  # the lock of the dead is no hindrance, and its leavings are cleared away
+    store.write(PLAIN)  # the lock and the temporary file of the killed process do not matter
     assert store.read() == PLAIN
     assert list(path.parent.glob("*.new")) == []
 
@@ -392,7 +392,7 @@ while True:
 
 
 @posix
-def test_whenever_it_is_killed_the_file_is_whole(path: Path) -> None:
+def test_file_is_complete_after_a_kill(path: Path) -> None:
     store = FileStore(path)
     for writes in (1, 2, 3, 5):
         process = run(ENDLESS, path)
@@ -406,7 +406,7 @@ def test_whenever_it_is_killed_the_file_is_whole(path: Path) -> None:
         assert found.reveal().endswith("x" * 5000)
 
 
-def test_a_reader_beside_a_writer_sees_whole_files(path: Path) -> None:
+def test_concurrent_reader_sees_complete_files(path: Path) -> None:
     process = run(ENDLESS, path)
     assert process.stdout is not None
     process.stdout.readline()
@@ -417,13 +417,13 @@ def test_a_reader_beside_a_writer_sees_whole_files(path: Path) -> None:
     assert None not in seen
 
 
-async def test_many_tasks_write_at_once(path: Path) -> None:
+async def test_concurrent_tasks_lose_nothing(path: Path) -> None:
     store = FileStore(path)
     await asyncio.gather(*(store.save(Token(f"T{number}"), str(number)) for number in range(20)))
     assert [await store.load(str(number)) for number in range(20)] == [Token(f"T{number}") for number in range(20)]
 
 
-# --- the toolbelt's
+# --- the toolbelt's logins
 
 
 @pytest.fixture
@@ -437,7 +437,7 @@ def toolbelt(tmp_path: Path) -> Path:
     return tmp_path
 
 
-async def test_the_toolbelts_login_is_found(toolbelt: Path) -> None:
+async def test_toolbelt_login_is_found(toolbelt: Path) -> None:
     store: TokenStore = ToolbeltStore(toolbelt)
     assert await store.load() == Token("BELT-1")
     assert await store.load("Work") == Token("BELT-2")
@@ -445,7 +445,7 @@ async def test_the_toolbelts_login_is_found(toolbelt: Path) -> None:
     assert await store.load("work", "7") is None
 
 
-def test_the_toolbelts_own_place(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_toolbelt_default_directory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     assert ToolbeltStore().read() is None
     (tmp_path / ".cloud66").mkdir()
@@ -455,18 +455,18 @@ def test_the_toolbelts_own_place(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     assert ToolbeltStore().read() == Token("BELT-3")
 
 
-async def test_the_toolbelts_login_is_for_reading_only(toolbelt: Path) -> None:
+async def test_toolbelt_store_is_read_only(toolbelt: Path) -> None:
     store = ToolbeltStore(toolbelt)
     before = sorted((file.name, file.read_bytes()) for file in toolbelt.iterdir())
-    with pytest.raises(ConfigError, match="reading only"):
+    with pytest.raises(ConfigError, match="read-only"):
         await store.save(TOKEN)
-    with pytest.raises(ConfigError, match="reading only"):
+    with pytest.raises(ConfigError, match="read-only"):
         await store.delete()
     assert sorted((file.name, file.read_bytes()) for file in toolbelt.iterdir()) == before
 
 
 @pytest.mark.parametrize("content", ["", "{}", "[]", '{"AccessToken":null}', '{"AccessToken":"a b"}', '"BELT-9"', "5"])
-async def test_a_spoilt_login_of_the_toolbelt_is_told(toolbelt: Path, content: str) -> None:
+async def test_invalid_toolbelt_login_is_reported(toolbelt: Path, content: str) -> None:
     (toolbelt / "cx.json").write_text(content)
     with pytest.raises(ConfigError, match="log in with `cx` again") as caught:
         await ToolbeltStore(toolbelt).load()
@@ -474,13 +474,13 @@ async def test_a_spoilt_login_of_the_toolbelt_is_told(toolbelt: Path, content: s
 
 
 @pytest.mark.parametrize("profile", ["../cx", "a/b", "", "a b"])
-async def test_a_profile_is_no_path(toolbelt: Path, profile: str) -> None:
+async def test_toolbelt_profile_is_not_a_path(toolbelt: Path, profile: str) -> None:
     with pytest.raises(ConfigError, match="letters, digits"):
         await ToolbeltStore(toolbelt).load(profile)
 
 
 @posix
-async def test_a_login_of_the_toolbelt_that_others_may_read_is_refused(toolbelt: Path) -> None:
+async def test_toolbelt_login_readable_by_others_is_rejected(toolbelt: Path) -> None:
     (toolbelt / "cx.json").chmod(0o644)
     with pytest.raises(ConfigError, match="chmod 600"):
         await ToolbeltStore(toolbelt).load()
@@ -489,32 +489,34 @@ async def test_a_login_of_the_toolbelt_that_others_may_read_is_refused(toolbelt:
 # --- the keyring
 
 
-async def test_without_a_keyring_it_says_so() -> None:
+async def test_missing_keyring_is_reported() -> None:
     before = keyring.get_keyring()
     keyring.set_keyring(keyring.backends.fail.Keyring())  # type: ignore[no-untyped-call]
     try:
-        with pytest.raises(ConfigError, match=r"does not work \(NoKeyringError\): keep logins in a file") as caught:
+        with pytest.raises(ConfigError, match=r"keyring failed \(NoKeyringError\); store logins in a file") as caught:
             await KeyringStore().load()
     finally:
         keyring.set_keyring(before)
     assert caught.value.__context__ is None
 
 
-async def test_a_keyring_that_keeps_nothing_is_told() -> None:
+async def test_keyring_that_stores_nothing_is_reported() -> None:
     before = keyring.get_keyring()
     keyring.set_keyring(keyring.backends.null.Keyring())  # type: ignore[no-untyped-call]
     try:
-        with pytest.raises(ConfigError, match="did not keep it"):
+        with pytest.raises(ConfigError, match="did not store the login"):
             await KeyringStore().save(TOKEN)
     finally:
         keyring.set_keyring(before)
 
 
-async def test_an_error_of_a_keyring_does_not_show_the_token(drawer: Drawer, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_keyring_error_does_not_contain_the_token(
+    memory_keyring: MemoryKeyring, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def fail(service: str, username: str, password: str) -> None:
         raise keyring.errors.PasswordSetError(f"cannot store {password}")
 
-    monkeypatch.setattr(drawer, "set_password", fail)
+    monkeypatch.setattr(memory_keyring, "set_password", fail)
     with pytest.raises(ConfigError, match="PasswordSetError") as caught:
         await KeyringStore().save(TOKEN)
     assert "TOKEN-1" not in repr(caught.value)
@@ -522,15 +524,15 @@ async def test_an_error_of_a_keyring_does_not_show_the_token(drawer: Drawer, mon
 
 
 @pytest.mark.parametrize("text", ["", "TOKEN-9", "{}", "[]", '{"access_token":"a b"}'])
-async def test_a_spoilt_entry_of_a_keyring_is_told(drawer: Drawer, text: str) -> None:
+async def test_invalid_keyring_entry_is_reported(memory_keyring: MemoryKeyring, text: str) -> None:
     await KeyringStore().save(TOKEN)
-    [key] = drawer.entries
-    drawer.entries[key] = text
-    with pytest.raises(ConfigError, match="cannot be understood"):
+    [key] = memory_keyring.entries
+    memory_keyring.entries[key] = text
+    with pytest.raises(ConfigError, match="invalid login in the system keyring"):
         await KeyringStore().load()
 
 
-def test_without_the_keyring_package_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_keyring_package_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "keyring", None)
     with pytest.raises(ConfigError, match=r"pip install 'cloud66-async\[keyring\]'"):
         KeyringStore()

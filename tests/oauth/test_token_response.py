@@ -1,4 +1,4 @@
-"""Token answers: what is a token, what is an error, and that neither gives anything away."""
+"""Token responses: tokens, errors, and no secret in either."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 
 from cloud66_async.errors import TokenRequestFailed
 from cloud66_async.oauth.form import Form
-from cloud66_async.oauth.token_response import LONGEST, parse_token_response, read_fields
+from cloud66_async.oauth.token_response import MAX_LENGTH, parse_token_fields, parse_token_response
 from cloud66_async.token import Token
 
-from .evidence import own_locals
+from .evidence import package_locals
 
 TOKEN = "Abc-123_~.+/def=="
-PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+NO_DEADLINE = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 
 
@@ -36,14 +36,14 @@ NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
         urlencode({"access_token": TOKEN, "scope": "public redeploy", "note": "&amp; <é>"}),
     ],
 )
-def test_both_shapes_in_every_spelling_are_read(body: str) -> None:
+def test_every_json_and_form_variant_is_parsed(body: str) -> None:
     token = parse_token_response(200, body.encode())
     assert token.reveal() == TOKEN
     assert token.scopes == ("public", "redeploy")
     assert token.expires_at is None
 
 
-def test_the_sample_of_the_documentation_is_read() -> None:
+def test_sample_of_the_documentation_is_parsed() -> None:
     body = b"access_token=e72e16c7e42f292c6912e7710c838347ae178b4a&amp;token_type=bearer"
     assert parse_token_response(200, body) == Token("e72e16c7e42f292c6912e7710c838347ae178b4a")
     assert parse_token_response(200, body).scopes is None
@@ -56,63 +56,63 @@ def test_the_sample_of_the_documentation_is_read() -> None:
         *((True, None), ("", None), ([7200], None), (1e300, None), ("1e999", None), ("nan", None), (10**14, None)),
     ],
 )
-def test_only_a_positive_number_of_seconds_is_an_expiry(expires_in: object, seconds: int | None) -> None:
+def test_expires_in_must_be_a_positive_number(expires_in: object, seconds: int | None) -> None:
     body = json.dumps({"access_token": TOKEN, "expires_in": expires_in}).encode()
     expected = None if seconds is None else NOW + timedelta(seconds=seconds)
     assert parse_token_response(200, body, now=NOW).expires_at == expected
 
 
-def test_an_expiry_in_a_form_is_read() -> None:
+def test_expires_in_of_a_form_is_parsed() -> None:
     assert parse_token_response(200, b"access_token=abc&expires_in=60", now=NOW).expires_at == NOW + timedelta(
         minutes=1
     )
 
 
-REFUSED = {
+INVALID_RESPONSES = {
     "html": (200, b"<!DOCTYPE html><html><body>access_token=SECRETTOKEN</body></html>"),
     "html error page": (404, b"<html>SECRETTOKEN</html>"),
     "empty": (200, b""),
-    "blank": (200, b" \n"),
+    "whitespace": (200, b" \n"),
     "array": (200, b'[{"access_token":"SECRETTOKEN"}]'),
-    "text": (200, b'"SECRETTOKEN"'),
+    "string": (200, b'"SECRETTOKEN"'),
     "truncated": (200, b'{"access_token":"SECRETTOKEN"'),
-    "more after it": (200, b'{"access_token":"SECRETTOKEN"} {}'),
+    "trailing data": (200, b'{"access_token":"SECRETTOKEN"} {}'),
     "twice in json": (200, b'{"access_token":"SECRETTOKEN","access_token":"other"}'),
-    "twice deeper": (200, b'{"access_token":"SECRETTOKEN","more":{"a":1,"a":2}}'),
+    "twice in a nested object": (200, b'{"access_token":"SECRETTOKEN","more":{"a":1,"a":2}}'),
     "twice in form": (200, b"access_token=SECRETTOKEN&access_token=other"),
-    "half a form": (200, b"access_token=SECRETTOKEN&token_type"),
+    "incomplete form": (200, b"access_token=SECRETTOKEN&token_type"),
     "bad percent": (200, b"access_token=SECRETTOKEN&x=%ff"),
     "not utf-8": (200, b'{"access_token":"SECRETTOKEN","x":"\xff"}'),
     "too long": (200, b'{"access_token":"SECRETTOKEN","x":"' + b"x" * 3_000_000 + b'"}'),
-    "too long a form": (200, b"access_token=SECRETTOKEN&x=" + b"x" * LONGEST),
+    "long form": (200, b"access_token=SECRETTOKEN&x=" + b"x" * MAX_LENGTH),
     "too many fields": (200, b"access_token=SECRETTOKEN" + b"".join(b"&f%d=1" % n for n in range(60))),
     "too deep": (200, b'{"access_token":"SECRETTOKEN","x":' + b"[" * 30_000),
-    "too large a number": (200, b'{"access_token":"SECRETTOKEN","x":' + b"9" * 30_000 + b"}"),
+    "large number": (200, b'{"access_token":"SECRETTOKEN","x":' + b"9" * 30_000 + b"}"),
     "no token": (200, b'{"token":"SECRETTOKEN"}'),
     "token null": (200, b'{"access_token":null}'),
     "token a number": (200, b'{"access_token":12345678901}'),
     "token empty": (200, b'{"access_token":""}'),
     "token with a newline": (200, b'{"access_token":"SECRETTOKEN\\n"}'),
     "token with a header": (200, b'{"access_token":"SECRETTOKEN\\r\\nX-Evil: 1"}'),
-    "token with a blank": (200, b"access_token=SECRET+TOKEN"),
+    "token with a space": (200, b"access_token=SECRET+TOKEN"),
     "token with a newline in a form": (200, b"access_token=SECRETTOKEN%0A"),
     "token not ascii": (200, '{"access_token":"SECRETTOKENé"}'.encode()),
-    "another type": (200, b'{"access_token":"SECRETTOKEN","token_type":"mac"}'),
-    "type no text": (200, b'{"access_token":"SECRETTOKEN","token_type":1}'),
+    "other type": (200, b'{"access_token":"SECRETTOKEN","token_type":"mac"}'),
+    "type not a string": (200, b'{"access_token":"SECRETTOKEN","token_type":1}'),
     "created": (201, b'{"access_token":"SECRETTOKEN"}'),
     "redirect": (302, b'{"access_token":"SECRETTOKEN"}'),
     "unauthorized with a token": (401, b'{"access_token":"SECRETTOKEN"}'),
     "bad request without error": (400, b'{"message":"SECRETTOKEN"}'),
     "token and error": (200, b'{"access_token":"SECRETTOKEN","error":"invalid_grant"}'),
     "token and error in a form": (200, b"access_token=SECRETTOKEN&error=invalid_grant"),
-    "error no text": (400, b'{"error":{"SECRETTOKEN":1}}'),
+    "error not a string": (400, b'{"error":{"SECRETTOKEN":1}}'),
     "server error with a token": (500, b'{"access_token":"SECRETTOKEN"}'),
 }
 
 
-@pytest.mark.parametrize("name", REFUSED)
-def test_everything_else_is_an_error_that_gives_nothing_away(name: str) -> None:
-    status, body = REFUSED[name]
+@pytest.mark.parametrize("name", INVALID_RESPONSES)
+def test_invalid_response_raises_without_secrets(name: str) -> None:
+    status, body = INVALID_RESPONSES[name]
     with pytest.raises(TokenRequestFailed) as caught:
         parse_token_response(status, body)
     error = caught.value
@@ -120,13 +120,13 @@ def test_everything_else_is_an_error_that_gives_nothing_away(name: str) -> None:
     assert str(status) in str(error)
     assert error.__cause__ is None
     assert error.__context__ is None
-    for shown in (str(error), repr(error), own_locals(error), repr(pickle.loads(pickle.dumps(error)).__dict__)):
+    for shown in (str(error), repr(error), package_locals(error), repr(pickle.loads(pickle.dumps(error)).__dict__)):
         assert "SECRET" not in shown
 
 
 @pytest.mark.parametrize("as_form", [True, False])
 @pytest.mark.parametrize("status", [200, 400, 401, 403])
-def test_an_oauth_error_keeps_its_code_and_description(status: int, as_form: bool) -> None:
+def test_oauth_error_has_code_and_description(status: int, as_form: bool) -> None:
     fields = {"error": "invalid_grant", "error_description": "The code was used before"}
     body = urlencode(fields) if as_form else json.dumps(fields)
     with pytest.raises(TokenRequestFailed, match="log in again") as caught:
@@ -135,41 +135,41 @@ def test_an_oauth_error_keeps_its_code_and_description(status: int, as_form: boo
     assert caught.value.status == status
 
 
-def test_a_wrong_secret_is_named() -> None:
+def test_wrong_client_secret_is_explained() -> None:
     with pytest.raises(TokenRequestFailed, match="check client_id and client_secret"):
         parse_token_response(401, b'{"error":"invalid_client","error_description":"Client authentication failed"}')
 
 
-def test_the_trouble_of_rails_is_no_oauth_error() -> None:
-    with pytest.raises(TokenRequestFailed, match="the server has a problem") as caught:
+def test_rails_error_is_not_an_oauth_error() -> None:
+    with pytest.raises(TokenRequestFailed, match="the server failed") as caught:
         parse_token_response(500, b'{"status":500,"error":"Internal Server Error"}')
     assert caught.value.code is None
 
 
-def test_a_server_error_may_have_an_oauth_code() -> None:
+def test_server_error_may_have_an_oauth_code() -> None:
     with pytest.raises(TokenRequestFailed) as caught:
         parse_token_response(503, b"error=temporarily_unavailable")
     assert caught.value.code == "temporarily_unavailable"
 
 
-def test_what_was_sent_is_masked_where_the_server_repeats_it() -> None:
+def test_secrets_repeated_by_the_server_are_redacted() -> None:
     body = {"error": "invalid_grant", "error_description": "no code CODE-1 for SECRET-2", "access_token": "TOKEN-3"}
     with pytest.raises(TokenRequestFailed) as caught:
         parse_token_response(
-            400, json.dumps(body).encode(), mask=Form(code="CODE-1", client_secret="SECRET-2", token="").masked
+            400, json.dumps(body).encode(), redact=Form(code="CODE-1", client_secret="SECRET-2", token="").redact
         )
     assert caught.value.description == "no code ******** for ********"
     assert "invalid_grant" in str(caught.value)
 
 
-def test_a_token_in_the_description_is_masked() -> None:
+def test_token_in_the_description_is_redacted() -> None:
     body = {"error": "invalid_grant", "error_description": "not TOKEN-3", "access_token": "TOKEN-3"}
     with pytest.raises(TokenRequestFailed) as caught:
         parse_token_response(400, json.dumps(body).encode())
     assert "TOKEN-3" not in str(caught.value)
 
 
-def test_text_of_the_server_cannot_forge_lines_in_a_log() -> None:
+def test_server_text_cannot_forge_log_lines() -> None:
     text = "no\r\n2026-11-24 INFO all is well\u2028\u202e\x1b[31m\x85" + "x" * 10_000
     body = json.dumps({"error": "in\nvalid", "error_description": text}).encode()
     with pytest.raises(TokenRequestFailed) as caught:
@@ -179,15 +179,15 @@ def test_text_of_the_server_cannot_forge_lines_in_a_log() -> None:
     assert len(str(caught.value)) < 500
 
 
-def test_fields_are_those_of_the_server() -> None:
+def test_fields_keep_the_servers_names() -> None:
     body = b'{"access_token":"abc","scope":"public","created_at":7,"expires_in":"60","refresh_token":"def"}'
     expected = {"access_token": "abc", "scope": "public", "created_at": 7, "expires_in": 60, "refresh_token": "def"}
-    assert read_fields(200, body) == expected
+    assert parse_token_fields(200, body) == expected
 
 
-@PATIENT
+@NO_DEADLINE
 @given(st.integers(100, 599), st.binary(max_size=300))
-def test_whatever_comes_is_a_token_or_our_error(status: int, body: bytes) -> None:
+def test_any_response_is_a_token_or_an_error(status: int, body: bytes) -> None:
     try:
         token = parse_token_response(status, body)
     except TokenRequestFailed as error:
@@ -202,9 +202,11 @@ TEXTS = st.text(max_size=20) | st.just("SECRETTOKEN") | st.just("bearer")
 VALUES = st.none() | st.booleans() | st.integers() | st.floats() | TEXTS | st.lists(TEXTS, max_size=2)
 
 
-@PATIENT
+@NO_DEADLINE
 @given(st.sampled_from([200, 302, 400, 401, 500]), st.dictionaries(NAMES, VALUES), st.booleans())
-def test_likely_fields_in_any_mixture(status: int, fields: dict[str, object], as_form: bool) -> None:
+def test_any_combination_of_fields_is_a_token_or_an_error(
+    status: int, fields: dict[str, object], as_form: bool
+) -> None:
     body = urlencode(fields) if as_form else json.dumps(fields)
     try:
         token = parse_token_response(status, body.encode())
@@ -218,9 +220,9 @@ def test_likely_fields_in_any_mixture(status: int, fields: dict[str, object], as
 BEARERS = st.from_regex(r"[A-Za-z0-9\-._~+/]{1,80}={0,2}", fullmatch=True)
 
 
-@PATIENT
+@NO_DEADLINE
 @given(BEARERS, st.booleans())
-def test_every_token_arrives_as_it_was_sent(text: str, as_form: bool) -> None:
+def test_token_is_returned_unchanged(text: str, as_form: bool) -> None:
     fields = {"access_token": text, "token_type": "bearer"}
     body = urlencode(fields) if as_form else json.dumps(fields)
     assert parse_token_response(200, body.encode()).reveal() == text

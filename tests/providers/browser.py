@@ -1,4 +1,4 @@
-"""A user with a browser: signs in, presses a button of the consent page, and is sent back."""
+"""A simulated user with a browser: logs in, submits the consent page, and follows the redirect."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _DENY = ("deny", "cancel")
 
 
 class Page(NamedTuple):
-    """What the browser shows at the end."""
+    """The last page that the browser shows."""
 
     url: str
     status: int
@@ -29,7 +29,7 @@ class Page(NamedTuple):
 
 
 def code_on(page: Page) -> str:
-    """The code that the page shows, or that its address holds."""
+    """Return the code that the page shows or that its URL contains."""
     shown = re.search(r'<code id="authorization_code">([^<]+)</code>', page.text)
     return shown[1] if shown else page.query["code"]
 
@@ -76,9 +76,9 @@ class _Forms(HTMLParser):
 
 
 class Browser:
-    """One user's browser, with cookies of its own."""
+    """One user's browser, with its own cookies."""
 
-    def __init__(self, user: str = "somebody") -> None:
+    def __init__(self, user: str = "user") -> None:
         self.user = user
         jar = CookieJar(DefaultCookiePolicy(strict_ns_domain=DefaultCookiePolicy.DomainLiberal))
         self._opener = urllib.request.OpenerDirector()
@@ -92,22 +92,22 @@ class Browser:
         self.seen: set[str] = set()
 
     async def consent(self, url: str) -> Page:
-        """Where the browser is sent once the user has agreed."""
-        return await asyncio.to_thread(self._walk, url, deny=False)
+        """Grant access and return the page that the browser is redirected to."""
+        return await asyncio.to_thread(self._follow, url, deny=False)
 
     async def deny(self, url: str) -> Page:
-        """Where the browser is sent once the user has said no."""
-        return await asyncio.to_thread(self._walk, url, deny=True)
+        """Deny access and return the page that the browser is redirected to."""
+        return await asyncio.to_thread(self._follow, url, deny=True)
 
     async def visit(self, url: str) -> Page:
-        """What this address shows."""
+        """Return the page at this URL."""
         return (await asyncio.to_thread(self._open, url, None))[0]
 
     async def post(self, url: str) -> Page:
-        """What this address says to an empty form."""
+        """Submit an empty form to this URL and return the page."""
         return (await asyncio.to_thread(self._open, url, b""))[0]
 
-    def _walk(self, url: str, *, deny: bool) -> Page:
+    def _follow(self, url: str, *, deny: bool) -> Page:
         site, body = urlsplit(url).netloc, None
         for _ in range(20):
             page, location = self._open(url, body)
@@ -120,19 +120,19 @@ class Browser:
                 if urlsplit(url).netloc != site:
                     return Page(url, page.status, "")
                 continue
-            step = self._press(page, deny=deny)
-            if step is None:
+            following = self._submit_page(page, deny=deny)
+            if following is None:
                 return page
-            url, body = step
-        raise AssertionError(f"no end of pages at {site}")
+            url, body = following
+        raise AssertionError(f"too many pages at {site}")
 
-    def _press(self, page: Page, *, deny: bool) -> tuple[str, bytes | None] | None:
-        """The next request: of the form that signs in, else of the button that was chosen."""
+    def _submit_page(self, page: Page, *, deny: bool) -> tuple[str, bytes | None] | None:
+        """Return the next request: of the login form if there is one, otherwise of the chosen button."""
         found = _Forms()
         found.feed(page.text)
         for form in found.forms:
             if form.text_fields:
-                return self._submit(page, form, form.buttons[0], dict.fromkeys(form.text_fields, self.user))
+                return self._submission(page, form, form.buttons[0], dict.fromkeys(form.text_fields, self.user))
         choices = [(form, button) for form in found.forms for button in form.buttons]
         if deny:
             for text, href in found.links:
@@ -140,19 +140,21 @@ class Browser:
                     return urljoin(page.url, href), None
         for form, button in choices:
             if (button[1].lower() in _DENY) == deny:
-                return self._submit(page, form, button, {})
+                return self._submission(page, form, button, {})
         return None
 
     @staticmethod
-    def _submit(page: Page, form: _Form, button: tuple[str, str], typed: dict[str, str]) -> tuple[str, bytes | None]:
+    def _submission(
+        page: Page, form: _Form, button: tuple[str, str], typed: dict[str, str]
+    ) -> tuple[str, bytes | None]:
         fields = form.fields | typed | ({button[0]: button[1]} if button[0] else {})
         return urljoin(page.url, form.action), urlencode(fields).encode()
 
     def _open(self, url: str, body: bytes | None) -> tuple[Page, str | None]:
         request = urllib.request.Request(url, data=body)
         try:
-            with self._opener.open(request, timeout=30) as answer:
-                return Page(url, answer.status, answer.read().decode()), None
+            with self._opener.open(request, timeout=30) as response:
+                return Page(url, response.status, response.read().decode()), None
         except urllib.error.HTTPError as error:
             with error:
                 location = error.headers.get("Location") if 300 <= error.code < 400 else None

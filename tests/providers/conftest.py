@@ -1,4 +1,4 @@
-"""A server of somebody else, clients of it, and an eye on everything that is printed meanwhile."""
+"""Fixtures: third-party servers, clients that use them, and a check that no secret is printed."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _number = count(1)
 
 @pytest.fixture(scope="session")
 def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Kind], Provider]]:
-    """Starts each server when it is first asked for, and stops all at the end."""
+    """Return a function that starts a server on its first use. All servers are stopped at the end."""
     providers: dict[str, Provider] = {}
     with ExitStack() as stack:
 
@@ -46,7 +46,7 @@ def provider(request: pytest.FixtureRequest, started: Callable[[Kind], Provider]
 
 
 class Vault:
-    """The secrets that a test has met."""
+    """The secrets that a test has used or received."""
 
     def __init__(self) -> None:
         self.secrets = {secret_of(name) for name in ("app", "other", "basic", "strict")}
@@ -62,19 +62,19 @@ class Vault:
 def vault(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> Iterator[Vault]:
-    """Collects what is sent to and from the token endpoint; in the end none of it may have been printed."""
+    """Collect the secrets of the token endpoint, and check at the end that none was printed or logged."""
     vault = Vault()
     original = Cloud66OAuth2Client._post
 
     async def post(client: Cloud66OAuth2Client, url: str, form: Form) -> httpx.Response:
         vault.add(*(form.get(name) for name in ("code", "code_verifier", "token", "refresh_token", "client_secret")))
-        answer = await original(client, url, form)
+        response = await original(client, url, form)
         try:
-            fields = json.loads(answer.content)
+            fields = json.loads(response.content)
         except ValueError:
-            return answer
+            return response
         vault.add(fields.get("access_token"), fields.get("refresh_token"))
-        return answer
+        return response
 
     monkeypatch.setattr(Cloud66OAuth2Client, "_post", post)
     caplog.set_level(logging.DEBUG)
@@ -85,7 +85,7 @@ def vault(
 
 @pytest.fixture
 def browser(vault: Vault) -> Iterator[Browser]:
-    """The browser of a user whom no server has seen: who agreed once may not be asked again."""
+    """Return a browser of a new user, because a server may skip the consent page for a user who has consented."""
     browser = Browser(f"user-{next(_number)}")
     yield browser
     vault.add(*browser.seen)
@@ -93,17 +93,17 @@ def browser(vault: Vault) -> Iterator[Browser]:
 
 @pytest.fixture
 async def connect(provider: Provider, transport: PoolName) -> AsyncIterator[Callable[..., Cloud66]]:
-    """Makes clients that log users in at the server, and closes them."""
-    made: list[Cloud66] = []
+    """Return a function that creates clients of the server, which are closed at the end."""
+    clients: list[Cloud66] = []
 
     def client(client_id: str = "app", **options: Any) -> Cloud66:
         defaults: dict[str, Any] = {"client_secret": secret_of(client_id), "redirect_url": REDIRECT, "pool": transport}
-        made.append(Cloud66(client_id=client_id, url=provider.url, **defaults | options))
-        return made[-1]
+        clients.append(Cloud66(client_id=client_id, url=provider.url, **defaults | options))
+        return clients[-1]
 
     yield client
-    for each in made:
-        await each.aclose()
+    for made in clients:
+        await made.aclose()
 
 
 @pytest.fixture
@@ -113,19 +113,19 @@ def c66(connect: Callable[..., Cloud66]) -> Cloud66:
 
 @pytest.fixture
 async def connect_oauth(provider: Provider, transport: PoolName) -> AsyncIterator[Callable[..., Cloud66OAuth2Client]]:
-    """Makes Authlib's clients for the server, over the library's transport or over the pool, and closes them."""
-    made: list[Cloud66OAuth2Client] = []
+    """Return a function that creates `Cloud66OAuth2Client`s of the server, with or without the SDK's pool."""
+    clients: list[Cloud66OAuth2Client] = []
     pool = Cloud66(client_id="app", url=provider.url)
 
     def client(client_id: str = "app", **options: Any) -> Cloud66OAuth2Client:
         defaults: dict[str, Any] = {"client_secret": secret_of(client_id), "redirect_url": REDIRECT}
         defaults |= {"url": provider.url, "transport": pool.transport if transport == "own" else None}
-        made.append(Cloud66OAuth2Client(client_id=client_id, **defaults | options))
-        return made[-1]
+        clients.append(Cloud66OAuth2Client(client_id=client_id, **defaults | options))
+        return clients[-1]
 
     yield client
-    for each in made:
-        await each.aclose()
+    for made in clients:
+        await made.aclose()
     await pool.aclose()
 
 

@@ -1,4 +1,4 @@
-"""The OAuth servers of others that the tests start, and what sets each apart."""
+"""Third-party OAuth servers that the tests start, and their differences."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ __all__ = ["KINDS", "NODE", "RAILS", "Kind", "Provider", "running", "secret_of"]
 HERE = Path(__file__).parent
 NODE_SITE = HERE / "node"
 SITES = HERE / "servers"
-# One thread: SQLite, waiting for another thread of the same Ruby, would hold it up.
+# One thread: with several, SQLite would block while it waits for another thread of the same process.
 PUMA = ["puma", "--quiet", "--environment", "production", "--threads", "1:1"]
 
 
 def secret_of(client_id: str) -> str:
-    """The secret of this application, at every server."""
+    """Return the secret of this application, which is the same at every server."""
     return f"{client_id}-SECRET-4b1d"
 
 
 class Kind(NamedTuple):
     """One kind of server.
 
-    `command` makes its command line of a folder and a port. `clients` are the applications that it knows,
-    beside `app` and `other`.
+    `command` returns its command line for a folder and a port. `missing` returns why it cannot be started, or None.
+    `clients` are its registered applications besides `app` and `other`.
     """
 
     name: str
@@ -47,7 +47,7 @@ class Kind(NamedTuple):
 
 
 class Provider(NamedTuple):
-    """A server that runs."""
+    """A running server."""
 
     kind: Kind
     url: str
@@ -117,7 +117,7 @@ def _free_port() -> int:
 
 @contextmanager
 def running(kind: Kind, folder: Path) -> Generator[Provider]:
-    """The server as a process of its own, up and listening; skips where it is not installed."""
+    """Start the server as a process and wait until it listens. Skips the test if it is not installed."""
     reason = kind.missing()
     if reason is not None:
         pytest.skip(reason)

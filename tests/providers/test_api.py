@@ -1,4 +1,4 @@
-"""Tokens that servers written by others gave: what they open, and what is said when they do not."""
+"""API requests with tokens of third-party servers, and the errors for rejected ones."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from cloud66_async.oauth import Cloud66OAuth2Client
 from cloud66_async.token import Token
 
 from ..conftest import PoolName
-from ..oauth.evidence import everything, own_locals
+from ..oauth.evidence import error_output, package_locals
 from ..support import packet, wire
 from .browser import Browser
 from .conftest import REDIRECT, Vault
@@ -41,12 +41,12 @@ async def logged_in(oauth: Cloud66OAuth2Client, log_in: LogIn) -> Cloud66OAuth2C
     return oauth
 
 
-async def refused(work: Awaitable[object], kind: type[APIError], vault: Vault) -> APIError:
-    """The error that this ends with, which shows no secret wherever one looks."""
+async def rejected(work: Awaitable[object], kind: type[APIError], vault: Vault) -> APIError:
+    """Return the error of `work`, and check that it contains no secret."""
     with pytest.raises(kind) as caught:
         await work
     assert type(caught.value) is kind
-    assert vault.found_in(everything(caught.value) + own_locals(caught.value)) == set()
+    assert vault.found_in(error_output(caught.value) + package_locals(caught.value)) == set()
     return caught.value
 
 
@@ -55,117 +55,115 @@ async def stacks(c66: Cloud66, token: Token) -> list[Any]:
 
 
 async def streamed(client: Cloud66OAuth2Client, target: str) -> bytes:
-    async with client.stream("GET", target) as answer:
-        return b"".join([part async for part in answer.aiter_bytes()])
+    async with client.stream("GET", target) as response:
+        return b"".join([chunk async for chunk in response.aiter_bytes()])
 
 
 def reason(provider: Provider, **reasons: str) -> str:
-    """What this server says; most give one reason for everything."""
+    """Return the reason that this server gives. Most give the same one for every error."""
     return reasons.get(provider.kind.name.partition("-without")[0], "invalid_token")
 
 
-async def test_a_token_that_was_revoked(provider: Provider, c66: Cloud66, log_in: LogIn, vault: Vault) -> None:
+async def test_revoked_token(provider: Provider, c66: Cloud66, log_in: LogIn, vault: Vault) -> None:
     token = await log_in()
     assert len(await stacks(c66, token)) == 1
     await c66.revoke(token)
-    error = await refused(stacks(c66, token), Unauthenticated, vault)
+    error = await rejected(stacks(c66, token), Unauthenticated, vault)
     assert reason(provider, doorkeeper="The access token was revoked") in f"{error} {error.code}"
     assert "log in again" in str(error)
-    await c66.revoke(token)  # a second time does no harm
+    await c66.revoke(token)  # revoking it again is not an error
 
 
-async def test_a_token_that_nobody_gave(provider: Provider, c66: Cloud66, vault: Vault) -> None:
+async def test_unknown_token(provider: Provider, c66: Cloud66, vault: Vault) -> None:
     token = Token(secret_of("unknown"))
     vault.add(token.reveal())
-    error = await refused(stacks(c66, token), Unauthenticated, vault)
+    error = await rejected(stacks(c66, token), Unauthenticated, vault)
     assert error.code == "invalid_token"
     assert error.status == 401
 
 
-async def test_a_token_that_is_old(
-    provider: Provider, c66: Cloud66, log_in: LogIn, browser: Browser, vault: Vault
-) -> None:
+async def test_expired_token(provider: Provider, c66: Cloud66, log_in: LogIn, browser: Browser, vault: Vault) -> None:
     token = await log_in()
     await browser.post(f"{provider.url}/test/age")
-    error = await refused(stacks(c66, token), Unauthenticated, vault)
+    error = await rejected(stacks(c66, token), Unauthenticated, vault)
     assert reason(provider, doorkeeper="The access token expired") in f"{error} {error.code}"
 
 
-async def test_a_scope_that_is_missing(c66: Cloud66, log_in: LogIn, vault: Vault) -> None:
+async def test_missing_scope(c66: Cloud66, log_in: LogIn, vault: Vault) -> None:
     token = await log_in("public")
     assert token.scopes == ("public",)
-    error = await refused(c66.using(token=token).stacks.redeploy("a"), Forbidden, vault)
+    error = await rejected(c66.using(token=token).stacks.redeploy("a"), Forbidden, vault)
     assert isinstance(error, Forbidden)
     assert error.scope == "redeploy"
     assert "'redeploy'" in str(error)
 
 
-async def test_one_scope_does_not_hold_another(c66: Cloud66, log_in: LogIn, vault: Vault) -> None:
+async def test_scopes_do_not_include_each_other(c66: Cloud66, log_in: LogIn, vault: Vault) -> None:
     token = await log_in("admin")
-    error = await refused(stacks(c66, token), Forbidden, vault)
+    error = await rejected(stacks(c66, token), Forbidden, vault)
     assert isinstance(error, Forbidden)
     assert error.scope == "public"
 
 
-async def test_a_refusal_that_says_nothing(provider: Provider, c66: Cloud66, vault: Vault) -> None:
+async def test_forbidden_without_details(provider: Provider, c66: Cloud66, vault: Vault) -> None:
     if provider.kind.name != "django":
-        pytest.skip("only this server has such a page")
-    error = await refused(c66.using(token=secret_of("unknown")).stacks.get("silent"), Forbidden, vault)
+        pytest.skip("only this server has this page")
+    error = await rejected(c66.using(token=secret_of("unknown")).stacks.get("silent"), Forbidden, vault)
     assert isinstance(error, Forbidden)
     assert (error.scope, error.code, error.message) == ("public", None, None)
 
 
-# --- through the HTTP client
+# --- requests of the HTTP client
 
 
-async def test_requests_of_ones_own(provider: Provider, logged_in: Cloud66OAuth2Client, browser: Browser) -> None:
+async def test_custom_requests(provider: Provider, logged_in: Cloud66OAuth2Client, browser: Browser) -> None:
     assert (await logged_in.get("stacks.json")).json()["response"][0]["name"] == browser.user
     assert (await logged_in.get(f"{provider.url}/api/3/stacks.json?page=1")).status_code == 200
-    answer = await logged_in.post("stacks/a/deployments.json", json={"git_ref": "main"})
-    assert answer.json()["response"]["ok"] is True
+    response = await logged_in.post("stacks/a/deployments.json", json={"git_ref": "main"})
+    assert response.json()["response"]["ok"] is True
     assert (await logged_in.get("nowhere")).status_code == 404
 
 
 @pytest.mark.parametrize("way", ["request", "stream"])
-async def test_refusals_of_ones_own_requests(
+async def test_rejected_custom_requests(
     provider: Provider, logged_in: Cloud66OAuth2Client, log_in: LogIn, vault: Vault, way: str
 ) -> None:
-    def ask(method: str, target: str) -> Awaitable[object]:
+    def send(method: str, target: str) -> Awaitable[object]:
         if way == "request":
             return logged_in.request(method, target)
 
         async def stream() -> None:
-            async with logged_in.stream(method, target) as answer:
-                await answer.aread()
+            async with logged_in.stream(method, target) as response:
+                await response.aread()
 
         return stream()
 
-    held = logged_in.token
+    full_token = logged_in.token
     logged_in.token = await log_in("public")
-    error = await refused(ask("POST", "stacks/a/deployments.json"), Forbidden, vault)
+    error = await rejected(send("POST", "stacks/a/deployments.json"), Forbidden, vault)
     assert error.status == 403
     logged_in.token = secret_of("unknown")
     vault.add(secret_of("unknown"))
-    error = await refused(ask("GET", "stacks.json"), Unauthenticated, vault)
+    error = await rejected(send("GET", "stacks.json"), Unauthenticated, vault)
     assert error.code == "invalid_token"
-    logged_in.token = held
-    await ask("GET", "stacks.json")
+    logged_in.token = full_token
+    await send("GET", "stacks.json")
 
 
-async def test_large_answers_and_uploads(logged_in: Cloud66OAuth2Client) -> None:
+async def test_large_responses_and_uploads(logged_in: Cloud66OAuth2Client) -> None:
     async def body() -> AsyncIterator[bytes]:
         for _ in range(50):
             yield b"y" * 2000
 
-    headers = {"Content-Type": "application/octet-stream"}  # without it, Rack takes each body for a form
+    headers = {"Content-Type": "application/octet-stream"}  # without it, Rack parses each body as a form
     assert await streamed(logged_in, "large") == b"x" * 1_000_000
     assert (await logged_in.post("echo", content=body(), headers=headers)).text == "100000"
     assert (await logged_in.post("echo", content=b"z" * 300_000, headers=headers)).text == "300000"
     bodies = await asyncio.gather(*(streamed(logged_in, "large") for _ in range(5)))
     assert {len(each) for each in bodies} == {1_000_000}
-    async with logged_in.stream("GET", "large") as answer:
-        async for _ in answer.aiter_bytes():
-            break  # the rest is left
+    async with logged_in.stream("GET", "large") as response:
+        async for _ in response.aiter_bytes():
+            break  # without reading the rest
     assert (await logged_in.get("stacks.json")).status_code == 200
 
 
@@ -176,58 +174,56 @@ async def test_introspection(provider: Provider, logged_in: Cloud66OAuth2Client,
         logged_in.request("POST", address, data=form, withhold_token=True),
         logged_in.request("POST", address, data=form, auth=None),
     ):
-        answer = await withheld
-        assert answer.json()["active"] is True
-        assert set(answer.json()["scope"].split()) == {"public", "redeploy"}
+        response = await withheld
+        assert response.json()["active"] is True
+        assert set(response.json()["scope"].split()) == {"public", "redeploy"}
     assert (await logged_in.introspect_token(address, token=token.reveal())).json()["active"] is True
     await logged_in.revoke(token)
-    assert logged_in.token is not None  # that was another one
-    answer = await logged_in.request("POST", address, data=form, withhold_token=True)
-    assert answer.json()["active"] is False
+    assert logged_in.token is not None  # a different token was revoked
+    response = await logged_in.request("POST", address, data=form, withhold_token=True)
+    assert response.json()["active"] is False
 
 
-async def test_the_servers_own_page_for_tokens(
+async def test_token_info_endpoint_of_the_server(
     provider: Provider, logged_in: Cloud66OAuth2Client, vault: Vault
 ) -> None:
     pages = {"doorkeeper": "oauth/token/info", "doorkeeper-without-pkce": "oauth/token/info"}
     pages |= {"oidc-provider": "me", "oidc-provider-8": "me"}
     if provider.kind.name not in pages:
-        pytest.skip("this server has none")
+        pytest.skip("this server has no such endpoint")
     address = f"{provider.url}/{pages[provider.kind.name]}"
     if address.endswith("/me"):
-        error = await refused(logged_in.get(address), Forbidden, vault)  # it wants a scope that nobody asked for
+        error = await rejected(logged_in.get(address), Forbidden, vault)  # it requires a scope that was not requested
         assert isinstance(error, Forbidden)
         assert (error.code, error.scope) == ("insufficient_scope", "openid")
     else:
         assert set((await logged_in.get(address)).json()["scope"]) == {"public", "redeploy"}
     logged_in.token = secret_of("unknown")
-    error = await refused(logged_in.get(address), Unauthenticated, vault)
+    error = await rejected(logged_in.get(address), Unauthenticated, vault)
     assert error.code == "invalid_token"
 
 
-async def test_the_clients_own_token_is_revoked(logged_in: Cloud66OAuth2Client, c66: Cloud66, vault: Vault) -> None:
+async def test_revoke_the_clients_own_token(logged_in: Cloud66OAuth2Client, c66: Cloud66, vault: Vault) -> None:
     assert logged_in.token is not None
     token = Token(logged_in.token["access_token"])
     await logged_in.revoke()
     assert logged_in.token is None
-    await refused(stacks(c66, token), Unauthenticated, vault)
+    await rejected(stacks(c66, token), Unauthenticated, vault)
     with pytest.raises(ConfigError, match="log in"):
         await logged_in.get("stacks.json")
 
 
-async def test_a_revocation_that_the_server_refuses(
-    connect: Callable[..., Cloud66], c66: Cloud66, log_in: LogIn, vault: Vault
-) -> None:
-    token, wrong = await log_in(), secret_of("somebody-else")
+async def test_rejected_revocation(connect: Callable[..., Cloud66], c66: Cloud66, log_in: LogIn, vault: Vault) -> None:
+    token, wrong = await log_in(), secret_of("wrong")
     vault.add(wrong)
     with pytest.raises(APIError) as caught:
         await connect(client_secret=wrong).revoke(token)
     assert caught.value.code in ("unauthorized_client", "invalid_client")
-    assert vault.found_in(everything(caught.value) + own_locals(caught.value)) == set()
+    assert vault.found_in(error_output(caught.value) + package_locals(caught.value)) == set()
     assert len(await stacks(c66, token)) == 1
 
 
-async def test_an_unknown_token_is_revoked(c66: Cloud66, vault: Vault) -> None:
+async def test_revoke_an_unknown_token(c66: Cloud66, vault: Vault) -> None:
     vault.add(secret_of("unknown"))
     await c66.revoke(secret_of("unknown"))
 
@@ -236,7 +232,7 @@ async def test_an_unknown_token_is_revoked(c66: Cloud66, vault: Vault) -> None:
 
 
 @pytest.mark.parametrize("status", ["302 Found", "307 Temporary Redirect"])
-async def test_a_redirect_of_the_api_to_another_origin(provider: Provider, log_in: LogIn, status: str) -> None:
+async def test_api_redirect_to_another_origin(provider: Provider, log_in: LogIn, status: str) -> None:
     token = await log_in()
     async with wire() as elsewhere:
         location = f"Location: {elsewhere.url}/api/3/stacks.json"
@@ -253,18 +249,18 @@ async def test_a_redirect_of_the_api_to_another_origin(provider: Provider, log_i
             async with Cloud66(token, url=front.url) as c66:
                 with pytest.raises((APIError, TransportError)):
                     await c66.stacks.list()
-        assert elsewhere.seen == []
+        assert elsewhere.received == []
 
 
-async def test_the_pool_as_a_transport(provider: Provider, c66: Cloud66, log_in: LogIn, browser: Browser) -> None:
+async def test_pool_as_a_transport(provider: Provider, c66: Cloud66, log_in: LogIn, browser: Browser) -> None:
     token = await log_in()
     async with httpx.AsyncClient(transport=c66.transport, base_url=f"{provider.url}/api/3/") as plain:
         assert (await plain.get("stacks.json")).status_code == 401  # no token is added
-        answer = await plain.get("stacks.json", headers={"Authorization": f"Bearer {token.reveal()}"})
-        assert answer.json()["response"][0]["name"] == browser.user
+        response = await plain.get("stacks.json", headers={"Authorization": f"Bearer {token.reveal()}"})
+        assert response.json()["response"][0]["name"] == browser.user
 
 
-async def test_a_server_with_several_schemes(transport: PoolName) -> None:
+async def test_server_with_several_authentication_schemes(transport: PoolName) -> None:
     schemes = ('Basic realm="site"', 'Bearer realm="api", error="invalid_token", error_description="It was revoked"')
     headers = [f"WWW-Authenticate: {scheme}" for scheme in schemes]
     async with (

@@ -1,4 +1,4 @@
-"""Logins that servers written by others refuse: which error comes, what it says, and what was never sent."""
+"""Logins that fail at third-party servers: errors, their messages, and requests that must not be sent."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from cloud66_async import Cloud66
 from cloud66_async.errors import AccessDenied, Cloud66Error, LoginError, StateMismatch, TokenRequestFailed
 from cloud66_async.oauth import Cloud66OAuth2Client, Login, login_with_browser
 
-from ..oauth.evidence import everything, own_locals
+from ..oauth.evidence import error_output, package_locals
 from ..support import packet, wire
 from .browser import Browser
 from .conftest import REDIRECT, Vault
@@ -22,13 +22,13 @@ pytestmark = pytest.mark.slow
 
 
 class Exchanges(list[str]):
-    """The addresses that a form was sent to."""
+    """The URLs that a form was sent to."""
 
 
 @pytest.fixture
 def exchanges(monkeypatch: pytest.MonkeyPatch, vault: Vault) -> Exchanges:
     seen = Exchanges()
-    original = Cloud66OAuth2Client._post  # with the vault's eye on it
+    original = Cloud66OAuth2Client._post  # already wrapped by the vault
 
     async def post(client: Cloud66OAuth2Client, url: str, form: object) -> object:
         seen.append(url)
@@ -38,17 +38,17 @@ def exchanges(monkeypatch: pytest.MonkeyPatch, vault: Vault) -> Exchanges:
     return seen
 
 
-async def refused(work: Awaitable[object], vault: Vault, *seen: str) -> TokenRequestFailed:
-    """The error that this ends with, which shows no secret wherever one looks."""
+async def rejected(work: Awaitable[object], vault: Vault, *secrets: str) -> TokenRequestFailed:
+    """Return the error of `work`, and check that it contains no secret."""
     with pytest.raises(TokenRequestFailed) as caught:
         await work
-    vault.add(*seen)
-    assert vault.found_in(everything(caught.value) + own_locals(caught.value)) == set()
+    vault.add(*secrets)
+    assert vault.found_in(error_output(caught.value) + package_locals(caught.value)) == set()
     return caught.value
 
 
 @pytest.mark.parametrize("as_mapping", [False, True])
-async def test_the_user_says_no(c66: Cloud66, browser: Browser, exchanges: Exchanges, as_mapping: bool) -> None:
+async def test_denied_access(c66: Cloud66, browser: Browser, exchanges: Exchanges, as_mapping: bool) -> None:
     login = c66.login()
     page = await browser.deny(login.url)
     with pytest.raises(AccessDenied, match="access_denied"):
@@ -56,7 +56,9 @@ async def test_the_user_says_no(c66: Cloud66, browser: Browser, exchanges: Excha
     assert exchanges == []
 
 
-async def test_the_user_says_no_to_authlib(oauth: Cloud66OAuth2Client, browser: Browser, exchanges: Exchanges) -> None:
+async def test_denied_access_in_the_authlib_flow(
+    oauth: Cloud66OAuth2Client, browser: Browser, exchanges: Exchanges
+) -> None:
     url, state = oauth.create_authorization_url()
     page = await browser.deny(url)
     with pytest.raises(AccessDenied):
@@ -65,9 +67,7 @@ async def test_the_user_says_no_to_authlib(oauth: Cloud66OAuth2Client, browser: 
     assert exchanges == []
 
 
-async def test_the_user_says_no_in_the_browser_of_this_machine(
-    c66: Cloud66, browser: Browser, exchanges: Exchanges
-) -> None:
+async def test_denied_access_in_login_with_browser(c66: Cloud66, browser: Browser, exchanges: Exchanges) -> None:
     async def open_browser(url: str) -> None:
         await browser.visit((await browser.deny(url)).url)
 
@@ -76,16 +76,16 @@ async def test_the_user_says_no_in_the_browser_of_this_machine(
     assert exchanges == []
 
 
-async def test_the_redirect_of_another_login(c66: Cloud66, browser: Browser, exchanges: Exchanges) -> None:
-    mine, theirs = c66.login(), c66.login()
-    page = await browser.consent(theirs.url)
+async def test_callback_of_another_login(c66: Cloud66, browser: Browser, exchanges: Exchanges) -> None:
+    login, other = c66.login(), c66.login()
+    page = await browser.consent(other.url)
     with pytest.raises(StateMismatch):
-        await c66.finish_login(mine, page.url)
+        await c66.finish_login(login, page.url)
     assert exchanges == []
-    await c66.finish_login(theirs, page.url)
+    await c66.finish_login(other, page.url)
 
 
-async def test_the_redirect_of_another_login_at_authlib(
+async def test_callback_of_another_login_in_the_authlib_flow(
     oauth: Cloud66OAuth2Client, browser: Browser, exchanges: Exchanges
 ) -> None:
     url, _ = oauth.create_authorization_url()
@@ -96,82 +96,84 @@ async def test_the_redirect_of_another_login_at_authlib(
     assert (oauth.token, exchanges) == (None, [])
 
 
-async def test_a_code_is_used_twice(c66: Cloud66, browser: Browser, vault: Vault) -> None:
+async def test_code_used_twice(c66: Cloud66, browser: Browser, vault: Vault) -> None:
     login = c66.login()
-    kept, page = login.to_dict(), await browser.consent(login.url)
+    stored, page = login.to_dict(), await browser.consent(login.url)
     await c66.finish_login(login, page.url)
-    with pytest.raises(LoginError, match="used already"):
+    with pytest.raises(LoginError, match="already used"):
         await c66.finish_login(login, page.url)
-    error = await refused(c66.finish_login(Login.from_dict(kept), page.url), vault, page.query["code"])
+    error = await rejected(c66.finish_login(Login.from_dict(stored), page.url), vault, page.query["code"])
     assert error.code == "invalid_grant"
     assert "log in again" in str(error)
 
 
-async def test_an_old_code(provider: Provider, c66: Cloud66, browser: Browser, vault: Vault) -> None:
+async def test_expired_code(provider: Provider, c66: Cloud66, browser: Browser, vault: Vault) -> None:
     login = c66.login()
     page = await browser.consent(login.url)
     assert (await browser.post(f"{provider.url}/test/age")).status == 204
-    error = await refused(c66.finish_login(login, page.url), vault, page.query["code"])
+    error = await rejected(c66.finish_login(login, page.url), vault, page.query["code"])
     assert (error.code, error.status) == ("invalid_grant", 400)
 
 
-async def test_a_code_that_was_stolen(provider: Provider, c66: Cloud66, browser: Browser, vault: Vault) -> None:
+async def test_stolen_code(provider: Provider, c66: Cloud66, browser: Browser, vault: Vault) -> None:
     if not provider.kind.pkce:
         pytest.skip("this server has no PKCE")
-    mine, theirs = c66.login(), c66.login()
-    page = await browser.consent(theirs.url)
-    forged = {"code": page.query["code"], "state": mine.state}
-    error = await refused(c66.finish_login(mine, forged), vault, page.query["code"])
+    login, other = c66.login(), c66.login()
+    page = await browser.consent(other.url)
+    forged = {"code": page.query["code"], "state": login.state}
+    error = await rejected(c66.finish_login(login, forged), vault, page.query["code"])
     assert error.code == "invalid_grant"
 
 
-async def test_a_code_of_another_application(connect: Callable[..., Cloud66], browser: Browser, vault: Vault) -> None:
+async def test_code_of_another_application(connect: Callable[..., Cloud66], browser: Browser, vault: Vault) -> None:
     login = connect("other").login()
     page = await browser.consent(login.url)
-    error = await refused(connect("app").finish_login(login, page.url), vault, page.query["code"])
+    error = await rejected(connect("app").finish_login(login, page.url), vault, page.query["code"])
     assert error.code == "invalid_grant"
 
 
-async def test_another_redirect_url(c66: Cloud66, oauth: Cloud66OAuth2Client, browser: Browser, vault: Vault) -> None:
+async def test_different_redirect_url(c66: Cloud66, oauth: Cloud66OAuth2Client, browser: Browser, vault: Vault) -> None:
     url, _ = oauth.create_authorization_url()
     page = await browser.consent(url)
     work = oauth.fetch_token(code=page.query["code"], redirect_url="http://127.0.0.1/callback")
-    error = await refused(work, vault, page.query["code"])
+    error = await rejected(work, vault, page.query["code"])
     assert error.code in ("invalid_grant", "invalid_request")
     assert oauth.token is None
 
 
-async def test_a_wrong_secret(connect: Callable[..., Cloud66], browser: Browser, vault: Vault) -> None:
-    wrong = secret_of("somebody-else")
+async def test_wrong_client_secret(connect: Callable[..., Cloud66], browser: Browser, vault: Vault) -> None:
+    wrong = secret_of("wrong")
     c66 = connect(client_secret=wrong)
     vault.add(wrong)
     login = c66.login()
     page = await browser.consent(login.url)
-    error = await refused(c66.finish_login(login, page.url), vault, page.query["code"])
+    error = await rejected(c66.finish_login(login, page.url), vault, page.query["code"])
     assert (error.code, error.status) == ("invalid_client", 401)
     assert "check client_id and client_secret" in str(error)
 
 
-async def test_no_secret_where_one_is_needed(connect: Callable[..., Cloud66], browser: Browser, vault: Vault) -> None:
+async def test_missing_client_secret(connect: Callable[..., Cloud66], browser: Browser, vault: Vault) -> None:
     c66 = connect(client_secret=None)
     login = c66.login()
     page = await browser.consent(login.url)
-    error = await refused(c66.finish_login(login, page.url), vault, page.query["code"])
+    error = await rejected(c66.finish_login(login, page.url), vault, page.query["code"])
     assert error.code == "invalid_client"
 
 
-async def test_an_earlier_token_survives(oauth: Cloud66OAuth2Client, browser: Browser, vault: Vault) -> None:
+async def test_failed_exchange_keeps_the_earlier_token(
+    oauth: Cloud66OAuth2Client, browser: Browser, vault: Vault
+) -> None:
     url, _ = oauth.create_authorization_url()
-    held = await oauth.fetch_token(code=(await browser.consent(url)).query["code"])
+    earlier = await oauth.fetch_token(code=(await browser.consent(url)).query["code"])
     code = secret_of("no-such-code")
-    error = await refused(oauth.fetch_token(code=code), vault, code)
+    error = await rejected(oauth.fetch_token(code=code), vault, code)
     assert error.code == "invalid_grant"
-    assert oauth.token is held
+    assert oauth.token is earlier
     assert (await oauth.get("stacks.json")).status_code == 200
 
 
-async def test_a_scope_that_nobody_knows(c66: Cloud66, browser: Browser, exchanges: Exchanges) -> None:
-    """Some servers send the user back, some leave the scope out; others show an error, and nobody comes back."""
+async def test_unknown_scope(c66: Cloud66, browser: Browser, exchanges: Exchanges) -> None:
+    """Accept each behavior: redirect with an error, omit the scope, or show an error page without a redirect."""
     login = c66.login(scope="public nonsense")
     page = await browser.consent(login.url)
     if "code" in page.query:
@@ -185,13 +187,13 @@ async def test_a_scope_that_nobody_knows(c66: Cloud66, browser: Browser, exchang
         async def open_browser(url: str) -> None:
             await browser.consent(url)
 
-        with pytest.raises(LoginError, match="no answer came"):
+        with pytest.raises(LoginError, match="no callback received"):
             await login_with_browser(c66, scope="public nonsense", open_browser=open_browser, timeout=1.0)
     assert exchanges == []
 
 
 @pytest.mark.parametrize("status", ["302 Found", "307 Temporary Redirect", "308 Permanent Redirect"])
-async def test_a_redirect_of_the_token_endpoint(
+async def test_redirect_of_the_token_endpoint(
     provider: Provider, connect: Callable[..., Cloud66], browser: Browser, vault: Vault, status: str
 ) -> None:
     login = connect().login()
@@ -202,15 +204,15 @@ async def test_a_redirect_of_the_token_endpoint(
             client_id="app", client_secret=secret_of("app"), url=front.url, redirect_url=login.redirect_url
         )
         work = client.fetch_token(code=page.query["code"], code_verifier=login.verifier)
-        error = await refused(work, vault, page.query["code"])
+        error = await rejected(work, vault, page.query["code"])
         await client.aclose()
-        assert len(front.seen) == 1
-    assert "redirects, which is not followed" in str(error)
-    # Nothing went on to the server: the code is still good.
+        assert len(front.received) == 1
+    assert "redirects are not followed" in str(error)
+    # The code was not sent to the server, so it is still valid.
     assert (await connect().finish_login(login, page.url)).reveal()
 
 
-async def test_cancelled_in_the_middle_of_the_exchange(c66: Cloud66, browser: Browser, exchanges: Exchanges) -> None:
+async def test_cancelled_exchange(c66: Cloud66, browser: Browser, exchanges: Exchanges) -> None:
     login = c66.login()
     page = await browser.consent(login.url)
     task = asyncio.create_task(c66.finish_login(login, page.url))
@@ -221,14 +223,14 @@ async def test_cancelled_in_the_middle_of_the_exchange(c66: Cloud66, browser: Br
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    with pytest.raises(LoginError, match="used already"):
+    with pytest.raises(LoginError, match="already used"):
         await c66.finish_login(login, page.url)
     again = c66.login()
     assert (await c66.finish_login(again, (await browser.consent(again.url)).url)).reveal()
     assert len(exchanges) == 2
 
 
-async def test_the_server_is_gone(connect: Callable[..., Cloud66], browser: Browser, vault: Vault) -> None:
+async def test_unreachable_server(connect: Callable[..., Cloud66], browser: Browser, vault: Vault) -> None:
     code = secret_of("some-code")
     async with wire() as gone:
         url = gone.url
@@ -239,10 +241,10 @@ async def test_the_server_is_gone(connect: Callable[..., Cloud66], browser: Brow
     await client.aclose()
     assert caught.value.status is None
     assert urlsplit(url).netloc in str(caught.value)
-    assert vault.found_in(everything(caught.value) + own_locals(caught.value)) == set()
+    assert vault.found_in(error_output(caught.value) + package_locals(caught.value)) == set()
 
 
-async def test_every_refusal_is_an_error_of_this_package(c66: Cloud66) -> None:
+async def test_invalid_callbacks_raise_package_errors(c66: Cloud66) -> None:
     for callback in (
         "",
         "code=1",

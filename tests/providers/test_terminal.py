@@ -1,4 +1,4 @@
-"""`cloud66-async login` as a process, with servers written by others behind it."""
+"""`cloud66-async login` as a process, with third-party servers."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ pytestmark = [
 ROOT = Path(__file__).parents[2]
 PROGRAM = [sys.executable, "-c", "from cloud66_async.cli import main; main()"]
 
-# What a browser and its user do: open the page, press a button, follow the redirect.
+# The actions of a user with a browser: open the page, submit it, follow the redirect.
 SCRIPT = """
 import asyncio, sys
 sys.path.insert(0, {root!r})
@@ -39,7 +39,7 @@ asyncio.run(main())
 
 @pytest.fixture
 def transport() -> str:
-    """The command line has the pool alone."""
+    """Use the SDK's pool: the command line has no other transport."""
     return "own"
 
 
@@ -66,7 +66,7 @@ def stored_token(terminal: Terminal) -> str | None:
     return found and found[1]
 
 
-def said(*done: subprocess.CompletedProcess[str]) -> str:
+def output_of(*done: subprocess.CompletedProcess[str]) -> str:
     return "".join(each.stdout + each.stderr for each in done)
 
 
@@ -83,29 +83,29 @@ def test_login_stacks_and_logout(terminal: Terminal, browser: Browser, vault: Va
     assert left.returncode == 0, left.stderr
     assert "was revoked" in left.stdout
     assert stored_token(terminal) is None
-    refused = terminal.run("stacks", environment={"CLOUD66_ACCESS_TOKEN": token})
-    assert refused.returncode == 1
-    assert "401" in refused.stderr
-    assert vault.found_in(said(done, listed, left, refused)) == set()
+    rejected = terminal.run("stacks", environment={"CLOUD66_ACCESS_TOKEN": token})
+    assert rejected.returncode == 1
+    assert "401" in rejected.stderr
+    assert vault.found_in(output_of(done, listed, left, rejected)) == set()
 
 
-def test_the_user_says_no(terminal: Terminal, browser: Browser) -> None:
+def test_denied_access(terminal: Terminal, browser: Browser) -> None:
     done = terminal.run("login", environment=with_browser(terminal, browser.user, "deny"))
     assert done.returncode == 1
     assert "access was refused" in done.stderr
     assert stored_token(terminal) is None
 
 
-def test_a_wrong_secret(terminal: Terminal, browser: Browser, vault: Vault) -> None:
-    vault.add(wrong := secret_of("somebody-else"))
+def test_wrong_client_secret(terminal: Terminal, browser: Browser, vault: Vault) -> None:
+    vault.add(wrong := secret_of("wrong"))
     environment = {"CLOUD66_CLIENT_SECRET": wrong, **with_browser(terminal, browser.user, "consent")}
     done = terminal.run("login", environment=environment)
     assert done.returncode == 1
     assert "invalid_client" in done.stderr
-    assert vault.found_in(said(done)) == set()
+    assert vault.found_in(output_of(done)) == set()
 
 
-def test_login_with_a_pasted_code(provider: Provider, terminal: Terminal, browser: Browser, vault: Vault) -> None:
+def test_login_with_pasted_code(provider: Provider, terminal: Terminal, browser: Browser, vault: Vault) -> None:
     if not provider.kind.out_of_band:
         pytest.skip("this server has no page that shows the code")
     process = subprocess.Popen(
@@ -119,8 +119,8 @@ def test_login_with_a_pasted_code(provider: Provider, terminal: Terminal, browse
     )
     try:
         assert process.stdout is not None
-        address = next(line for line in process.stdout if line.startswith("http"))
-        code = code_on(asyncio.run(browser.consent(address.strip())))
+        url = next(line for line in process.stdout if line.startswith("http"))
+        code = code_on(asyncio.run(browser.consent(url.strip())))
         vault.add(code)
         output, errors = process.communicate(f"{code}\n", timeout=60)
     finally:

@@ -1,4 +1,4 @@
-"""That the eye on everything that is printed sees."""
+"""The check for printed secrets."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .conftest import Vault
 from .provider import secret_of
 
 
-def test_a_secret_in_the_log_is_seen(vault: Vault, caplog: pytest.LogCaptureFixture) -> None:
+def test_secret_in_the_log_is_detected(vault: Vault, caplog: pytest.LogCaptureFixture) -> None:
     logging.getLogger("httpcore.http11").debug("sent %s", secret_of("app"))
     assert vault.found_in(caplog.text) == {secret_of("app")}
     caplog.clear()

@@ -1,4 +1,4 @@
-"""The web login, with servers written by others behind it."""
+"""The web login with third-party servers."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.slow
 
 
 class Visitor:
-    """A user with a browser of two windows: the application in one, the consent page in the other."""
+    """A user with two browser windows: one with the application, one with the consent page."""
 
     def __init__(self, app: Any, name: str) -> None:
         self.site = httpx.AsyncClient(
@@ -30,16 +30,16 @@ class Visitor:
         self.browser = Browser(name)
 
     async def log_in(self, path: str = "/login", *, deny: bool = False) -> httpx.Response:
-        """The answer of the callback."""
-        begun = await self.site.get(path)
-        assert begun.status_code == 303
-        walk = self.browser.deny if deny else self.browser.consent
-        return await self.site.get((await walk(begun.headers["location"])).url)
+        """Log in and return the response of the callback."""
+        started = await self.site.get(path)
+        assert started.status_code == 303
+        decide = self.browser.deny if deny else self.browser.consent
+        return await self.site.get((await decide(started.headers["location"])).url)
 
     async def names(self) -> list[str]:
-        answer = await self.site.get("/api/stacks")
-        assert answer.status_code == 200, answer.text
-        return [stack["name"] for stack in answer.json()]
+        response = await self.site.get("/api/stacks")
+        assert response.status_code == 200, response.text
+        return [stack["name"] for stack in response.json()]
 
 
 @asynccontextmanager
@@ -62,36 +62,36 @@ async def visited(provider: Provider, *names: str, **options: Any) -> AsyncGener
 
 @pytest.fixture
 def transport() -> str:
-    """The web login has the pool alone."""
+    """Use the SDK's pool: the web login has no other transport."""
     return "own"
 
 
-async def test_two_users_at_once(provider: Provider) -> None:
+async def test_concurrent_users(provider: Provider) -> None:
     async with visited(provider, "bea", "cyd") as visitors:
         done = await asyncio.gather(*(visitor.log_in("/login?next=/stacks") for visitor in visitors))
-        assert [(answer.status_code, answer.headers["location"]) for answer in done] == [(303, "/stacks")] * 2
+        assert [(response.status_code, response.headers["location"]) for response in done] == [(303, "/stacks")] * 2
         assert [await visitor.names() for visitor in visitors] == [["bea"], ["cyd"]]
 
 
-async def test_the_user_says_no(provider: Provider) -> None:
+async def test_denied_access(provider: Provider) -> None:
     async with visited(provider, "deb") as (visitor,):
-        answer = await visitor.log_in(deny=True)
-        assert answer.status_code == 403
+        response = await visitor.log_in(deny=True)
+        assert response.status_code == 403
         assert (await visitor.site.get("/api/stacks")).status_code == 401
 
 
-async def test_a_token_that_is_no_longer_good(provider: Provider) -> None:
+async def test_expired_token(provider: Provider) -> None:
     async with visited(provider, "eve") as (visitor,):
         await visitor.log_in()
         await visitor.browser.post(f"{provider.url}/test/age")
-        answer = await visitor.site.get("/stacks")
-        assert (answer.status_code, answer.headers["location"]) == (303, "/login?next=%2Fstacks")
+        response = await visitor.site.get("/stacks")
+        assert (response.status_code, response.headers["location"]) == (303, "/login?next=%2Fstacks")
         assert (await visitor.site.get("/api/stacks")).status_code == 401
         await visitor.log_in()
         assert await visitor.names() == ["eve"]
 
 
-async def test_logging_out_revokes(provider: Provider) -> None:
+async def test_logout_revokes_the_token(provider: Provider) -> None:
     async with visited(provider, "flo", revoke_on_logout=True) as (visitor,):
         await visitor.log_in()
         assert (await visitor.site.post("/logout")).status_code == 303

@@ -1,5 +1,5 @@
-// oidc-provider with its own pages for signing in and consenting, and a small API behind it.
-// Arguments: the name of the module, the port.
+// oidc-provider with its own login and consent pages, and a small API.
+// Arguments: name of the module, and port.
 import { createHash } from 'node:crypto';
 
 const [module, port] = process.argv.slice(2);
@@ -41,8 +41,8 @@ const provider = new Provider(`http://127.0.0.1:${port}`, {
 });
 
 const now = Date.now.bind(Date);
-let ahead = 0;
-Date.now = () => now() + ahead;
+let offset = 0;
+Date.now = () => now() + offset;
 
 const pagination = { previous: null, next: null, current: 1, per_page: 30, count: 1, pages: 1 };
 const api = {
@@ -54,23 +54,23 @@ const api = {
   }],
   'POST echo': ['', async (ctx) => {
     let bytes = 0;
-    for await (const part of ctx.req) bytes += part.length;
+    for await (const chunk of ctx.req) bytes += chunk.length;
     ctx.body = String(bytes);
   }],
   'GET large': ['', (ctx) => { ctx.body = Buffer.alloc(1_000_000, 'x'); }],
 };
 
-function refuse(ctx, status, parameters) {
-  const said = Object.entries(parameters).map(([name, text]) => `${name}="${text}"`);
+function reject(ctx, status, parameters) {
+  const fields = Object.entries(parameters).map(([name, text]) => `${name}="${text}"`);
   ctx.status = status;
   ctx.type = 'html';
-  ctx.set('WWW-Authenticate', `Bearer ${said.join(', ')}`);
+  ctx.set('WWW-Authenticate', `Bearer ${fields.join(', ')}`);
   ctx.body = '';
 }
 
 provider.use(async (ctx, next) => {
   if (ctx.path === '/test/age') {
-    ahead += 30 * 24 * 3600 * 1000; // everything given so far is old
+    offset += 30 * 24 * 3600 * 1000; // expires every code and token issued so far
     ctx.status = 204;
     return undefined;
   }
@@ -79,10 +79,10 @@ provider.use(async (ctx, next) => {
   const [scope, serve] = found;
   const token = await provider.AccessToken.find(ctx.get('Authorization').replace(/^Bearer /i, ''));
   if (!token) {
-    return refuse(ctx, 401, { realm: 'api', error: 'invalid_token', error_description: 'The access token is invalid' });
+    return reject(ctx, 401, { realm: 'api', error: 'invalid_token', error_description: 'The access token is invalid' });
   }
   if (scope && !token.scopes.has(scope)) {
-    return refuse(ctx, 403, { realm: 'api', error: 'insufficient_scope', scope });
+    return reject(ctx, 403, { realm: 'api', error: 'insufficient_scope', scope });
   }
   return serve(ctx, token.accountId);
 });

@@ -1,4 +1,4 @@
-"""A Django site with django-oauth-toolkit: logs users in, and serves a small API. Arguments: its folder, the port."""
+"""Django site with django-oauth-toolkit: an OAuth provider and a small API. Arguments: folder and port."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ settings.configure(
 )
 django.setup()
 
-from django.contrib.auth import get_user_model, login  # noqa: E402 (Django wants its settings first)
+from django.contrib.auth import get_user_model, login  # noqa: E402 (Django requires its settings first)
 from django.core.asgi import get_asgi_application  # noqa: E402
 from django.core.management import call_command  # noqa: E402
 from django.http import HttpResponse, HttpResponseRedirect, JsonResponse, StreamingHttpResponse  # noqa: E402
@@ -88,7 +88,7 @@ def sign_in(request: Any) -> HttpResponse:
 
 @csrf_exempt
 def age(request: Any) -> HttpResponse:
-    """Let everything given so far be old."""
+    """Expire every code and token issued so far."""
     long_ago = timezone.now() - timedelta(days=30)
     Grant.objects.update(expires=long_ago)
     AccessToken.objects.update(expires=long_ago)
@@ -96,7 +96,7 @@ def age(request: Any) -> HttpResponse:
 
 
 class Protected(ProtectedResourceMetadataMixin, ScopedProtectedResourceView):
-    """A page of the API that says why it refuses."""
+    """A page of the API that gives the reason for a rejection."""
 
     www_authenticate_realm = "api"
     required_scopes: tuple[str, ...] = ()
@@ -118,7 +118,7 @@ class Deployments(Protected):
 
 
 class Silent(ScopedProtectedResourceView):
-    """A page that refuses with an empty 403 and says nothing, as the toolkit does on its own."""
+    """A page that rejects requests with an empty 403, the default of the toolkit."""
 
     required_scopes = ("public",)
 

@@ -1,5 +1,5 @@
-# A Rails application with Doorkeeper, as Debian packages them: logs users in, and serves a small API.
-# Its folder for the database is in FOLDER; without PKCE columns where PKCE is "no".
+# Rails application with Doorkeeper, as packaged by Debian: an OAuth provider and a small API.
+# FOLDER is the folder of the database. If PKCE is "no", the tables have no PKCE columns.
 ENV["DATABASE_URL"] = "sqlite3:#{ENV.fetch("FOLDER")}/site.db?pool=5&timeout=10000"
 require "action_controller/railtie"
 require "active_record/railtie"
@@ -84,7 +84,7 @@ class PagesController < ActionController::Base
     redirect_to params[:back]
   end
 
-  # Everything given so far is old.
+  # Expire every code and token issued so far.
   def age
     Doorkeeper::AccessGrant.update_all(created_at: 30.days.ago)
     Doorkeeper::AccessToken.update_all(created_at: 30.days.ago, expires_in: 60)

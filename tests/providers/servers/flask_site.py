@@ -1,4 +1,4 @@
-"""A Flask site with Authlib's own server: logs users in, and serves a small API. Arguments: its folder, the port."""
+"""Flask site with Authlib's provider: an OAuth provider and a small API. Arguments: folder and port."""
 
 from __future__ import annotations
 
@@ -54,14 +54,14 @@ class Client:
 
 
 class Code:
-    def __init__(self, asked: Any, code: str, user: str) -> None:
+    def __init__(self, grant_request: Any, code: str, user: str) -> None:
         self.code = code
-        self.client_id = asked.client.client_id
-        self.redirect_uri = asked.payload.redirect_uri
-        self.scope = asked.payload.scope or "public"
+        self.client_id = grant_request.client.client_id
+        self.redirect_uri = grant_request.payload.redirect_uri
+        self.scope = grant_request.payload.scope or "public"
         self.user = user
-        self.code_challenge = asked.payload.data.get("code_challenge")
-        self.code_challenge_method = asked.payload.data.get("code_challenge_method")
+        self.code_challenge = grant_request.payload.data.get("code_challenge")
+        self.code_challenge_method = grant_request.payload.data.get("code_challenge_method")
         self.expires_at = time.time() + 600
 
     def is_expired(self) -> bool:
@@ -78,12 +78,12 @@ class Code:
         return CLIENTS[self.client_id]
 
 
-class Given:
-    def __init__(self, fields: dict[str, Any], asked: Any) -> None:
+class IssuedToken:
+    def __init__(self, fields: dict[str, Any], grant_request: Any) -> None:
         self.access_token = fields["access_token"]
-        self.client_id = asked.client.client_id
+        self.client_id = grant_request.client.client_id
         self.scope = fields.get("scope", "")
-        self.user = asked.user
+        self.user = grant_request.user
         self.expires_at = time.time() + fields["expires_in"]
         self.revoked = False
 
@@ -115,7 +115,7 @@ CLIENTS = {
     "public": Client("public", "none"),
 }
 CODES: dict[str, Code] = {}
-TOKENS: dict[str, Given] = {}
+TOKENS: dict[str, IssuedToken] = {}
 
 
 class CodeGrant(grants.AuthorizationCodeGrant):
@@ -136,30 +136,30 @@ class CodeGrant(grants.AuthorizationCodeGrant):
 
 
 class Validator(BearerTokenValidator):
-    def authenticate_token(self, token_string: str) -> Given | None:
+    def authenticate_token(self, token_string: str) -> IssuedToken | None:
         return TOKENS.get(token_string)
 
 
 class Revocation(RevocationEndpoint):
     CLIENT_AUTH_METHODS = ("client_secret_post", "client_secret_basic", "none")
 
-    def query_token(self, token_string: str, token_type_hint: str) -> Given | None:
+    def query_token(self, token_string: str, token_type_hint: str) -> IssuedToken | None:
         return TOKENS.get(token_string)
 
-    def revoke_token(self, token: Given, request: Any) -> None:
+    def revoke_token(self, token: IssuedToken, request: Any) -> None:
         token.revoked = True
 
 
 class Introspection(IntrospectionEndpoint):
     CLIENT_AUTH_METHODS = ("client_secret_post", "client_secret_basic")
 
-    def query_token(self, token_string: str, token_type_hint: str) -> Given | None:
+    def query_token(self, token_string: str, token_type_hint: str) -> IssuedToken | None:
         return TOKENS.get(token_string)
 
-    def introspect_token(self, token: Given) -> dict[str, Any]:
+    def introspect_token(self, token: IssuedToken) -> dict[str, Any]:
         return {"active": not token.revoked, "client_id": token.client_id, "scope": token.scope, "sub": token.user}
 
-    def check_permission(self, token: Given, client: Client, request: Any) -> bool:
+    def check_permission(self, token: IssuedToken, client: Client, request: Any) -> bool:
         return token.client_id == client.client_id
 
 
@@ -167,8 +167,8 @@ def find_client(client_id: str) -> Client | None:
     return CLIENTS.get(client_id)
 
 
-def save_token(fields: dict[str, Any], asked: Any) -> None:
-    TOKENS[fields["access_token"]] = Given(fields, asked)
+def save_token(fields: dict[str, Any], grant_request: Any) -> None:
+    TOKENS[fields["access_token"]] = IssuedToken(fields, grant_request)
 
 
 app = Flask("site")
@@ -233,9 +233,9 @@ def introspect() -> Any:
 
 @app.post("/test/age")
 def age() -> Any:
-    """Let everything given so far be old."""
-    for given in (*CODES.values(), *TOKENS.values()):
-        given.expires_at -= 30 * 24 * 3600
+    """Expire every code and token issued so far."""
+    for issued in (*CODES.values(), *TOKENS.values()):
+        issued.expires_at -= 30 * 24 * 3600
     return "", 204
 
 
