@@ -1,7 +1,7 @@
-"""The shared connection pool: HTTP/1.1 on asyncio, plain values in and out.
+"""The shared connection pool: HTTP/1.1 over asyncio.
 
-It knows nothing of the SDK but the shape of a request, and nothing of any HTTP library. `Pool` holds the
-connections, `PoolTransport` is the sender's way to them.
+It is independent of every HTTP library, and of the SDK except for the form of a request. `Pool` holds the connections;
+`PoolTransport` sends the SDK's requests through it.
 """
 
 from .._core.origin import Origin

@@ -1,4 +1,4 @@
-"""One connection: asyncio's side of it, its one timer, and one exchange at a time."""
+"""Connection: the asyncio protocol of one connection, its timer, and one exchange at a time."""
 
 from __future__ import annotations
 
@@ -27,27 +27,27 @@ Phase = Literal["idle", "write", "read", "closed"]
 
 
 class Connection(asyncio.BufferedProtocol):
-    """A connection to `origin`; used once more only if the last exchange ended cleanly.
+    """A connection to `origin`. It is reusable only if the last exchange ended cleanly.
 
-    Whoever waits is woken with None and then looks at the state; an error lies on the connection until
-    it is raised, so no future can end with an exception that nobody retrieves.
+    A waiting task is woken with None and then checks the state. An error is stored on the connection until it is
+    raised, so no future ends with an exception that is never retrieved.
     """
 
     __slots__ = (
         "_armed",
-        "_awaited",
-        "_body_open",
+        "_awaiting_data",
+        "_body_unfinished",
         "_buffer",
         "_collect",
+        "_deadline",
         "_due",
-        "_end",
         "_error",
-        "_forget",
-        "_forgotten",
         "_loop",
         "_phase",
         "_read_timeout",
         "_reading_paused",
+        "_remove",
+        "_removed",
         "_timer",
         "_upload",
         "_used",
@@ -66,7 +66,7 @@ class Connection(asyncio.BufferedProtocol):
         origin: Origin,
         loop: asyncio.AbstractEventLoop,
         buffer: memoryview,
-        forget: Callable[[Connection], None],
+        remove: Callable[[Connection], None],
     ) -> None:
         self.origin: Origin = origin
         self.parser: ResponseParser = ResponseParser()
@@ -75,35 +75,35 @@ class Connection(asyncio.BufferedProtocol):
         self._error: TransportError | None = None
         self._loop = loop
         self._buffer = buffer
-        self._forget = forget
-        self._forgotten = False
+        self._remove = remove
+        self._removed = False
         self._used = 0
         self._waiter: asyncio.Future[None] | None = None
         self._upload: asyncio.Timeout | None = None
-        self._collect = self._awaited = True
-        self._body_open = self._writing_paused = self._reading_paused = False
+        self._collect = self._awaiting_data = True
+        self._body_unfinished = self._writing_paused = self._reading_paused = False
         self._read_timeout: float | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._armed = self._due = self._end = INFINITY
+        self._armed = self._due = self._deadline = INFINITY
 
     def __repr__(self) -> str:
         return f"<Connection to {self.origin.host}:{self.origin.port}, {self._phase}>"
 
-    # asyncio calls these.
+    # Callbacks of asyncio.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """The socket is connected."""
+        """Store the transport of the connected socket."""
         self.transport = transport  # type: ignore[assignment]  # asyncio's own pairing of the two types
 
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002
-        """Where to put what comes; `buffer_updated` empties it at once."""
+        """Return the buffer for received bytes. `buffer_updated` consumes them before it returns."""
         return self._buffer
 
     def buffer_updated(self, nbytes: int) -> None:
-        """So many bytes came."""
+        """Parse `nbytes` received bytes."""
         parser = self.parser
         if parser.complete:
-            self.abort()  # nobody asked for this
+            self.abort()  # unsolicited data: the connection cannot be trusted
             return
         parser.feed(self._buffer[:nbytes])
         error = parser.error
@@ -113,12 +113,12 @@ class Connection(asyncio.BufferedProtocol):
         elif parser.complete:
             self._wake()
         else:
-            self._go_on()
+            self._handle_partial_response()
 
     def eof_received(self) -> bool:
-        """The server sends no more; False closes the connection."""
+        """Handle the end of the stream. Return False, which closes the connection."""
         if self.parser.complete:
-            self.abort()  # out of the pool now, not when connection_lost comes
+            self.abort()  # removes it from the pool now: connection_lost follows only later
         else:
             self.parser.feed_eof()
             if self.parser.complete:
@@ -126,10 +126,10 @@ class Connection(asyncio.BufferedProtocol):
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """It is over."""
+        """Clean up after the connection is lost, and fail a response in progress."""
         if not self.parser.complete:
-            self.fail(self._broken(exc))
-        self._leave()
+            self.fail(self._lost_error(exc))
+        self._remove_from_pool()
         self._phase = CLOSED
         self.parser.release()
         if self._timer is not None:
@@ -138,64 +138,64 @@ class Connection(asyncio.BufferedProtocol):
         self._wake()
 
     def pause_writing(self) -> None:
-        """The server takes no more for now."""
+        """Pause writing: the send buffer is full."""
         self._writing_paused = True
 
     def resume_writing(self) -> None:
-        """The server takes more again."""
+        """Resume writing: the send buffer has room again."""
         self._writing_paused = False
         if self._phase is WRITING:
             self._wake()
 
-    def _go_on(self) -> None:
-        """Part of an answer came."""
+    def _handle_partial_response(self) -> None:
+        """Wake the reader of a streamed body, and restart the read timeout."""
         if self.parser.headers_done and not self._collect:
             if self.parser.size - self.parser.taken > HIGH_WATER and not self._reading_paused:
                 self._reading_paused = True
                 self.transport.pause_reading()
             self._wake()
-        if self._awaited and self._phase is READING:
-            self._watch()
+        if self._awaiting_data and self._phase is READING:
+            self._start_read_timeout()
 
-    # How it ends.
+    # Closing.
 
     @property
     def closed(self) -> bool:
-        """Whether it is over with this connection."""
+        """Whether the connection is closed."""
         return self._phase is CLOSED
 
     def abort(self) -> None:
-        """Close at once, without waiting; an exchange under way gets nothing any more."""
+        """Close immediately and discard any response in progress."""
         self._phase = CLOSED
         self.parser.complete = True
-        self._leave()
+        self._remove_from_pool()
         self.transport.abort()
 
     def fail(self, error: TransportError) -> None:
-        """End the exchange under way, if there is one, with this error, and the connection with it."""
+        """Close the connection. If an exchange is in progress, it raises `error`."""
         if not self.parser.complete:
             self._error = error
         self.abort()
         self._wake()
 
-    def _leave(self) -> None:
-        if not self._forgotten:
-            self._forgotten = True
-            self._forget(self)
+    def _remove_from_pool(self) -> None:
+        if not self._removed:
+            self._removed = True
+            self._remove(self)
 
-    def _broken(self, cause: Exception | None) -> TransportError:
+    def _lost_error(self, cause: Exception | None) -> TransportError:
         error: TransportError
         if self._used > 1 and not self.parser.received:
-            error = StaleConnection("the server closed the connection as the request was sent")
+            error = StaleConnection("the server closed the idle connection while the request was sent")
         else:
-            error = ConnectionLost("the connection ended before the answer did")
+            error = ConnectionLost("the connection was closed before the response was complete")
         error.__cause__ = cause
         return error
 
-    # One timer for everything: `_due` moves freely, the timer follows when it rings.
+    # One timer covers all timeouts: if it fires before `_due`, it is rescheduled.
 
-    def _watch(self) -> None:
-        due = self._end
+    def _start_read_timeout(self) -> None:
+        due = self._deadline
         if self._read_timeout is not None and not self._reading_paused:
             due = min(due, self._loop.time() + self._read_timeout)
         self._set_due(due)
@@ -203,37 +203,37 @@ class Connection(asyncio.BufferedProtocol):
     def _set_due(self, due: float) -> None:
         self._due = due
         if due < self._armed:
-            self._arm()
+            self._schedule_timer()
 
-    def _arm(self) -> None:
+    def _schedule_timer(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
         self._armed = self._due
-        self._timer = self._loop.call_at(self._due, self._ring)
+        self._timer = self._loop.call_at(self._due, self._on_timer)
 
-    def _ring(self) -> None:
+    def _on_timer(self) -> None:
         self._timer = None
         self._armed = INFINITY
         if self._due > self._loop.time():
             if self._due < INFINITY:
-                self._arm()
+                self._schedule_timer()
         elif self._phase is IDLE:
             self.abort()
         elif not self.parser.complete:
-            phase = "total" if self._due >= self._end else str(self._phase)
-            self.fail(TransportTimeout(f"the server did not answer in time ({phase} timeout)", phase=phase))
+            phase = "total" if self._due >= self._deadline else str(self._phase)
+            self.fail(TransportTimeout(f"the server did not respond in time ({phase} timeout)", phase=phase))
 
     # One exchange.
 
     async def exchange(self, request: PoolRequest) -> None:
-        """Send, and return when the answer is in `parser`: all of it, or its head if it is streamed.
+        """Send `request`, and return when `parser` holds the whole response, or its headers if it is streamed.
 
-        However else this ends, the connection is closed.
+        If this raises, the connection is closed.
         """
         try:
             self._start(request)
             if self._phase is WRITING:
-                await self._send(request)
+                await self._send_body(request)
             parser = self.parser
             while not (parser.complete or (parser.headers_done and not self._collect)):
                 self._waiter = waiter = self._loop.create_future()
@@ -244,98 +244,98 @@ class Connection(asyncio.BufferedProtocol):
         if self._error is not None:
             self._raise()
         if not self._collect:
-            self._rest()
+            self._stop_read_timeout()
 
     def _start(self, request: PoolRequest) -> None:
-        head, body = request.headers, request.body
-        self._end = request.end
+        headers, body = request.headers, request.body
+        self._deadline = request.deadline
         self._collect = request.collect
         self._read_timeout = request.timeouts.read
         self._used += 1
-        self._awaited = True
-        self.parser.begin(is_head=request.is_head, limit=request.limit)
+        self._awaiting_data = True
+        self.parser.start(is_head=request.is_head, limit=request.max_body)
         if isinstance(body, bytes) and len(body) <= SLICE:
-            self.transport.write(Hidden(head + body) if body else head)
+            self.transport.write(Hidden(headers + body) if body else headers)
             self._phase = READING
-            self._watch()
+            self._start_read_timeout()
         else:
-            self.transport.write(head)
+            self.transport.write(headers)
             self._phase = WRITING
-            self._body_open = True
+            self._body_unfinished = True
 
-    async def _send(self, request: PoolRequest) -> None:
-        """Write the body no faster than the server takes it; stop as soon as the server has answered."""
-        body, patience = request.body, request.timeouts.write
+    async def _send_body(self, request: PoolRequest) -> None:
+        """Write the body no faster than the server accepts it. Stop as soon as the server has responded."""
+        body, timeout = request.body, request.timeouts.write
         if isinstance(body, bytes):
-            await self._send_slices(body, patience)
+            await self._send_data(body, timeout)
         else:
-            await self._send_pieces(body, patience, chunked=request.chunked)
+            await self._send_iterable(body, timeout, chunked=request.chunked)
         if self.parser.complete:
             return
-        if not self._answered:
+        if not self._responded:
             if request.chunked:
                 self.transport.write(b"0\r\n\r\n")
-            self._body_open = False
+            self._body_unfinished = False
         self._phase = READING
-        self._watch()
+        self._start_read_timeout()
 
-    async def _send_pieces(self, pieces: AsyncIterable[bytes], patience: float | None, *, chunked: bool) -> None:
-        # `pieces` may sleep while an answer comes, or the time is up: then `_wake` lets this timeout
-        # strike, which interrupts them in their own task, as a task of ours would not.
+    async def _send_iterable(self, body: AsyncIterable[bytes], timeout: float | None, *, chunked: bool) -> None:  # noqa: ASYNC109
+        # `body` may be suspended when the response arrives or the deadline passes; `_wake` then expires this timeout.
+        # It interrupts `body` in the caller's task, so that the body never runs in a separate one.
         upload = asyncio.timeout(None)
         try:
             async with upload:
                 self._upload = upload
-                self._set_due(self._end)
-                async for piece in pieces:
-                    await self._send_slices(piece, patience, chunked=chunked)
-                    if self._answered:
+                self._set_due(self._deadline)
+                async for data in body:
+                    await self._send_data(data, timeout, chunked=chunked)
+                    if self._responded:
                         break
-                    self._set_due(self._end)
+                    self._set_due(self._deadline)
         except TimeoutError:
             if not upload.expired():
                 raise
         finally:
             self._upload = None
 
-    async def _send_slices(self, piece: bytes, patience: float | None, *, chunked: bool = False) -> None:
-        view = memoryview(piece)
+    async def _send_data(self, data: bytes, timeout: float | None, *, chunked: bool = False) -> None:  # noqa: ASYNC109
+        view = memoryview(data)
         for start in range(0, len(view), SLICE):
-            if self._answered:
+            if self._responded:
                 return
             part = view[start : start + SLICE]
             self.transport.write(b"%x\r\n%b\r\n" % (len(part), bytes(part)) if chunked else part)
-            while self._writing_paused and not self._answered:
-                self._set_due(self._end if patience is None else min(self._end, self._loop.time() + patience))
+            while self._writing_paused and not self._responded:
+                self._set_due(self._deadline if timeout is None else min(self._deadline, self._loop.time() + timeout))
                 await self._wait()
 
     @property
-    def _answered(self) -> bool:
-        """Whether there is no sense in sending more: all is over, or the server refused already."""
+    def _responded(self) -> bool:
+        """Whether to stop sending: the response is complete, or the server has rejected the request."""
         return self.parser.complete or self.parser.status >= 400
 
-    async def more(self) -> list[bytes]:
-        """The next parts of a streamed body, none at its end."""
+    async def read(self) -> list[bytes]:
+        """Return the next data of a streamed body, or an empty list at its end."""
         parser = self.parser
-        while not (parser.parts or parser.complete):
-            self._awaited = True
-            self._watch()
+        while not (parser.data or parser.complete):
+            self._awaiting_data = True
+            self._start_read_timeout()
             try:
                 await self._wait()
             finally:
-                self._rest()
-        parts = parser.take()
-        if not parts and self._error is not None:
+                self._stop_read_timeout()
+        data = parser.take()
+        if not data and self._error is not None:
             self._raise()
         if self._reading_paused and self._phase is READING:
             self._reading_paused = False
             self.transport.resume_reading()
-        return parts
+        return data
 
-    def _rest(self) -> None:
-        """Nobody waits for the server now: its silence is not counted, the whole time still is."""
-        self._awaited = False
-        self._set_due(self._end)
+    def _stop_read_timeout(self) -> None:
+        """Stop the read timeout while nothing is being read. The total timeout keeps running."""
+        self._awaiting_data = False
+        self._set_due(self._deadline)
 
     def _raise(self) -> None:
         error, self._error = self._error, None
@@ -343,7 +343,7 @@ class Connection(asyncio.BufferedProtocol):
         try:
             raise error
         finally:
-            del error  # else: error, traceback, this frame, error
+            del error  # break the reference cycle: error -> traceback -> frame -> error
 
     async def _wait(self) -> None:
         self._waiter = waiter = self._loop.create_future()
@@ -355,34 +355,34 @@ class Connection(asyncio.BufferedProtocol):
             self._waiter = None
             if not waiter.done():
                 waiter.set_result(None)
-        elif self._upload is not None and self._answered:
+        elif self._upload is not None and self._responded:
             upload, self._upload = self._upload, None
             upload.reschedule(self._loop.time())
 
     # Between two exchanges.
 
     @property
-    def gave_up(self) -> bool:
-        """Whether the server only says that it waited too long for this request: it crossed the close."""
-        return self.parser.status == 408 and self._used > 1 and not self.parser.keep
+    def timed_out_idle(self) -> bool:
+        """Whether a reused connection received a 408 for its idle time, not for this request."""
+        return self.parser.status == 408 and self._used > 1 and not self.parser.keep_alive
 
     @property
     def reusable(self) -> bool:
-        """Whether the exchange ended so cleanly that the next answer cannot be mistaken."""
+        """Whether the exchange ended cleanly, so that the next response cannot be mistaken for this one."""
         parser = self.parser
         return (
             self._phase is READING
             and parser.complete
-            and parser.keep
+            and parser.keep_alive
             and not parser.surplus
-            and not self._body_open
+            and not self._body_unfinished
             and not self._writing_paused
             and not self._reading_paused
         )
 
-    def rest_until(self, expiry: float) -> None:
-        """Lie idle for so many seconds, then close; anything that comes meanwhile closes it too."""
+    def become_idle(self, timeout: float) -> None:
+        """Wait for reuse, and close after `timeout` seconds. Data received meanwhile closes the connection, too."""
         self._phase = IDLE
         self.parser.clear()
         self.idle_since = now = self._loop.time()
-        self._set_due(now + expiry)
+        self._set_due(now + timeout)

@@ -1,4 +1,4 @@
-"""Opening connections: look-up, TCP and TLS under one deadline, shared where that can be."""
+"""Connector: opens connections, with DNS lookup, TCP connection and TLS handshake under one deadline."""
 
 from __future__ import annotations
 
@@ -24,62 +24,63 @@ TLS = ssl.SSLContext | Callable[[], ssl.SSLContext] | None
 
 
 class Connector:
-    """Opens connections in one event loop. Addresses and the TLS context are asked for once by all who wait."""
+    """Opens connections in one event loop. Concurrent calls share one DNS lookup per name and one TLS context."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, tls: TLS, make: Callable[[Origin], Connection]) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, tls: TLS, create: Callable[[Origin], Connection]) -> None:
         self._loop = loop
         self._tls = tls
-        self._make = make
+        self._create = create
         self._closed = False
-        self._deadlines: set[asyncio.Timeout] = set()
+        self._timeouts: set[asyncio.Timeout] = set()
         self._shared: dict[object, asyncio.Task[Any]] = {}
 
-    async def open(self, origin: Origin, patience: float | None, end: float) -> Connection:
-        """A new connection, ready for its first request.
+    async def open(self, origin: Origin, timeout: float | None, deadline: float) -> Connection:  # noqa: ASYNC109
+        """Return a new connection, ready for its first request.
 
-        Raises TransportTimeout, ConnectFailed, or TransportError if the pool closes. A look-up cannot be
-        taken back: its thread goes on after a timeout, and its result is dropped.
+        `timeout` is in seconds, `deadline` in the event loop's time. Raises TransportTimeout, ConnectFailed, or
+        TransportError if the pool is closed. A DNS lookup cannot be cancelled: after a timeout, its thread continues
+        and its result is discarded.
         """
         if self._closed:
             raise TransportError("the connection pool was closed", sent=False)
-        until = end if patience is None else min(end, self._loop.time() + patience)
+        first = deadline if timeout is None else min(deadline, self._loop.time() + timeout)
         try:
-            async with asyncio.timeout_at(None if until == INFINITY else until) as deadline:
-                self._deadlines.add(deadline)
+            async with asyncio.timeout_at(None if first == INFINITY else first) as scope:
+                self._timeouts.add(scope)
                 try:
                     return await self._open(origin)
                 finally:
-                    self._deadlines.discard(deadline)
+                    self._timeouts.discard(scope)
         except TimeoutError:
             if self._closed:
                 raise TransportError("the connection pool was closed", sent=False) from None
-            phase = "total" if until == end else "connect"
+            phase = "total" if first == deadline else "connect"
             raise TransportTimeout(
-                f"no connection to {origin.host}:{origin.port} in time ({phase} timeout)", phase=phase, sent=False
+                f"cannot connect to {origin.host}:{origin.port} in time ({phase} timeout)", phase=phase, sent=False
             ) from None
-        except (OSError, ValueError, OverflowError) as error:  # ValueError: a name or port that cannot be one
+        except (OSError, ValueError, OverflowError) as error:  # ValueError: an invalid host name or port
             raise ConnectFailed(f"cannot connect to {origin.host}:{origin.port}: {error}", sent=False) from error
 
     def close(self) -> None:
-        """Send away everybody who waits for a connection."""
+        """Fail every pending connection attempt."""
         self._closed = True
-        for deadline in self._deadlines:
-            with suppress(RuntimeError):  # it is striking already
-                deadline.reschedule(self._loop.time())
+        for scope in self._timeouts:
+            with suppress(RuntimeError):  # it is expiring already
+                scope.reschedule(self._loop.time())
         for task in self._shared.values():
             task.cancel()
 
     async def _open(self, origin: Origin) -> Connection:
-        making = None
+        loading = None
         if origin.tls and not isinstance(self._tls, ssl.SSLContext):
-            making = self._share("tls", self._make_context)  # goes on while we connect
+            loading = self._share("tls", self._load_context)  # runs while the socket connects
         addresses = numeric(origin.host, origin.port)
         if addresses is None:
-            addresses = await asyncio.shield(self._share(origin[:2], lambda: self._look_up(origin)))
+            addresses = await asyncio.shield(self._share(origin[:2], lambda: self._resolve(origin)))
         connected = await dial(addresses)
-        if making is not None:
+        if loading is not None:
             try:
-                await asyncio.shield(making)
+                await asyncio.shield(loading)
             except BaseException:
                 connected.close()
                 raise
@@ -89,20 +90,20 @@ class Connector:
         return connection
 
     async def _wrap(self, origin: Origin, connected: socket.socket) -> tuple[asyncio.Transport, Connection]:
-        # Two turns of the loop, no waiting. Not cancelled half-way: loops differ in who then closes the
-        # socket, and a descriptor closed under a transport may be another connection's by then.
-        made = self._loop.create_task(self._loop.create_connection(lambda: self._make(origin), sock=connected))
+        # Takes two event loop iterations without blocking. Shielded from cancellation: event loops differ in who then
+        # closes the socket, and a descriptor that is closed twice may belong to another connection by then.
+        wrapping = self._loop.create_task(self._loop.create_connection(lambda: self._create(origin), sock=connected))
         try:
-            transport, connection = await asyncio.shield(made)
+            transport, connection = await asyncio.shield(wrapping)
         except BaseException:
-            made.add_done_callback(_drop)
+            wrapping.add_done_callback(_discard)
             raise
         return transport, connection
 
     async def _secure(self, plain: asyncio.Transport, connection: Connection) -> None:
         context = self._tls
         assert isinstance(context, ssl.SSLContext)
-        # Not `create_connection(ssl=...)`: cancelled before the handshake starts, that leaves it open.
+        # Not `create_connection(ssl=...)`: cancelled before the handshake starts, that leaves the socket open.
         name = connection.origin.sni or connection.origin.host
         try:
             secured = await self._loop.start_tls(
@@ -112,22 +113,25 @@ class Connector:
             plain.abort()
             raise
         if secured is None:
-            raise ConnectionResetError("it was closed after the TLS handshake")
+            raise ConnectionResetError("connection closed after the TLS handshake")
         connection.transport = secured
 
-    async def _look_up(self, origin: Origin) -> list[Address]:
-        found = await self._loop.getaddrinfo(origin.host, origin.port, type=socket.SOCK_STREAM)
+    async def _resolve(self, origin: Origin) -> list[Address]:
+        # asyncio sets TCP_NODELAY only on sockets whose protocol is IPPROTO_TCP, not 0, so ask for it explicitly.
+        found = await self._loop.getaddrinfo(
+            origin.host, origin.port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP
+        )
         return cast("list[Address]", found)
 
-    async def _make_context(self) -> None:
-        make = self._tls
-        assert not isinstance(make, ssl.SSLContext)
-        self._tls = await (asyncio.wrap_future(start_loading()) if make is None else asyncio.to_thread(make))
+    async def _load_context(self) -> None:
+        create = self._tls
+        assert not isinstance(create, ssl.SSLContext)
+        self._tls = await (asyncio.wrap_future(start_loading()) if create is None else asyncio.to_thread(create))
 
-    def _share(self, key: object, make: Callable[[], Coroutine[Any, Any, T]]) -> asyncio.Task[T]:
-        """A task for what `make()` gives, one for all who ask meanwhile; each has to shield it.
+    def _share(self, key: object, create: Callable[[], Coroutine[Any, Any, T]]) -> asyncio.Task[T]:
+        """Return the running task for `key`, or start one. A failure is not cached.
 
-        So one who is cancelled does not take it from the others. A failure is not kept.
+        Callers must shield the task, so that cancelling one of them does not cancel it for the others.
         """
         task = self._shared.get(key)
         if task is None:
@@ -135,13 +139,13 @@ class Connector:
             def done(task: asyncio.Task[T]) -> None:
                 del self._shared[key]
                 if not task.cancelled():
-                    task.exception()  # seen, even if everybody who asked has gone
+                    task.exception()  # mark as retrieved, even if every waiting caller was cancelled
 
-            task = self._shared[key] = self._loop.create_task(make())
+            task = self._shared[key] = self._loop.create_task(create())
             task.add_done_callback(done)
         return task
 
 
-def _drop(made: asyncio.Task[tuple[asyncio.Transport, Connection]]) -> None:
-    if not made.cancelled() and made.exception() is None:
-        made.result()[0].abort()
+def _discard(wrapping: asyncio.Task[tuple[asyncio.Transport, Connection]]) -> None:
+    if not wrapping.cancelled() and wrapping.exception() is None:
+        wrapping.result()[0].abort()

@@ -1,29 +1,30 @@
-"""Bodies without their content codings, never more of them than a bound allows."""
+"""Decompression of bodies, with a limit on their size."""
 
 from __future__ import annotations
 
 import zlib
 
+from .._core.text import clean
 from .errors import InvalidResponse
 
 __all__ = ["decompress"]
 
-_GZIP = 31  # zlib's `wbits` for: a gzip header and trailer
+_GZIP = 31  # zlib's `wbits` for a gzip header and trailer
 _ZLIB = 15
 _RAW = -15
 _GZIP_MAGIC = b"\x1f\x8b"
 
 
-def decompress(body: bytes, codings: bytes, limit: int) -> bytes:
-    """The body as it was before these codings (the value of `Content-Encoding`) were applied.
+def decompress(body: bytes, encodings: bytes, limit: int) -> bytes:
+    """Return `body` decompressed. `encodings` is the value of `Content-Encoding`.
 
-    Raises InvalidResponse for an unknown coding, for a body that is cut or damaged, and as soon as any step
-    gives more than `limit` bytes.
+    Raises InvalidResponse for an unsupported encoding, for incomplete or invalid data, and as soon as any step
+    produces more than `limit` bytes.
     """
     if not body:
         return body
-    for coding in reversed(codings.lower().split(b",")):
-        match coding.strip(b" \t"):
+    for encoding in reversed(encodings.lower().split(b",")):
+        match encoding.strip(b" \t"):
             case b"gzip" | b"x-gzip":
                 body = _inflate(body, _GZIP, limit)
             case b"deflate":
@@ -32,32 +33,32 @@ def decompress(body: bytes, codings: bytes, limit: int) -> bytes:
                 pass
             case unknown:
                 raise InvalidResponse(
-                    f"the server packed its answer in a way not asked for: {unknown.decode('latin-1')!r}"
+                    f"unsupported Content-Encoding in the response: {clean(unknown.decode('latin-1'))!r}"
                 )
     return body
 
 
 def _has_zlib_header(body: bytes) -> bool:
-    # Servers disagree on whether "deflate" has one (RFC 9110, section 8.4.1.2, asks for it).
+    # Servers disagree on whether "deflate" includes this header, as RFC 9110, section 8.4.1.2, requires.
     return len(body) > 1 and body[0] & 15 == 8 and (body[0] << 8 | body[1]) % 31 == 0
 
 
-def _inflate(packed: bytes, wbits: int, limit: int) -> bytes:
-    pieces: list[bytes] = []
-    room = limit
+def _inflate(compressed: bytes, wbits: int, limit: int) -> bytes:
+    members: list[bytes] = []
+    remaining = limit
     while True:
-        member = zlib.decompressobj(wbits)
+        decompressor = zlib.decompressobj(wbits)
         try:
-            piece = member.decompress(packed, room + 1)
+            member = decompressor.decompress(compressed, remaining + 1)
         except zlib.error:
-            raise InvalidResponse("the packed body of the answer is damaged") from None
-        pieces.append(piece)
-        room -= len(piece)
-        if room < 0:
-            raise InvalidResponse(f"the answer's body is over {limit} bytes when unpacked")
-        if not member.eof:
-            raise InvalidResponse("the packed body of the answer is cut short")
-        packed = member.unused_data
-        # Several gzip members are one body (RFC 1952, section 2.2); anything else behind one is padding.
-        if wbits != _GZIP or not packed.startswith(_GZIP_MAGIC):
-            return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+            raise InvalidResponse("invalid compressed data in the response body") from None
+        members.append(member)
+        remaining -= len(member)
+        if remaining < 0:
+            raise InvalidResponse(f"the response body exceeds {limit} bytes when decompressed")
+        if not decompressor.eof:
+            raise InvalidResponse("incomplete compressed data in the response body")
+        compressed = decompressor.unused_data
+        # Several gzip members form one body (RFC 1952, section 2.2). Anything else after a member is padding.
+        if wbits != _GZIP or not compressed.startswith(_GZIP_MAGIC):
+            return members[0] if len(members) == 1 else b"".join(members)

@@ -1,4 +1,4 @@
-"""Why no answer came: kinds of `TransportError`, told apart inside the package only."""
+"""Subclasses of `TransportError` that the package distinguishes internally."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ __all__ = ["ConnectFailed", "ConnectionLost", "InvalidResponse", "StaleConnectio
 
 
 class ConnectFailed(TransportError):
-    """No connection, or no TLS on it; nothing was sent."""
+    """The connection or its TLS handshake failed. Nothing was sent."""
 
 
 class ConnectionLost(TransportError):
-    """The connection ended before the answer did."""
+    """The connection was closed before the response was complete."""
 
 
 class StaleConnection(ConnectionLost):
-    """A connection used before ended without a byte of this answer: most likely the request was not seen."""
+    """A reused connection was closed before any byte of the response: most likely the request was not processed."""
 
 
 class InvalidResponse(TransportError):
-    """What came is no HTTP/1.1 answer, or breaks a bound."""
+    """The response is not valid HTTP/1.1 or exceeds a limit."""

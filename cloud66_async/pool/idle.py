@@ -1,4 +1,4 @@
-"""Connections that wait for their next use."""
+"""Idle connections, ready for reuse."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ __all__ = ["IdleConnections"]
 
 
 class IdleConnections:
-    """Kept by origin; the one used last is the first to be used again, so that the others can grow old."""
+    """Idle connections by origin, reused last in, first out, so that surplus ones reach the idle timeout."""
 
     __slots__ = ("_by_origin",)
 
@@ -17,26 +17,26 @@ class IdleConnections:
         self._by_origin: dict[Origin, dict[Connection, None]] = {}
 
     def add(self, connection: Connection) -> None:
-        """Keep this one."""
-        mine = self._by_origin.get(connection.origin)
-        if mine is None:
-            mine = self._by_origin[connection.origin] = {}
-        mine[connection] = None
+        """Add a connection that has become idle."""
+        connections = self._by_origin.get(connection.origin)
+        if connections is None:
+            connections = self._by_origin[connection.origin] = {}
+        connections[connection] = None
 
     def pop(self, origin: Origin) -> Connection | None:
-        """The newest one to this origin, or None."""
-        mine = self._by_origin.get(origin)
-        return mine.popitem()[0] if mine else None
+        """Remove and return the most recently used connection to this origin, or None."""
+        connections = self._by_origin.get(origin)
+        return connections.popitem()[0] if connections else None
 
     def discard(self, connection: Connection) -> None:
-        """Keep this one no longer."""
-        mine = self._by_origin.get(connection.origin)
-        if mine is not None:
-            mine.pop(connection, None)
-            if not mine:
+        """Remove this connection if it is idle."""
+        connections = self._by_origin.get(connection.origin)
+        if connections is not None:
+            connections.pop(connection, None)
+            if not connections:
                 del self._by_origin[connection.origin]
 
     def oldest(self) -> Connection | None:
-        """The one of all that was idle longest, or None."""
-        heads = [next(iter(mine)) for mine in self._by_origin.values() if mine]
-        return min(heads, key=lambda connection: connection.idle_since, default=None)
+        """Return the connection of any origin that has been idle longest, or None."""
+        candidates = [next(iter(connections)) for connections in self._by_origin.values() if connections]
+        return min(candidates, key=lambda connection: connection.idle_since, default=None)

@@ -1,49 +1,60 @@
-"""Answers out of bytes, one after another: httptools' callbacks, and every bound and check on what comes."""
+"""ResponseParser: httptools callbacks that parse responses, with every check and size limit."""
 
 from __future__ import annotations
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
+from .._core.text import clean
 from . import headers
 from .errors import InvalidResponse
 
 __all__ = ["ResponseParser"]
 
-MAX_HEAD = 64 * 1024
+MAX_HEADER_SECTION = 64 * 1024
 MAX_HEADERS = 256
 MAX_INTERIM = 20
-# Raw bytes in a row that bring no body on: an endless header, trailer or chunk extension ends here.
-MAX_OVERHEAD = 2 * MAX_HEAD
+# Maximum consecutive bytes without body data. Bounds endless headers, trailers and chunk extensions.
+MAX_OVERHEAD = 2 * MAX_HEADER_SECTION
 
-_NEARLY_EVERY_HEAD = 2048
+_TYPICAL_SECTION = 2048
 _SHORTEST_HEADER = len(b"A:\r\n")
 
 
 class ResponseParser:
-    """One answer at a time, as far as it has come.
+    """Parser for one response at a time.
 
-    `complete` is true where no answer is awaited: before the first `begin` too. `received` is how many
-    bytes of it came, `size` how many of its body did, `parts` are what of it was not yet taken;
-    `head` is what stands before the body, `lowered` the same in lower case. `surplus` says that more
-    came than was asked for, `keep` that the server means to go on afterwards.
+    Attributes:
+        complete: Whether no response is pending. Also true before the first `start`.
+        headers_done: Whether the status line and headers have arrived.
+        header_section: Status line and headers as received.
+        lower_section: The same in lower case.
+        content_encoding: Value of `Content-Encoding`, repeated headers joined, or None.
+        status: HTTP status code, or 0 before the headers are done.
+        data: Body data not yet consumed.
+        received: Bytes received so far.
+        size: Body bytes received so far.
+        taken: Body bytes consumed so far.
+        surplus: Whether the server sent more than one response.
+        keep_alive: Whether the server keeps the connection open after this response.
+        error: Why the response was rejected, or None.
     """
 
     __slots__ = (
-        "_before",
         "_framed",
         "_interim",
         "_is_head",
         "_limit",
         "_overhead",
         "_parser",
-        "codings",
+        "_pending",
         "complete",
+        "content_encoding",
+        "data",
         "error",
         "header_section",
         "headers_done",
-        "keep",
-        "lowered",
-        "parts",
+        "keep_alive",
+        "lower_section",
         "received",
         "size",
         "status",
@@ -58,11 +69,11 @@ class ResponseParser:
     headers_done: bool
     complete: bool
     surplus: bool
-    keep: bool
+    keep_alive: bool
 
     def __init__(self) -> None:
         self._parser: HttpResponseParser | None = None
-        self._before = bytearray()
+        self._pending = bytearray()
         self._is_head = False
         self._limit = 0
         self.complete = True
@@ -70,68 +81,68 @@ class ResponseParser:
         self.clear()
 
     def clear(self) -> None:
-        """Let go of the last answer."""
+        """Release the data of the last response."""
         self.header_section: bytes = b""
-        self.lowered: bytes = b""
-        self.codings: bytes | None = None
-        self.parts: list[bytes] = []
+        self.lower_section: bytes = b""
+        self.content_encoding: bytes | None = None
+        self.data: list[bytes] = []
 
-    def begin(self, *, is_head: bool, limit: int) -> None:
-        """Await an answer with a body of at most `limit` bytes; none at all if `is_head`. Follows `clear`."""
+    def start(self, *, is_head: bool, limit: int) -> None:
+        """Expect a response with a body of at most `limit` bytes, or without one if `is_head`. Call `clear` first."""
         if self._parser is None or self._is_head:
-            # httptools cannot be told "no body": after a HEAD its parser still waits for one.
+            # httptools has no option for "no body": after a HEAD request its parser still expects one.
             self._parser = HttpResponseParser(self)
         self._is_head = is_head
         self._limit = limit
         self.received = self._overhead = self._interim = self.status = self.size = self.taken = 0
         self.headers_done = self.complete = self.surplus = self._framed = False
-        self.keep = True
+        self.keep_alive = True
 
-    def feed(self, data: memoryview) -> None:
-        """Take what came; `error` is set where it is no answer."""
+    def feed(self, raw: memoryview) -> None:
+        """Parse received bytes. If they are invalid, `error` is set."""
         parser = self._parser
         if parser is None:
             return
-        self.received += len(data)
+        self.received += len(raw)
         before = self.size
         try:
-            parser.feed_data(data)
+            parser.feed_data(raw)
         except (HttpParserError, HttpParserUpgrade) as error:
             if self.complete:
                 self.surplus = True
             elif self.error is None:
-                self.error = InvalidResponse(f"what the server sent is no HTTP/1.1 answer: {error}")
+                self.error = InvalidResponse(f"invalid HTTP/1.1 response: {error}")
         if not self.header_section:
-            self._read_head(data)
+            self._read_header_section(raw)
         if not self.complete:
-            self._overhead = self._overhead + len(data) if self.size == before else 0
+            self._overhead = self._overhead + len(raw) if self.size == before else 0
             if self._overhead > MAX_OVERHEAD and self.error is None:
-                self.error = InvalidResponse("the answer's headers are too long")
+                self.error = InvalidResponse(f"more than {MAX_OVERHEAD} bytes of the response contain no body data")
 
     def feed_eof(self) -> None:
-        """The server will send no more: that completes a body whose end nothing else marks."""
+        """Handle the end of the stream. It completes a body whose length was not given."""
         if not self.complete and self.headers_done and not self._framed:
             self.complete = True
-            self.keep = False
+            self.keep_alive = False
 
     def take(self) -> list[bytes]:
-        """The parts of the body that came since the last time."""
-        parts, self.parts, self.taken = self.parts, [], self.size
-        return parts
+        """Return the body data that arrived since the last call."""
+        data, self.data, self.taken = self.data, [], self.size
+        return data
 
     def release(self) -> None:
-        """Give up the parser, which refers back to this object."""
+        """Drop the httptools parser, which refers back to this object."""
         self._parser = None
 
-    # httptools calls these. The headers are not among them: see `head`.
+    # Callbacks of httptools. There is none for single headers: see the module `headers`.
 
     def on_message_begin(self) -> None:
-        """A message begins: one too many if the answer is complete."""
+        """Handle the start of a message. It is surplus if the response is complete."""
         if self.complete:
             self.surplus = True
 
     def on_headers_complete(self) -> None:
-        """The head is there, an interim answer's or the answer's own."""
+        """Handle the end of the headers of an interim response or of the final one."""
         parser = self._parser
         if self.surplus or parser is None:
             return
@@ -141,79 +152,87 @@ class ResponseParser:
             return
         self.status = status
         self.headers_done = True
-        self.keep = parser.should_keep_alive()
+        self.keep_alive = parser.should_keep_alive()
         if self._is_head:
             self.complete = True
 
     def on_body(self, data: bytes) -> None:
-        """Part of the body."""
+        """Store body data."""
         if self.complete:
             self.surplus = True
             return
-        self.parts.append(data)
+        self.data.append(data)
         self.size += len(data)
         if self.size > self._limit:
             self.error = self._too_long()
 
     def on_message_complete(self) -> None:
-        """The answer, or an interim answer, is complete."""
-        # Interim answers complete too; for them `headers_done` is not set.
+        """Handle the end of an interim response or of the final one."""
+        # Interim responses complete, too, but `headers_done` is not set for them.
         if self.headers_done:
             self.complete = True
 
     def _skip_interim(self, status: int) -> None:
         self._interim += 1
         if status < 100:
-            self.error = InvalidResponse(f"the server answered with status {status:03}, which does not exist")
+            self.error = InvalidResponse(f"invalid status in the response: {status:03}")
         elif status == 101:
-            self.error = InvalidResponse("the server switched to another protocol")
+            self.error = InvalidResponse("unexpected status 101 in the response: the server switched protocols")
         elif self._interim > MAX_INTERIM:
-            self.error = InvalidResponse(f"more than {MAX_INTERIM} interim answers (1xx) came before the answer")
+            self.error = InvalidResponse(f"more than {MAX_INTERIM} interim responses (1xx) before the final one")
 
-    def _read_head(self, data: memoryview) -> None:
-        """Keep the head, if `data` ends it, and check what llhttp does not."""
+    def _read_header_section(self, raw: memoryview) -> None:
+        """Store the header section if `raw` completes it, and check what llhttp does not."""
         if not self.headers_done:
-            self._before += data
+            self._pending += raw
             return
-        if not self._before:
-            head = headers.cut(bytes(data[:_NEARLY_EVERY_HEAD]), self._interim) or headers.cut(
-                bytes(data), self._interim
+        if not self._pending:
+            section = headers.extract(bytes(raw[:_TYPICAL_SECTION]), self._interim) or headers.extract(
+                bytes(raw), self._interim
             )
         else:
-            head = headers.cut(bytes(self._before + data), self._interim)
-            self._before.clear()
-        assert head is not None
-        self.header_section = head
-        self.lowered = lowered = head.lower()
-        if not head.startswith(b"HTTP/1."):
-            self.error = InvalidResponse(f"the server speaks {head.partition(b' ')[0].decode('latin-1')}, not HTTP/1.1")
-        elif len(head) > MAX_HEADERS * _SHORTEST_HEADER and (len(head) > MAX_HEAD or head.count(b"\r\n") > MAX_HEADERS):
-            self.error = InvalidResponse("the answer's headers are too long or too many")
-        elif b"-encoding:" in lowered:
-            self._inspect_codings(head)
+            section = headers.extract(bytes(self._pending + raw), self._interim)
+            self._pending.clear()
+        assert section is not None
+        self.header_section = section
+        self.lower_section = lower = section.lower()
+        if not section.startswith(b"HTTP/1."):
+            version = section.partition(b" ")[0].decode("latin-1")
+            self.error = InvalidResponse(f"unsupported protocol in the response ({version}): expected HTTP/1.1")
+        elif len(section) > MAX_HEADERS * _SHORTEST_HEADER and (
+            len(section) > MAX_HEADER_SECTION or section.count(b"\r\n") > MAX_HEADERS
+        ):
+            self.error = InvalidResponse(
+                f"the response headers exceed {MAX_HEADER_SECTION} bytes or {MAX_HEADERS} lines"
+            )
+        elif b"-encoding:" in lower:
+            self._check_encodings(section)
         if self._is_head:
-            self.keep = head.startswith(b"HTTP/1.1") and not self._says_close()
+            self.keep_alive = section.startswith(b"HTTP/1.1") and not self._has_close()
         elif not self.complete:
-            self._inspect_length(head)
+            self._check_length(section)
 
-    def _inspect_codings(self, head: bytes) -> None:
-        codings = headers.values(head, b"content-encoding")
-        if codings:
-            self.codings = b",".join(codings)
-        transfer = headers.values(head, b"transfer-encoding")
+    def _check_encodings(self, section: bytes) -> None:
+        content = headers.values(section, b"content-encoding")
+        if content:
+            self.content_encoding = b",".join(content)
+        transfer = headers.values(section, b"transfer-encoding")
         if transfer:
             self._framed = True
             if len(transfer) > 1 or transfer[0].lower() != b"chunked":
-                self.error = InvalidResponse("the answer's body comes in a transfer coding other than chunked")
+                found = clean(b", ".join(transfer).decode("latin-1"))
+                self.error = InvalidResponse(
+                    f"unsupported Transfer-Encoding in the response ({found!r}): expected chunked"
+                )
 
-    def _inspect_length(self, head: bytes) -> None:
-        for value in headers.values(head, b"content-length"):
+    def _check_length(self, section: bytes) -> None:
+        for value in headers.values(section, b"content-length"):
             self._framed = True
             if int(value) > self._limit:
                 self.error = self._too_long()
 
-    def _says_close(self) -> bool:
+    def _has_close(self) -> bool:
         return any(b"close" in value.lower() for value in headers.values(self.header_section, b"connection"))
 
     def _too_long(self) -> InvalidResponse:
-        return InvalidResponse(f"the answer's body is over {self._limit} bytes")
+        return InvalidResponse(f"the response body exceeds {self._limit} bytes")

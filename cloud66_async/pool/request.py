@@ -1,4 +1,4 @@
-"""What a request asks of a connection."""
+"""Requests as a connection sends them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,19 @@ __all__ = ["PoolRequest"]
 
 
 class PoolRequest(msgspec.Struct, frozen=True):
-    """A request as a connection needs it; `end` is the loop's time when all of it must be over."""
+    """A request that is ready to be written to a connection.
+
+    Args:
+        headers: Request line and header section, including the empty line at its end.
+        body: The body, or an async iterable of its data. Empty if there is none.
+        chunked: Whether the body is sent with chunked transfer encoding.
+        is_head: Whether the method is HEAD, so that the response has no body.
+        repeatable: Whether the request may be sent again on a new connection.
+        timeouts: Limits for each phase.
+        deadline: Time of the event loop when the total timeout expires.
+        max_body: Maximum size of the response body in bytes, before decompression.
+        collect: Whether to wait for the whole response. Otherwise its body is streamed.
+    """
 
     headers: bytes
     body: bytes | AsyncIterable[bytes]
@@ -20,6 +32,6 @@ class PoolRequest(msgspec.Struct, frozen=True):
     is_head: bool
     repeatable: bool
     timeouts: Timeouts
-    end: float
-    limit: int
+    deadline: float
+    max_body: int
     collect: bool

@@ -1,4 +1,4 @@
-"""What a request gives back."""
+"""Responses of the pool, collected or streamed."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ if TYPE_CHECKING:
 __all__ = ["PoolResponse", "StreamedResponse", "Streaming"]
 
 
-class _Headed:
-    """Status, reason and headers, the latter read only when asked for."""
+class _Response:
+    """Status, reason phrase and headers. The headers are parsed on first use."""
 
-    __slots__ = ("_head", "_headers", "_lowered", "status")
+    __slots__ = ("_headers", "_lower_section", "_section", "status")
 
     def __init__(self, parser: ResponseParser) -> None:
         self.status: int = parser.status
-        self._head = parser.header_section
-        self._lowered = parser.lowered
+        self._section = parser.header_section
+        self._lower_section = parser.lower_section
         self._headers: dict[str, str] | None = None
 
     def __repr__(self) -> str:
@@ -35,45 +35,44 @@ class _Headed:
 
     @property
     def reason(self) -> bytes:
-        """The reason phrase, empty where there is none."""
-        return headers.reason(self._head)
+        """The reason phrase, empty if there is none."""
+        return headers.reason(self._section)
 
     @property
     def raw_headers(self) -> list[tuple[bytes, bytes]]:
-        """All headers in their order and spelling."""
-        return headers.pairs(self._head)
+        """All headers in their original order and spelling."""
+        return headers.pairs(self._section)
 
     @property
     def headers(self) -> Mapping[str, str]:
-        """All headers by lower-case name; repeated ones joined by a comma and a blank."""
+        """All headers by lower-case name. Repeated headers are joined with a comma and a space."""
         if self._headers is None:
             pairs = ((name.decode("latin-1"), value.decode("latin-1")) for name, value in self.raw_headers)
             self._headers = join_headers(pairs)
         return self._headers
 
     def header(self, name: bytes) -> bytes | None:
-        """The first header of this lower-case name, or None."""
-        line = self._lowered.find(b"\r\n%b:" % name)
+        """Return the first header with this lower-case name, or None."""
+        line = self._lower_section.find(b"\r\n%b:" % name)
         if line < 0:
             return None
         start = line + len(name) + 3
-        end = self._head.find(b"\r", start)
-        return (self._head[start:] if end < 0 else self._head[start:end]).strip(b" \t")
+        end = self._section.find(b"\r", start)
+        return (self._section[start:] if end < 0 else self._section[start:end]).strip(b" \t")
 
 
-class PoolResponse(_Headed):
-    """A whole answer; the body is unpacked."""
+class PoolResponse(_Response):
+    """A complete response with its decompressed body."""
 
     __slots__ = ("body",)
 
     body: bytes
 
 
-class StreamedResponse(_Headed):
-    """An answer whose body may still be on its way; iterate over it once, and close it.
+class StreamedResponse(_Response):
+    """A response whose body may still be arriving. Iterate over it once, and close it.
 
-    The pieces are as they came: content codings are not undone. One that is not read to its end takes
-    its connection with it when it is closed.
+    The data is not decompressed. Closing a response before its end also closes its connection.
     """
 
     __slots__ = ("_connection", "_pool", "data")
@@ -90,18 +89,18 @@ class StreamedResponse(_Headed):
 
     @property
     def complete(self) -> bool:
-        """Whether all of the body is in `data` and the connection is free again."""
+        """Whether the rest of the body is in `data` and the connection has been released."""
         return self._connection is None
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         try:
             while True:
-                parts, self.data = self.data, []
-                for part in parts:
-                    yield part
+                items, self.data = self.data, []
+                for data in items:
+                    yield data
                 if self._connection is None:
                     return
-                self.data = await self._connection.more()
+                self.data = await self._connection.read()
                 if not self.data:
                     return
         finally:
@@ -113,24 +112,24 @@ class StreamedResponse(_Headed):
             self._pool.release_later(self._connection)
 
     def close(self) -> None:
-        """End it at once, without waiting; doing so again does nothing."""
+        """Release the connection immediately. Closing again has no effect."""
         connection, self._connection = self._connection, None
         if connection is not None:
             self._pool.release(connection)
 
 
 class Streaming:
-    """A streamed request: `async with` sends it, gives its answer, and closes that in the end."""
+    """A streamed request. `async with` sends it, returns its response, and closes the response at the end."""
 
-    def __init__(self, starting: Coroutine[Any, Any, StreamedResponse]) -> None:
-        self._starting = starting
+    def __init__(self, sending: Coroutine[Any, Any, StreamedResponse]) -> None:
+        self._sending = sending
 
     def __await__(self) -> Generator[Any, Any, StreamedResponse]:
-        return self._starting.__await__()
+        return self._sending.__await__()
 
     async def __aenter__(self) -> StreamedResponse:
-        self._answer = await self._starting
-        return self._answer
+        self._response = await self._sending
+        return self._response
 
     async def __aexit__(self, *_: object) -> None:
-        self._answer.close()
+        self._response.close()

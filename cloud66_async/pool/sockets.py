@@ -9,15 +9,15 @@ from typing import Final
 
 __all__ = ["Address", "dial", "numeric"]
 
-HEAD_START: Final = 0.25
-"""Seconds until the next address is tried as well (RFC 8305, section 5)."""
+ATTEMPT_DELAY: Final = 0.25
+"""Seconds before the next address is tried concurrently (RFC 8305, section 5)."""
 
 Address = tuple[socket.AddressFamily, socket.SocketKind, int, str, tuple[str, int] | tuple[str, int, int, int]]
-"""One answer of `getaddrinfo`."""
+"""One result of `getaddrinfo`."""
 
 
 def numeric(host: str, port: int) -> list[Address] | None:
-    """The address that `host` spells out; None for a name, which has to be looked up."""
+    """Return the address if `host` is an IP address, or None if it is a name that needs a DNS lookup."""
     for family, target in ((socket.AF_INET, (host, port)), (socket.AF_INET6, (host, port, 0, 0))):
         try:
             socket.inet_pton(family, host)
@@ -28,11 +28,11 @@ def numeric(host: str, port: int) -> list[Address] | None:
 
 
 async def dial(addresses: list[Address]) -> socket.socket:
-    """A socket connected to the address that is reached first; nothing else stays open.
+    """Connect to the first address that accepts, and return its socket. Every other socket is closed.
 
-    Not `happy_eyeballs_delay`: cancelled, that leaks the socket on Python 3.11.
+    This replaces `happy_eyeballs_delay`, which leaks the socket on Python 3.11 if it is cancelled.
     """
-    waiting = _families_in_turn(addresses)
+    waiting = _interleave_families(addresses)
     tasks: set[asyncio.Task[socket.socket]] = set()
     errors: list[OSError] = []
     try:
@@ -40,7 +40,7 @@ async def dial(addresses: list[Address]) -> socket.socket:
             if waiting:
                 tasks.add(asyncio.create_task(_attempt(waiting.pop(0))))
             done, tasks = await asyncio.wait(
-                tasks, timeout=HEAD_START if waiting else None, return_when=asyncio.FIRST_COMPLETED
+                tasks, timeout=ATTEMPT_DELAY if waiting else None, return_when=asyncio.FIRST_COMPLETED
             )
             while done:
                 task = done.pop()
@@ -55,10 +55,10 @@ async def dial(addresses: list[Address]) -> socket.socket:
         for task in tasks:
             if not task.cancel() and not task.cancelled() and task.exception() is None:
                 task.result().close()
-    raise _sum(errors)
+    raise _combine(errors)
 
 
-def _families_in_turn(addresses: list[Address]) -> list[Address]:
+def _interleave_families(addresses: list[Address]) -> list[Address]:
     first = [address for address in addresses if address[0] == addresses[0][0]]
     other = [address for address in addresses if address[0] != addresses[0][0]]
     pairs = chain.from_iterable(zip_longest(first, other))
@@ -77,8 +77,8 @@ async def _attempt(address: Address) -> socket.socket:
     return connected
 
 
-def _sum(errors: list[OSError]) -> OSError:
+def _combine(errors: list[OSError]) -> OSError:
     if not errors:
-        return OSError("the name has no address")
+        return OSError("the host name has no address")
     texts = list(dict.fromkeys(str(error) for error in errors))
     return errors[0] if len(texts) == 1 else OSError("; ".join(texts))

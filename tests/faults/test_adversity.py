@@ -1,4 +1,4 @@
-"""Servers that misbehave, over real sockets and on both ways to the wire."""
+"""Misbehaving servers, over real sockets and with both transports."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import pytest
 from cloud66_async import Cloud66, Failed, Retry, Stack, Timeouts, errors
 
 from ..conftest import PoolName
-from ..support import ONCE, SECRET, TOKEN, Asked, Recorder, packet, wire
+from ..support import ONCE, SECRET, TOKEN, ReceivedRequest, RecordingClock, packet, wire
 
 GOOD = json.dumps({"response": {"uid": "a", "redeploy_hook": SECRET}}).encode()
 HTML = b"<html><title>502</title></html>"
@@ -24,19 +24,19 @@ HTML = b"<html><title>502</title></html>"
 
 def client(url: str, transport: PoolName, **options: Any) -> Cloud66:
     options.setdefault("retry", ONCE)
-    return Cloud66(TOKEN, url=url, pool=transport, clock=Recorder(), **options)
+    return Cloud66(TOKEN, url=url, pool=transport, clock=RecordingClock(), **options)
 
 
-ANSWERS: dict[str, tuple[bytes, type[errors.Cloud66Error]]] = {
-    "web page with 200": (packet(HTML), errors.ResponseError),
+RESPONSES: dict[str, tuple[bytes, type[errors.Cloud66Error]]] = {
+    "200 with HTML": (packet(HTML), errors.ResponseError),
     "empty 200": (packet(b""), errors.ResponseError),
-    "cut JSON": (packet(GOOD[:-9]), errors.ResponseError),
+    "truncated JSON": (packet(GOOD[:-9]), errors.ResponseError),
     "list of numbers": (packet(b"[1,2,3]"), errors.ResponseError),
-    "deep": (packet(b"[" * 100_000), errors.ResponseError),
+    "deeply nested": (packet(b"[" * 100_000), errors.ResponseError),
     "invalid UTF-8": (packet(b'{"response":{"uid":"\xff"}}'), errors.ResponseError),
     "wrong encoding": (packet(b"not gzip", "200 OK", "Content-Encoding: gzip"), errors.TransportError),
-    "502 page": (packet(HTML, "502 Bad Gateway"), errors.ServerError),
-    "503 page": (packet(HTML, "503 Unavailable"), errors.ServerError),
+    "502 with HTML": (packet(HTML, "502 Bad Gateway"), errors.ServerError),
+    "503 with HTML": (packet(HTML, "503 Unavailable"), errors.ServerError),
     "503 throttled": (packet(b'{"error":"throttled"}', "503 Unavailable"), errors.Throttled),
     "503 not implemented": (packet(b'{"error":"not_implemented"}', "503 Unavailable"), errors.Unsupported),
     "503 with no quota": (packet(HTML, "503 Unavailable", "X-RateLimit-Remaining: 0"), errors.Throttled),
@@ -45,26 +45,26 @@ ANSWERS: dict[str, tuple[bytes, type[errors.Cloud66Error]]] = {
         packet(b"", "401 No", 'WWW-Authenticate: Bearer error="invalid_token"'),
         errors.Unauthenticated,
     ),
-    "403 page": (packet(HTML, "403 Forbidden"), errors.Forbidden),
+    "403 with HTML": (packet(HTML, "403 Forbidden"), errors.Forbidden),
     "404": (packet(b"null", "404 Not Found"), errors.NotFound),
     "422": (packet(b'{"error":"invalid"}', "422 Unprocessable"), errors.BadRequest),
     "402": (packet(b"{}", "402 Payment Required"), errors.TrialExpired),
     "408": (packet(b"{}", "408 Request Timeout"), errors.RequestTimeout),
     "409": (packet(b"{}", "409 Conflict"), errors.Conflict),
     "301": (packet(b"", "301 Moved", "Location: https://evil.example/"), errors.APIError),
-    "no HTTP": (b"SSH-2.0-OpenSSH_9.2\r\n\r\n", errors.TransportError),
-    "nothing": (b"", errors.TransportError),
-    "half a head": (b"HTTP/1.1 200 OK\r\nContent-Le", errors.TransportError),
-    "half a body": (packet(GOOD)[:-5], errors.TransportError),
-    "endless head": (b"HTTP/1.1 200 OK\r\n" + b"X-Filler: aaaaaaaaaaaaaaa\r\n" * 40_000, errors.TransportError),
+    "not HTTP": (b"SSH-2.0-OpenSSH_9.2\r\n\r\n", errors.TransportError),
+    "no data": (b"", errors.TransportError),
+    "truncated headers": (b"HTTP/1.1 200 OK\r\nContent-Le", errors.TransportError),
+    "truncated body": (packet(GOOD)[:-5], errors.TransportError),
+    "endless headers": (b"HTTP/1.1 200 OK\r\n" + b"X-Filler: aaaaaaaaaaaaaaa\r\n" * 40_000, errors.TransportError),
 }
 
 
-@pytest.mark.parametrize("name", ANSWERS)
-async def test_every_bad_answer_is_one_of_our_errors(
+@pytest.mark.parametrize("name", RESPONSES)
+async def test_every_bad_response_raises_an_error_of_the_package(
     name: str, transport: PoolName, caplog: pytest.LogCaptureFixture
 ) -> None:
-    body, kind = ANSWERS[name]
+    body, kind = RESPONSES[name]
 
     with caplog.at_level(logging.DEBUG):
         async with wire(lambda _: body, once=True) as server, client(server.url, transport) as c66:
@@ -78,27 +78,27 @@ async def test_every_bad_answer_is_one_of_our_errors(
         assert secret not in text
 
 
-@pytest.mark.parametrize("coding", ["gzip", "deflate"])
-async def test_packed_answers_are_unpacked(coding: str, transport: PoolName) -> None:
-    packed = gzip.compress(GOOD) if coding == "gzip" else zlib.compress(GOOD)
-    serving = wire(lambda _: packet(packed, "200 OK", f"Content-Encoding: {coding}"))
-    async with serving as server, client(server.url, transport) as c66:
+@pytest.mark.parametrize("encoding", ["gzip", "deflate"])
+async def test_compressed_responses_are_decompressed(encoding: str, transport: PoolName) -> None:
+    compressed = gzip.compress(GOOD) if encoding == "gzip" else zlib.compress(GOOD)
+    running = wire(lambda _: packet(compressed, "200 OK", f"Content-Encoding: {encoding}"))
+    async with running as server, client(server.url, transport) as c66:
         assert (await c66.stacks.get("a")).uid == "a"
-    assert coding in server.seen[0].headers["accept-encoding"]
+    assert encoding in server.received[0].headers["accept-encoding"]
 
 
-async def test_an_answer_that_never_ends_is_refused_at_a_bound(transport: PoolName) -> None:
+async def test_decompressed_size_of_a_response_is_limited(transport: PoolName) -> None:
     bomb = gzip.compress(b" " * (65 * 1024 * 1024), 9)
-    serving = wire(lambda _: packet(bomb, "200 OK", "Content-Encoding: gzip"))
-    async with serving as server, client(server.url, transport) as c66:
+    running = wire(lambda _: packet(bomb, "200 OK", "Content-Encoding: gzip"))
+    async with running as server, client(server.url, transport) as c66:
         with pytest.raises(errors.TransportError):
             await c66.stacks.get("a")
 
 
-# --- silence ---------------------------------------------------------------------------------------------
+# --- timeouts ----------------------------------------------------------------------------------------------
 
 
-async def test_a_silent_server_is_a_timeout_that_says_which(transport: PoolName) -> None:
+async def test_silent_server_raises_a_timeout_with_its_phase(transport: PoolName) -> None:
     async with wire(lambda _: b"") as server:
         async with client(server.url, transport, timeout=Timeouts(read=0.05)) as c66:
             with pytest.raises(errors.TransportTimeout) as caught:
@@ -110,7 +110,7 @@ async def test_a_silent_server_is_a_timeout_that_says_which(transport: PoolName)
             assert (caught.value.phase, caught.value.sent) == ("total", True)
 
 
-async def test_the_callers_own_deadline_is_the_builtin_timeout(transport: PoolName) -> None:
+async def test_deadline_of_the_caller_raises_the_builtin_timeout(transport: PoolName) -> None:
     async with wire(lambda _: b"") as server, client(server.url, transport) as c66:
         with pytest.raises(TimeoutError) as caught:
             async with asyncio.timeout(0.05):
@@ -118,38 +118,36 @@ async def test_the_callers_own_deadline_is_the_builtin_timeout(transport: PoolNa
     assert not isinstance(caught.value, errors.Cloud66Error)
 
 
-# --- again and again -----------------------------------------------------------------------------------------
+# --- retries -----------------------------------------------------------------------------------------------
 
 
-def flaky(trouble: bytes) -> Callable[[Asked], bytes]:
-    """A server that answers every third thing properly at once, and the others after one or two troubles."""
-    left: dict[str, int] = {}
+def flaky(failure: bytes) -> Callable[[ReceivedRequest], bytes]:
+    """Return a reply function. A third of the resources succeed immediately, the others after one or two failures."""
+    remaining: dict[str, int] = {}
 
-    def reply(asked: Asked) -> bytes:
-        uid = asked.target.rpartition("/")[2].removesuffix(".json")
-        left[uid] = left.get(uid, int(uid[1:]) % 3) - 1
-        return trouble if left[uid] >= 0 else packet(b'{"response":{"uid":"%b"}}' % uid.encode())
+    def reply(received: ReceivedRequest) -> bytes:
+        uid = received.target.rpartition("/")[2].removesuffix(".json")
+        remaining[uid] = remaining.get(uid, int(uid[1:]) % 3) - 1
+        return failure if remaining[uid] >= 0 else packet(b'{"response":{"uid":"%b"}}' % uid.encode())
 
     return reply
 
 
 @pytest.mark.parametrize(
-    "trouble",
+    "failure",
     [packet(HTML, "502 Bad Gateway"), packet(b"", "429 Slow Down", "Retry-After: 3")],
     ids=["502", "429"],
 )
-async def test_reads_get_through_a_flaky_server_and_answers_are_not_mixed_up(
-    trouble: bytes, transport: PoolName
-) -> None:
-    async with wire(flaky(trouble)) as server, client(server.url, transport, retry=Retry(), limit=8) as c66:
+async def test_reads_from_a_flaky_server_succeed_and_match_their_requests(failure: bytes, transport: PoolName) -> None:
+    async with wire(flaky(failure)) as server, client(server.url, transport, retry=Retry(), limit=8) as c66:
         found = await c66.collect(c66.stacks.get, [f"s{number}" for number in range(120)])
     stacks = [result.value for result in found if not isinstance(result, Failed)]
     assert [stack.uid for stack in stacks] == [f"s{number}" for number in range(120)]
     assert server.connections <= 8
 
 
-async def test_a_write_to_a_flaky_server_is_sent_once_each(transport: PoolName) -> None:
-    def drop(asked: Asked) -> bytes:
+async def test_each_write_to_a_flaky_server_is_sent_once(transport: PoolName) -> None:
+    def drop(received: ReceivedRequest) -> bytes:
         raise ConnectionResetError
 
     async with wire(drop) as server, client(server.url, transport, retry=Retry()) as c66:
@@ -157,22 +155,22 @@ async def test_a_write_to_a_flaky_server_is_sent_once_each(transport: PoolName) 
             with pytest.raises(errors.TransportError) as caught:
                 await c66.stacks.redeploy(f"s{number}")
             assert caught.value.sent
-    assert [asked.target.split("/")[4] for asked in server.seen] == [f"s{number}" for number in range(5)]
+    assert [received.target.split("/")[4] for received in server.received] == [f"s{number}" for number in range(5)]
 
 
-async def test_a_server_that_comes_back_is_used_again(transport: PoolName) -> None:
+async def test_server_is_used_again_after_it_closed_the_connection(transport: PoolName) -> None:
     async with wire(lambda _: packet(GOOD)) as server, client(server.url, transport) as c66:
         await c66.stacks.get("a")
         await server.aclose()
         assert (await c66.stacks.get("a")).uid == "a"
 
 
-# --- logs -----------------------------------------------------------------------------------------------------
+# --- logs --------------------------------------------------------------------------------------------------
 
 
-async def test_nothing_secret_is_logged_at_debug(transport: PoolName, caplog: pytest.LogCaptureFixture) -> None:
-    def reply(asked: Asked) -> bytes:
-        return packet(HTML, "500 Oops") if asked.headers["request-id"].endswith(("0", "8")) else packet(GOOD)
+async def test_debug_log_contains_no_secret(transport: PoolName, caplog: pytest.LogCaptureFixture) -> None:
+    def reply(received: ReceivedRequest) -> bytes:
+        return packet(HTML, "500 Oops") if received.headers["request-id"].endswith(("0", "8")) else packet(GOOD)
 
     with caplog.at_level(logging.DEBUG):
         async with wire(reply) as server, client(server.url, transport, retry=Retry()) as c66:

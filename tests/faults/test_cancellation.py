@@ -1,4 +1,4 @@
-"""Cancelled at every moment: nothing is lost, left running or given to the wrong one."""
+"""Cancellation at any time: nothing is lost, left running or mixed up."""
 
 from __future__ import annotations
 
@@ -14,29 +14,41 @@ from cloud66_async import Cloud66, Redeployment, Retry
 from cloud66_async.sandbox.clock import FakeClock
 
 from ..conftest import PoolName
-from ..support import TOKEN, Asked, Script, answer, client, packet, pages, refusal, tasks_left, turns, wire
+from ..support import (
+    TOKEN,
+    ReceivedRequest,
+    Script,
+    client,
+    iterations,
+    make_error,
+    make_response,
+    packet,
+    pages,
+    tasks_left,
+    wire,
+)
 
 UIDS = [f"s{number}" for number in range(12)]
 FINISHED = {"id": 1, "finished_at": "2026-03-02T09:13:00Z", "finished_success": True}
 
 
 class Slow(Script):
-    """A transport on which everything takes a few turns of the loop, and a request now and then a second try."""
+    """Transport that takes a few event loop iterations per request. Some requests fail and are retried."""
 
     def __init__(self) -> None:
         super().__init__(self.reply)
         self.numbers = itertools.count()
 
     async def reply(self, request: Any) -> Any:
-        await turns(3)
+        await iterations(3)
         target = request.target.removeprefix("/api/3")
         if next(self.numbers) % 5 == 3:
-            return refusal(500)
+            return make_error(500)
         if target.startswith("/stacks.json"):
             return pages(*[[{"uid": uid}] for uid in UIDS[:6]])(request)
         if "/actions" in target:
-            return answer({"response": [FINISHED] if "page=" in target else FINISHED})
-        return answer({"response": {"uid": target.removeprefix("/stacks/").removesuffix(".json")}})
+            return make_response({"response": [FINISHED] if "page=" in target else FINISHED})
+        return make_response({"response": {"uid": target.removeprefix("/stacks/").removesuffix(".json")}})
 
 
 async def one(c66: Cloud66) -> Any:
@@ -56,7 +68,7 @@ async def listed(c66: Cloud66) -> Any:
     return [stack.uid async for stack in c66.stacks.list()]
 
 
-async def ahead(c66: Cloud66) -> Any:
+async def prefetched(c66: Cloud66) -> Any:
     async with c66.stacks.list().prefetch(3) as stacks:
         return [stack.uid async for stack in stacks]
 
@@ -82,9 +94,9 @@ KINDS: dict[str, tuple[Callable[[Cloud66], Awaitable[Any]], Any]] = {
     "each": (bulk, sorted(UIDS)),
     "collect": (collected, UIDS),
     "list": (listed, UIDS[:6]),
-    "ahead": (ahead, UIDS[:6]),
+    "prefetch": (prefetched, UIDS[:6]),
     "get_many": (many, UIDS[:6]),
-    "finish": (waiting, [1, 1]),
+    "wait": (waiting, [1, 1]),
     "nested": (nested, UIDS[:4]),
 }
 every_kind = pytest.mark.parametrize(("use", "expected"), KINDS.values(), ids=KINDS)
@@ -94,12 +106,12 @@ every_kind = pytest.mark.parametrize(("use", "expected"), KINDS.values(), ids=KI
 async def nothing_left() -> AsyncIterator[None]:
     before = tasks_left()
     yield
-    await turns()
+    await iterations()
     assert tasks_left() <= before
 
 
-class Quick(FakeClock):
-    """Time that passes by itself, one turn of the loop a sleep."""
+class QuickClock(FakeClock):
+    """Clock whose `sleep` advances the time and takes one event loop iteration."""
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(0)
@@ -108,25 +120,27 @@ class Quick(FakeClock):
 
 def slow_client() -> tuple[Slow, Cloud66]:
     transport = Slow()
-    return transport, client(transport, clock=Quick(), limit=4, retry=Retry(attempts=3))
+    return transport, client(transport, clock=QuickClock(), limit=4, retry=Retry(attempts=3))
 
 
 @every_kind
-async def test_after_any_number_of_turns(use: Callable[[Cloud66], Awaitable[Any]], expected: Any) -> None:
+async def test_cancelled_after_any_number_of_iterations(
+    use: Callable[[Cloud66], Awaitable[Any]], expected: Any
+) -> None:
     transport, c66 = slow_client()
     count = -1
     finished = False
     while not finished:
         count += 1
         task = asyncio.ensure_future(use(c66))
-        await turns(count)
+        await iterations(count)
         finished = task.done()
         task.cancel()
         found = (await asyncio.gather(task, return_exceptions=True))[0]
-        assert finished or isinstance(found, asyncio.CancelledError), f"after {count} turns: {found!r}"
-        await turns(2)
-        assert tasks_left() == set(), f"after {count} turns"
-        assert transport.in_flight == 0, f"after {count} turns"
+        assert finished or isinstance(found, asyncio.CancelledError), f"after {count} iterations: {found!r}"
+        await iterations(2)
+        assert tasks_left() == set(), f"after {count} iterations"
+        assert transport.in_flight == 0, f"after {count} iterations"
         if finished:
             assert found == expected
     assert count >= 4
@@ -136,37 +150,39 @@ async def test_after_any_number_of_turns(use: Callable[[Cloud66], Awaitable[Any]
 
 
 @every_kind
-async def test_by_a_scope_after_any_number_of_turns(use: Callable[[Cloud66], Awaitable[Any]], expected: Any) -> None:
+async def test_scope_cancelled_after_any_number_of_iterations(
+    use: Callable[[Cloud66], Awaitable[Any]], expected: Any
+) -> None:
     transport, c66 = slow_client()
     for count in itertools.count(0, 3):
-        came, found = False, None
+        finished, found = False, None
         with anyio.CancelScope() as scope:
             async with anyio.create_task_group() as group:
 
                 async def end(scope: anyio.CancelScope = scope, count: int = count) -> None:
-                    await turns(count)
+                    await iterations(count)
                     scope.cancel()
 
                 group.start_soon(end)
                 found = await use(c66)
-                came = True
+                finished = True
                 group.cancel_scope.cancel()
-        await turns(2)
-        assert tasks_left() == set(), f"after {count} turns"
-        assert transport.in_flight == 0, f"after {count} turns"
-        if came:
+        await iterations(2)
+        assert tasks_left() == set(), f"after {count} iterations"
+        assert transport.in_flight == 0, f"after {count} iterations"
+        if finished:
             assert found == expected
             break
-        assert scope.cancelled_caught, f"after {count} turns"
+        assert scope.cancelled_caught, f"after {count} iterations"
     assert c66._shared.limiter.free == 4
     await c66.aclose()
 
 
 @every_kind
-async def test_a_deadline_is_the_builtin_timeout_at_any_time(
+async def test_deadline_at_any_time_raises_the_builtin_timeout(
     use: Callable[[Cloud66], Awaitable[Any]], expected: Any
 ) -> None:
-    """The loop's own time is moved, so that the deadline passes after a certain number of turns."""
+    """Reschedule the deadline, so that it passes after a given number of event loop iterations."""
     _, c66 = slow_client()
     loop = asyncio.get_running_loop()
     movers: list[asyncio.Task[None]] = []
@@ -175,20 +191,20 @@ async def test_a_deadline_is_the_builtin_timeout_at_any_time(
             async with asyncio.timeout(None) as limit:
 
                 async def move(limit: asyncio.Timeout = limit, count: int = count) -> None:
-                    await turns(count)
+                    await iterations(count)
                     limit.reschedule(loop.time() - 1)
 
                 movers.append(asyncio.create_task(move()))
                 while True:
                     assert await use(c66) == expected
-        await turns(2)
+        await iterations(2)
         assert tasks_left() == set()
     await c66.aclose()
 
 
-async def test_a_storm_of_cancellations_leaves_a_client_that_works(transport: PoolName) -> None:
-    def reply(asked: Asked) -> bytes:
-        uid = asked.target.rpartition("/")[2].removesuffix(".json")
+async def test_client_works_after_many_cancellations(transport: PoolName) -> None:
+    def reply(received: ReceivedRequest) -> bytes:
+        uid = received.target.rpartition("/")[2].removesuffix(".json")
         return packet(b'{"response":{"uid":"%b"}}' % uid.encode())
 
     async with wire(reply) as server, Cloud66(TOKEN, url=server.url, pool=transport, limit=5) as c66:
@@ -205,11 +221,11 @@ async def test_a_storm_of_cancellations_leaves_a_client_that_works(transport: Po
     assert server.connections <= 300
 
 
-async def test_closing_while_much_is_in_flight_ends_it_all(transport: PoolName) -> None:
+async def test_closing_fails_every_request_in_flight(transport: PoolName) -> None:
     async with wire(lambda _: b"") as server:
         c66 = Cloud66(TOKEN, url=server.url, pool=transport, limit=5, retry=Retry(attempts=1))
         tasks = [asyncio.create_task(c66.stacks.get(f"t{number}")) for number in range(20)]
-        while len(server.seen) < 5:
+        while len(server.received) < 5:
             await asyncio.sleep(0.001)
         await c66.aclose()
         found = await asyncio.gather(*tasks, return_exceptions=True)

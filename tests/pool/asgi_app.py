@@ -1,4 +1,4 @@
-"""A small application for uvicorn and hypercorn, in plain ASGI."""
+"""Plain ASGI application for uvicorn and Hypercorn."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
-FORMS: dict[str, tuple[int, list[tuple[bytes, bytes]], list[bytes]]] = {
+RESPONSES: dict[str, tuple[int, list[tuple[bytes, bytes]], list[bytes]]] = {
     "/plain": (200, [(b"content-length", b"5"), (b"x-a", b"1"), (b"x-a", b"2")], [b"plain"]),
     "/nothing": (204, [], []),
     "/empty": (200, [(b"content-length", b"0")], []),
@@ -28,20 +28,20 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
     if scope["path"] == "/echo":
         body = await _body(receive)
         text = f"{scope['method']} {scope['query_string'].decode()} {len(body)} ".encode() + body
-        status, headers, parts = 200, [(b"content-length", str(len(text)).encode())], [text]
+        status, headers, chunks = 200, [(b"content-length", str(len(text)).encode())], [text]
     else:
-        status, headers, parts = FORMS[scope["path"]]
+        status, headers, chunks = RESPONSES[scope["path"]]
     await send({"type": "http.response.start", "status": status, "headers": headers})
-    for part in parts:
-        await send({"type": "http.response.body", "body": part, "more_body": True})
+    for chunk in chunks:
+        await send({"type": "http.response.body", "body": chunk, "more_body": True})
         await asyncio.sleep(0)
     await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
 async def _body(receive: Receive) -> bytes:
-    parts: list[bytes] = []
+    chunks: list[bytes] = []
     while True:
         message = await receive()
-        parts.append(message.get("body", b""))
+        chunks.append(message.get("body", b""))
         if not message.get("more_body"):
-            return b"".join(parts)
+            return b"".join(chunks)

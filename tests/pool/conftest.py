@@ -21,8 +21,8 @@ except ImportError:
 LoopFactory = Callable[[], asyncio.AbstractEventLoop]
 
 
-class Debugging(asyncio.SelectorEventLoop):
-    """Stays in debug mode, whatever the runner thinks of it."""
+class DebugLoop(asyncio.SelectorEventLoop):
+    """Event loop that stays in debug mode, even if the runner disables it."""
 
     slow_callback_duration = 60.0
 
@@ -31,8 +31,8 @@ class Debugging(asyncio.SelectorEventLoop):
 
 
 def pytest_asyncio_loop_factories() -> Mapping[str, LoopFactory]:
-    """Every test runs on asyncio's loop in debug mode, and on uvloop where that is installed."""
-    factories: dict[str, LoopFactory] = {"asyncio": Debugging}
+    """Run every test on the asyncio event loop in debug mode, and on uvloop if it is installed."""
+    factories: dict[str, LoopFactory] = {"asyncio": DebugLoop}
     if uvloop is not None:
         factories["uvloop"] = uvloop.new_event_loop
     return factories
@@ -40,7 +40,7 @@ def pytest_asyncio_loop_factories() -> Mapping[str, LoopFactory]:
 
 @pytest.fixture(autouse=True)
 def no_leaks() -> Iterator[None]:
-    """No socket outlives a test; ResourceWarnings come to light here, in the test that caused them."""
+    """Fail a test that leaves a socket open. ResourceWarnings are raised here, in the test that caused them."""
     gc.collect()
     before = open_sockets()
     yield

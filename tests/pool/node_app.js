@@ -1,8 +1,8 @@
-// A small application for Node's http server; the port is the first argument.
+// Application for Node's http server. The first argument is the port.
 const http = require("http");
 const zlib = require("zlib");
 
-const forms = {
+const responses = {
   "/plain": (_, response) => { response.setHeader("X-A", ["1", "2"]); response.end("plain"); },
   "/nothing": (_, response) => { response.statusCode = 204; response.end(); },
   "/empty": (_, response) => { response.setHeader("Content-Length", 0); response.end(); },
@@ -17,15 +17,15 @@ const forms = {
   "/hints": (_, response) => { response.writeEarlyHints({ link: "</style.css>; rel=preload" }); response.end("plain"); },
   "/closing": (_, response) => { response.setHeader("Connection", "close"); response.end("plain"); },
   "/echo": (request, response) => {
-    const parts = [];
-    request.on("data", (part) => parts.push(part));
+    const chunks = [];
+    request.on("data", (chunk) => chunks.push(chunk));
     request.on("end", () => {
-      const body = Buffer.concat(parts);
+      const body = Buffer.concat(chunks);
       const query = (request.url.split("?")[1] || "");
       response.end(Buffer.concat([Buffer.from(`${request.method} ${query} ${body.length} `), body]));
     });
   },
 };
 
-http.createServer((request, response) => forms[request.url.split("?")[0]](request, response))
+http.createServer((request, response) => responses[request.url.split("?")[0]](request, response))
   .listen(Number(process.argv[2]), "127.0.0.1");

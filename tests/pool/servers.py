@@ -1,4 +1,4 @@
-"""Servers on loopback whose every byte is the test's, and small helpers for the client's side."""
+"""Loopback servers that send exactly the bytes of a test, and helpers for the client side."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from typing import Any, NamedTuple
 from cloud66_async.pool import Origin, Pool, PoolResponse, Streaming
 from cloud66_async.transport import Timeouts
 
-PATIENT = Timeouts(None, None, None, None, None)
+NO_TIMEOUTS = Timeouts(None, None, None, None, None)
 
 
-class Received(NamedTuple):
-    """A request as the server read it."""
+class ReceivedRequest(NamedTuple):
+    """A request as the server received it."""
 
     method: str
     target: str
@@ -25,50 +25,50 @@ class Received(NamedTuple):
 
 
 class Peer:
-    """One accepted connection, from the server's side."""
+    """One accepted connection on the server side."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, server: Server) -> None:
         self.reader = reader
         self.writer = writer
         self.server = server
 
-    async def head(self) -> Received | None:
-        """The next request without its body; None when the client has closed."""
+    async def read_headers(self) -> ReceivedRequest | None:
+        """Return the next request without its body, or None if the client has closed the connection."""
         try:
             lines = (await self.reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
         except (asyncio.IncompleteReadError, ConnectionError):
             return None
         method, target, _ = lines[0].split(" ")
         headers = dict(line.lower().split(": ", 1) for line in lines[1:] if line)
-        return Received(method, target, headers, b"")
+        return ReceivedRequest(method, target, headers, b"")
 
-    async def request(self) -> Received | None:
-        """The next request with its body."""
-        received = await self.head()
+    async def read_request(self) -> ReceivedRequest | None:
+        """Return the next request with its body."""
+        received = await self.read_headers()
         if received is None:
             return None
         if received.headers.get("transfer-encoding") == "chunked":
-            body = await self._chunks()
+            body = await self.read_chunks()
         else:
             body = await self.reader.readexactly(int(received.headers.get("content-length", "0")))
         received = received._replace(body=body)
         self.server.received.append(received)
         return received
 
-    async def _chunks(self) -> bytes:
-        pieces: list[bytes] = []
+    async def read_chunks(self) -> bytes:
+        chunks: list[bytes] = []
         while True:
             size = int(await self.reader.readuntil(b"\r\n"), 16)
-            pieces.append((await self.reader.readexactly(size + 2))[:-2])
+            chunks.append((await self.reader.readexactly(size + 2))[:-2])
             if size == 0:
-                return b"".join(pieces)
+                return b"".join(chunks)
 
     async def send(self, data: bytes) -> None:
         self.writer.write(data)
         await self.writer.drain()
 
     def close(self) -> None:
-        """End of stream after what was sent."""
+        """End the stream after the data that was sent."""
         self.writer.close()
 
     def abort(self) -> None:
@@ -82,7 +82,7 @@ class Server:
     def __init__(self, handler: Handler, origin: Origin) -> None:
         self.handler = handler
         self.origin = origin
-        self.received: list[Received] = []
+        self.received: list[ReceivedRequest] = []
         self.peers: list[Peer] = []
         self.tasks: set[asyncio.Task[None]] = set()
         self.errors: list[BaseException] = []
@@ -103,7 +103,7 @@ class Server:
         try:
             await self.handler(peer)
         except (ConnectionError, EOFError):
-            pass  # the client has gone
+            pass  # the client closed the connection
         except Exception as error:
             self.errors.append(error)
         finally:
@@ -114,7 +114,7 @@ class Server:
 async def serve(
     handler: Handler, *, tls: ssl.SSLContext | None = None, host: str = "127.0.0.1", port: int = 0
 ) -> AsyncGenerator[Server, None]:
-    """A server for as long as the block runs; an error in its handler fails the test."""
+    """Run a server during the block. An error in its handler fails the test."""
     server = Server(handler, Origin(host, port, tls is not None))
     listening = await asyncio.start_server(server.accept, host, port, ssl=tls)
     server.origin = Origin(host, listening.sockets[0].getsockname()[1], tls is not None)
@@ -128,21 +128,23 @@ async def serve(
         await asyncio.gather(*tasks, return_exceptions=True)
         for peer in server.peers:
             peer.abort()
-        await turns(6)
+        await iterations(6)
     assert server.errors == []
 
 
-def answer(body: bytes = b"", *, status: int = 200, headers: bytes = b"") -> bytes:
+def make_response(body: bytes = b"", *, status: int = 200, headers: bytes = b"") -> bytes:
     return b"HTTP/1.1 %d Reason\r\nContent-Length: %d\r\n%b\r\n%b" % (status, len(body), headers, body)
 
 
 async def echo(peer: Peer) -> None:
-    """Answers with the target and the body."""
-    while (received := await peer.request()) is not None:
-        await peer.send(answer(received.target.encode() + b"|" + received.body))
+    """Respond with the target and the body."""
+    while (received := await peer.read_request()) is not None:
+        await peer.send(make_response(received.target.encode() + b"|" + received.body))
 
 
-def head(method: str = "GET", target: str = "/", *, length: int | None = None, chunked: bool = False) -> bytes:
+def request_headers(
+    method: str = "GET", target: str = "/", *, length: int | None = None, chunked: bool = False
+) -> bytes:
     lines = [f"{method} {target} HTTP/1.1", "Host: test"]
     if length is not None:
         lines.append(f"Content-Length: {length}")
@@ -157,12 +159,14 @@ def get(
     target: str = "/",
     *,
     method: str = "GET",
-    timeouts: Timeouts = PATIENT,
+    timeouts: Timeouts = NO_TIMEOUTS,
     repeatable: bool = True,
     limit: int | None = None,
 ) -> Coroutine[Any, Any, PoolResponse]:
     origin = server.origin if isinstance(server, Server) else server
-    return pool.request(origin, method, head(method, target), repeatable=repeatable, timeouts=timeouts, limit=limit)
+    return pool.request(
+        origin, method, request_headers(method, target), repeatable=repeatable, timeouts=timeouts, limit=limit
+    )
 
 
 def post(
@@ -171,14 +175,14 @@ def post(
     body: bytes | AsyncIterable[bytes],
     target: str = "/",
     *,
-    timeouts: Timeouts = PATIENT,
+    timeouts: Timeouts = NO_TIMEOUTS,
     repeatable: bool = False,
 ) -> Coroutine[Any, Any, PoolResponse]:
     whole = isinstance(body, bytes)
     return pool.request(
         server.origin,
         "POST",
-        head("POST", target, length=len(body) if isinstance(body, bytes) else None, chunked=not whole),
+        request_headers("POST", target, length=len(body) if isinstance(body, bytes) else None, chunked=not whole),
         body,
         chunked=not whole,
         repeatable=repeatable,
@@ -186,33 +190,33 @@ def post(
     )
 
 
-def stream(pool: Pool, server: Server, target: str = "/", *, timeouts: Timeouts = PATIENT) -> Streaming:
-    return pool.stream(server.origin, "GET", head("GET", target), timeouts=timeouts)
+def stream(pool: Pool, server: Server, target: str = "/", *, timeouts: Timeouts = NO_TIMEOUTS) -> Streaming:
+    return pool.stream(server.origin, "GET", request_headers("GET", target), timeouts=timeouts)
 
 
-async def pieces(*parts: bytes) -> AsyncIterator[bytes]:
-    for part in parts:
+async def async_body(*items: bytes) -> AsyncIterator[bytes]:
+    for data in items:
         await asyncio.sleep(0)
-        yield part
+        yield data
 
 
-async def turns(number: int) -> None:
-    """Let the event loop turn so often."""
-    for _ in range(number):
+async def iterations(count: int) -> None:
+    """Run the event loop for `count` iterations."""
+    for _ in range(count):
         await asyncio.sleep(0)
 
 
-async def until(condition: Callable[[], bool], *, within: int = 20_000) -> None:
-    """Let the event loop turn until this is so."""
-    for _ in range(within):
+async def wait_until(condition: Callable[[], bool], *, max_iterations: int = 20_000) -> None:
+    """Run the event loop until the condition is true."""
+    for _ in range(max_iterations):
         if condition():
             return
         await asyncio.sleep(0)
-    raise AssertionError("it never came true")
+    raise AssertionError("the condition never became true")
 
 
 def open_sockets() -> int:
-    """How many sockets this process holds; 0 where that cannot be told."""
+    """Return the number of open sockets of this process, or 0 if the system does not list them."""
     folder = Path("/proc/self/fd")
     number = 0
     for entry in tuple(folder.iterdir()) if folder.is_dir() else ():
@@ -222,13 +226,13 @@ def open_sockets() -> int:
 
 
 class Clock:
-    """Moves the time of an event loop of asyncio's own."""
+    """Clock that advances the time of an asyncio event loop. It does not work with uvloop."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._skew = 0.0
         real = loop.time
         loop.time = lambda: real() + self._skew  # type: ignore[method-assign]
 
-    async def forward(self, seconds: float) -> None:
+    async def advance(self, seconds: float) -> None:
         self._skew += seconds
-        await turns(4)
+        await iterations(4)

@@ -1,4 +1,4 @@
-"""The pool behind the HTTP library's own client: its errors, its extensions, its streams."""
+"""The pool as a transport of the HTTP library: requests, streams, extensions and errors."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from cloud66_async._http.adapter import HttpxAdapter
 from cloud66_async._http.library import httpx
 from cloud66_async.pool import Pool
 
-from .servers import Clock, Peer, answer, echo, serve, turns, until
-from .test_opening import closed_port
+from .servers import Clock, Peer, echo, iterations, make_response, serve, wait_until
+from .test_connector import closed_port
 
 
 @pytest_asyncio.fixture
@@ -46,9 +46,9 @@ async def test_requests_of_every_kind(client: httpx.AsyncClient, pool: Pool) -> 
         ]  # fmt: skip
 
 
-async def test_what_a_response_says(client: httpx.AsyncClient) -> None:
+async def test_status_headers_and_body_of_a_response(client: httpx.AsyncClient) -> None:
     async def handler(peer: Peer) -> None:
-        while await peer.request() is not None:
+        while await peer.read_request() is not None:
             await peer.send(
                 b"HTTP/1.1 418 I'm a Teapot\r\nX-A: 1 \r\nX-A: 2\r\n"
                 b"Transfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n"
@@ -67,24 +67,24 @@ async def test_what_a_response_says(client: httpx.AsyncClient) -> None:
         assert response.request.url == server.url
 
 
-async def test_packed_bodies_are_the_librarys_to_unpack(client: httpx.AsyncClient) -> None:
+async def test_compressed_bodies_are_left_to_the_library(client: httpx.AsyncClient) -> None:
     async def handler(peer: Peer) -> None:
-        while await peer.request() is not None:
-            await peer.send(answer(gzip.compress(b"plain"), headers=b"Content-Encoding: gzip\r\n"))
+        while await peer.read_request() is not None:
+            await peer.send(make_response(gzip.compress(b"plain"), headers=b"Content-Encoding: gzip\r\n"))
 
     async with serve(handler) as server:
         assert (await client.get(server.url)).text == "plain"
         async with client.stream("GET", server.url) as response:
-            assert b"".join([part async for part in response.aiter_raw()]) == gzip.compress(b"plain")
+            assert b"".join([data async for data in response.aiter_raw()]) == gzip.compress(b"plain")
 
 
-async def test_redirects_keep_the_body(client: httpx.AsyncClient) -> None:
+async def test_redirect_keeps_the_body(client: httpx.AsyncClient) -> None:
     async def handler(peer: Peer) -> None:
-        while (received := await peer.request()) is not None:
+        while (received := await peer.read_request()) is not None:
             if received.target == "/":
-                await peer.send(answer(status=307, headers=b"Location: /there\r\n"))
+                await peer.send(make_response(status=307, headers=b"Location: /there\r\n"))
             else:
-                await peer.send(answer(received.target.encode() + received.body))
+                await peer.send(make_response(received.target.encode() + received.body))
 
     async with serve(handler) as server:
         response = await client.post(server.url + "/", content=b"body", follow_redirects=True)
@@ -92,16 +92,16 @@ async def test_redirects_keep_the_body(client: httpx.AsyncClient) -> None:
         assert [step.status_code for step in response.history] == [307]
 
 
-async def test_streams_can_be_left_at_any_point(client: httpx.AsyncClient, pool: Pool) -> None:
+async def test_stream_can_be_closed_at_any_point(client: httpx.AsyncClient, pool: Pool) -> None:
     async def handler(peer: Peer) -> None:
-        while await peer.request() is not None:
-            await peer.send(answer(b"x" * 3_000_000))
+        while await peer.read_request() is not None:
+            await peer.send(make_response(b"x" * 3_000_000))
 
     async with serve(handler) as server:
-        for parts in range(5):
+        for count in range(5):
             async with client.stream("GET", server.url) as response:
                 incoming = response.aiter_bytes(1000)
-                for _ in range(parts):
+                for _ in range(count):
                     assert len(await anext(incoming)) == 1000
             assert pool._limiter.free == pool.limit
             assert pool.live == 0
@@ -110,7 +110,7 @@ async def test_streams_can_be_left_at_any_point(client: httpx.AsyncClient, pool:
         assert pool.live == 1
 
 
-async def test_the_client_does_not_close_a_pool_that_others_use(pool: Pool) -> None:
+async def test_client_does_not_close_a_shared_pool(pool: Pool) -> None:
     async with serve(echo) as server:
         for _ in range(2):
             async with httpx.AsyncClient(transport=HttpxAdapter(pool)) as client:
@@ -118,17 +118,17 @@ async def test_the_client_does_not_close_a_pool_that_others_use(pool: Pool) -> N
         assert pool.opened == 1
 
 
-async def test_the_client_closes_a_pool_of_its_own() -> None:
-    own = Pool()
+async def test_client_closes_a_pool_that_the_adapter_owns() -> None:
+    owned = Pool()
     async with serve(echo) as server:
-        async with httpx.AsyncClient(transport=HttpxAdapter(own, owns_pool=True)) as client:
+        async with httpx.AsyncClient(transport=HttpxAdapter(owned, owns_pool=True)) as client:
             await client.get(server.url)
-        assert own.live == 0
+        assert owned.live == 0
         with pytest.raises(httpx.TransportError, match="pool is closed"):
-            await httpx.AsyncClient(transport=HttpxAdapter(own)).get(server.url)
+            await httpx.AsyncClient(transport=HttpxAdapter(owned)).get(server.url)
 
 
-async def test_tls_and_the_name_to_show(server_tls: ssl.SSLContext, client_tls: ssl.SSLContext) -> None:
+async def test_tls_and_sni_hostname(server_tls: ssl.SSLContext, client_tls: ssl.SSLContext) -> None:
     pool = Pool(tls=client_tls)
     async with serve(echo, tls=server_tls) as server, httpx.AsyncClient(transport=HttpxAdapter(pool)) as client:
         assert (await client.get(server.url)).status_code == 200
@@ -139,7 +139,7 @@ async def test_tls_and_the_name_to_show(server_tls: ssl.SSLContext, client_tls: 
         await pool.aclose()
 
 
-async def test_ipv6_and_names(client: httpx.AsyncClient) -> None:
+async def test_host_name(client: httpx.AsyncClient) -> None:
     async with serve(echo) as server:
         assert (await client.get(f"http://localhost:{server.origin.port}/")).text == "/|"
 
@@ -156,9 +156,9 @@ async def test_unsupported_protocol(client: httpx.AsyncClient) -> None:
         await transport.handle_async_request(httpx.Request("GET", "ftp://127.0.0.1/"))
 
 
-async def test_answers_that_are_none(client: httpx.AsyncClient) -> None:
+async def test_invalid_response(client: httpx.AsyncClient) -> None:
     async def handler(peer: Peer) -> None:
-        await peer.request()
+        await peer.read_request()
         await peer.send(b"nonsense\r\n\r\n")
 
     async with serve(handler) as server:
@@ -166,12 +166,12 @@ async def test_answers_that_are_none(client: httpx.AsyncClient) -> None:
             await client.get(server.url)
 
 
-async def test_connections_that_end(client: httpx.AsyncClient) -> None:
+async def test_connection_closed_by_the_server(client: httpx.AsyncClient) -> None:
     async def handler(peer: Peer) -> None:
-        received = await peer.request()
+        received = await peer.read_request()
         assert received is not None
         if received.target == "/later":
-            await peer.send(answer(b"x" * 10)[:-5])
+            await peer.send(make_response(b"x" * 10)[:-5])
 
     async with serve(handler) as server:
         with pytest.raises(httpx.RemoteProtocolError):
@@ -181,9 +181,9 @@ async def test_connections_that_end(client: httpx.AsyncClient) -> None:
                 await response.aread()
 
 
-async def test_connections_that_are_reset(client: httpx.AsyncClient, pool: Pool) -> None:
+async def test_connection_reset(client: httpx.AsyncClient, pool: Pool) -> None:
     async def handler(peer: Peer) -> None:
-        await peer.request()
+        await peer.read_request()
         (connection,) = pool._live
         connection.connection_lost(ConnectionResetError("reset"))
 
@@ -202,26 +202,26 @@ async def test_timeouts(phase: str, clock: Clock, monkeypatch: pytest.MonkeyPatc
     pool = Pool(1)
 
     async def handler(peer: Peer) -> None:
-        await peer.head()
+        await peer.read_headers()
         await asyncio.get_running_loop().create_future()
 
     async def never(self: object, origin: object) -> object:
         return await asyncio.get_running_loop().create_future()
 
-    monkeypatch.setattr("cloud66_async.pool.connector.Connector._look_up", never)
+    monkeypatch.setattr("cloud66_async.pool.connector.Connector._resolve", never)
     timeout = httpx.Timeout(None, **{phase: 3.0})
     async with serve(handler) as server, httpx.AsyncClient(transport=HttpxAdapter(pool), timeout=None) as client:
         holders = [asyncio.ensure_future(client.get(server.url))] if phase == "pool" else []
-        await until(lambda: pool.live == len(holders))
+        await wait_until(lambda: pool.live == len(holders))
         host = "name" if phase == "connect" else "127.0.0.1"
         content = b"x" * 50_000_000 if phase == "write" else None
         task = asyncio.ensure_future(
             client.request("PUT", f"http://{host}:{server.origin.port}/", content=content, timeout=timeout)
         )
-        await turns(100)
-        await clock.forward(2.5)
+        await iterations(100)
+        await clock.advance(2.5)
         assert not task.done()
-        await clock.forward(1)
+        await clock.advance(1)
         with pytest.raises(errors[phase]):
             await task
         for holder in holders:
@@ -231,21 +231,21 @@ async def test_timeouts(phase: str, clock: Clock, monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.asyncio(loop_factories=["asyncio"])
-async def test_no_timeout_means_none(clock: Clock, pool: Pool) -> None:
-    go_on = asyncio.Event()
+async def test_no_timeout_by_default(clock: Clock, pool: Pool) -> None:
+    proceed = asyncio.Event()
 
     async def handler(peer: Peer) -> None:
-        await peer.request()
-        await go_on.wait()
-        await peer.send(answer(b"at last"))
+        await peer.read_request()
+        await proceed.wait()
+        await peer.send(make_response(b"late"))
 
     async with serve(handler) as server:
-        request = httpx.Request("GET", server.url)  # without the extension
+        request = httpx.Request("GET", server.url)  # without the timeout extension
         task = asyncio.ensure_future(HttpxAdapter(pool).handle_async_request(request))
-        await until(lambda: len(server.received) == 1)
-        await clock.forward(10_000)
-        go_on.set()
-        assert (await (await task).aread()) == b"at last"
+        await wait_until(lambda: len(server.received) == 1)
+        await clock.advance(10_000)
+        proceed.set()
+        assert (await (await task).aread()) == b"late"
 
 
 @pytest.mark.parametrize(
@@ -264,7 +264,7 @@ async def test_no_timeout_means_none(clock: Clock, pool: Pool) -> None:
         ("GET", b"/", {b"": b"a"}),
     ],
 )
-async def test_nothing_can_smuggle_a_line_in(
+async def test_header_injection_is_rejected(
     method: str, path: bytes, headers: dict[bytes, bytes], client: httpx.AsyncClient
 ) -> None:
     async with serve(echo) as server:
@@ -277,11 +277,11 @@ async def test_nothing_can_smuggle_a_line_in(
         assert server.received == []
 
 
-async def test_a_write_is_sent_once_only(client: httpx.AsyncClient) -> None:
+async def test_write_is_not_retried(client: httpx.AsyncClient) -> None:
     async def handler(peer: Peer) -> None:
-        if await peer.request() is not None:
-            await peer.send(answer(b"first"))
-        await peer.request()
+        if await peer.read_request() is not None:
+            await peer.send(make_response(b"first"))
+        await peer.read_request()
 
     async with serve(handler) as server:
         assert (await client.get(server.url)).text == "first"
@@ -289,10 +289,10 @@ async def test_a_write_is_sent_once_only(client: httpx.AsyncClient) -> None:
             await client.post(server.url, content=b"once")
         assert sum(received.method == "POST" for received in server.received) == 1
         assert (await client.get(server.url)).text == "first"
-        assert (await client.get(server.url)).text == "first"  # met the close, and was sent once more
+        assert (await client.get(server.url)).text == "first"  # found the connection closed, and was retried
 
 
-async def test_an_error_of_the_body_leaves_as_itself(client: httpx.AsyncClient) -> None:
+async def test_error_of_the_body_propagates_unchanged(client: httpx.AsyncClient) -> None:
     async def body() -> AsyncIterator[bytes]:
         yield b"a"
         raise ZeroDivisionError

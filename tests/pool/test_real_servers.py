@@ -1,4 +1,4 @@
-"""The same requests through the HTTP library's own transport and through the pool, to servers of this world."""
+"""The same requests to widely used servers, through the HTTP library's own transport and through the pool."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ from cloud66_async._http.adapter import HttpxAdapter
 from cloud66_async._http.library import httpx
 from cloud66_async.pool import Origin, Pool
 
-from .servers import head
-from .test_opening import closed_port
+from .servers import request_headers
+from .test_connector import closed_port
 
 pytestmark = pytest.mark.slow
 
@@ -92,7 +92,7 @@ HTTPBIN = [
 
 @contextmanager
 def running(command: list[str], port: int, *, tls: bool = False) -> Generator[Running, None, None]:
-    """A server process, up and listening."""
+    """Run a server process that accepts connections."""
     process = subprocess.Popen(command, cwd=HERE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         deadline = time.monotonic() + 30
@@ -110,14 +110,14 @@ def running(command: list[str], port: int, *, tls: bool = False) -> Generator[Ru
         process.wait(10)
 
 
-def need(module: str) -> None:
+def require(module: str) -> None:
     if importlib.util.find_spec(module) is None:
         pytest.skip(f"{module} is not installed")
 
 
 @pytest.fixture(scope="module")
 def uvicorn() -> Iterator[Running]:
-    need("uvicorn")
+    require("uvicorn")
     port = closed_port()
     command = [sys.executable, "-m", "uvicorn", "asgi_app:application", "--port", str(port)]
     with running(command, port) as server:
@@ -126,7 +126,7 @@ def uvicorn() -> Iterator[Running]:
 
 @pytest.fixture(scope="module")
 def hypercorn() -> Iterator[Running]:
-    need("hypercorn")
+    require("hypercorn")
     port = closed_port()
     with running(
         [sys.executable, "-m", "hypercorn", "asgi_app:application", "-b", f"127.0.0.1:{port}"], port
@@ -146,7 +146,7 @@ def node() -> Iterator[Running]:
 
 @pytest.fixture(scope="module")
 def httpbin() -> Iterator[Running]:
-    need("httpbin")
+    require("httpbin")
     port = closed_port()
     serving = (
         "from werkzeug.serving import run_simple, WSGIRequestHandler as H; from httpbin import app; "
@@ -205,12 +205,12 @@ Outcome = tuple[object, ...]
 
 
 async def outcome(client: httpx.AsyncClient, server: Running, sent: Sent) -> Outcome:
-    async def parts() -> AsyncIterator[bytes]:
+    async def chunks() -> AsyncIterator[bytes]:
         for start in range(0, len(sent.body or b""), 9000):
             yield (sent.body or b"")[start : start + 9000]
 
     client.cookies.clear()
-    content = parts() if sent.streamed else sent.body
+    content = chunks() if sent.streamed else sent.body
     try:
         response = await client.request(sent.method, server.url + sent.path, headers=sent.headers, content=content)
     except httpx.HTTPError as error:
@@ -221,16 +221,16 @@ async def outcome(client: httpx.AsyncClient, server: Running, sent: Sent) -> Out
 
 
 async def compare(server: Running, requests: list[Sent], tls: ssl.SSLContext) -> Pool:
-    """Every request, one after another and all at once, through both."""
+    """Compare the results of every request, sent one by one and concurrently."""
     pool = Pool(8, tls=tls)
-    own = httpx.AsyncClient(verify=tls, trust_env=False)
-    ours = httpx.AsyncClient(transport=HttpxAdapter(pool), trust_env=False)
-    async with own, ours:
-        expected = [await outcome(own, server, sent) for sent in requests]
-        one_by_one = [await outcome(ours, server, sent) for sent in requests]
-        at_once = await asyncio.gather(*(outcome(ours, server, sent) for sent in requests))
-    for sent, theirs, *mine in zip(requests, expected, one_by_one, at_once, strict=True):
-        assert mine == [theirs, theirs], sent
+    library = httpx.AsyncClient(verify=tls, trust_env=False)
+    adapter = httpx.AsyncClient(transport=HttpxAdapter(pool), trust_env=False)
+    async with library, adapter:
+        expected = [await outcome(library, server, sent) for sent in requests]
+        one_by_one = [await outcome(adapter, server, sent) for sent in requests]
+        concurrently = await asyncio.gather(*(outcome(adapter, server, sent) for sent in requests))
+    for sent, result, *pool_results in zip(requests, expected, one_by_one, concurrently, strict=True):
+        assert pool_results == [result, result], sent
     return pool
 
 
@@ -246,17 +246,17 @@ async def test_hypercorn(hypercorn: Running, client_tls: ssl.SSLContext) -> None
 
 async def test_node(node: Running, client_tls: ssl.SSLContext) -> None:
     pool = await compare(node, NODE, client_tls)
-    assert (await pool.request(node.origin, "GET", head(target="/gzip"))).body == b"plain" * 1000
-    assert (await pool.request(node.origin, "GET", head(target="/deflate"))).body == b"plain" * 1000
+    assert (await pool.request(node.origin, "GET", request_headers(target="/gzip"))).body == b"plain" * 1000
+    assert (await pool.request(node.origin, "GET", request_headers(target="/deflate"))).body == b"plain" * 1000
     await pool.aclose()
 
 
 async def test_nginx(nginx: Running, client_tls: ssl.SSLContext) -> None:
     pool = await compare(nginx, NGINX, client_tls)
-    asked = head(target="/large.json").replace(b"\r\n\r\n", b"\r\nAccept-Encoding: gzip\r\n\r\n")
-    answers = await asyncio.gather(*(pool.request(nginx.origin, "GET", asked) for _ in range(50)))
-    assert {answer.header(b"content-encoding") for answer in answers} == {b"gzip"}
-    assert {answer.body for answer in answers} == {b'{"response": "' + BIG + b'"}'}
+    headers = request_headers(target="/large.json").replace(b"\r\n\r\n", b"\r\nAccept-Encoding: gzip\r\n\r\n")
+    responses = await asyncio.gather(*(pool.request(nginx.origin, "GET", headers) for _ in range(50)))
+    assert {response.header(b"content-encoding") for response in responses} == {b"gzip"}
+    assert {response.body for response in responses} == {b'{"response": "' + BIG + b'"}'}
     await pool.aclose()
 
 

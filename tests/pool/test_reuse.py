@@ -1,4 +1,4 @@
-"""When a connection is used again, when it is not, and when a request is repeated."""
+"""Reuse of connections, and retries of requests."""
 
 from __future__ import annotations
 
@@ -8,14 +8,27 @@ import ssl
 import pytest
 
 from cloud66_async.errors import ConfigError, TransportError
-from cloud66_async.pool import Pool, pool as pooling
+from cloud66_async.pool import Pool, pool as pool_module
 from cloud66_async.pool.errors import ConnectionLost, StaleConnection
 from cloud66_async.transport import Timeouts
 
-from .servers import Clock, Peer, answer, echo, get, head, open_sockets, pieces, post, serve, turns, until
+from .servers import (
+    Clock,
+    Peer,
+    async_body,
+    echo,
+    get,
+    iterations,
+    make_response,
+    open_sockets,
+    post,
+    request_headers,
+    serve,
+    wait_until,
+)
 
 
-async def test_one_connection_serves_request_after_request(pool: Pool) -> None:
+async def test_connection_is_reused(pool: Pool) -> None:
     async with serve(echo) as server:
         for number in range(10):
             assert (await get(pool, server, f"/{number}")).body == b"/%d|" % number
@@ -24,21 +37,21 @@ async def test_one_connection_serves_request_after_request(pool: Pool) -> None:
         assert pool.live == 1
 
 
-async def test_never_more_connections_than_the_limit(pool: Pool) -> None:
-    under_way = peak = 0
+async def test_limit_on_connections(pool: Pool) -> None:
+    in_flight = peak = 0
     full = asyncio.Event()
 
     async def slow(peer: Peer) -> None:
-        nonlocal under_way, peak
-        while (received := await peer.request()) is not None:
-            under_way += 1
-            peak = max(peak, under_way)
-            if under_way == pool.limit:
+        nonlocal in_flight, peak
+        while (received := await peer.read_request()) is not None:
+            in_flight += 1
+            peak = max(peak, in_flight)
+            if in_flight == pool.limit:
                 full.set()
             await asyncio.wait_for(full.wait(), 10)
-            await turns(5)  # for one too many
-            under_way -= 1
-            await peer.send(answer(received.target.encode()))
+            await iterations(5)  # time for a connection beyond the limit
+            in_flight -= 1
+            await peer.send(make_response(received.target.encode()))
 
     async with serve(slow) as server:
         results = await asyncio.gather(*(get(pool, server, f"/{number}") for number in range(100)))
@@ -46,7 +59,7 @@ async def test_never_more_connections_than_the_limit(pool: Pool) -> None:
         assert peak == pool.opened == pool.limit == 4
 
 
-async def test_the_connection_used_last_is_used_first(pool: Pool) -> None:
+async def test_most_recently_used_connection_is_reused_first(pool: Pool) -> None:
     async with serve(echo) as server:
         await asyncio.gather(*(get(pool, server) for _ in range(3)))
         assert pool.opened == 3
@@ -59,16 +72,16 @@ async def test_the_connection_used_last_is_used_first(pool: Pool) -> None:
 
 
 @pytest.mark.asyncio(loop_factories=["asyncio"])
-async def test_an_idle_connection_is_closed_when_its_time_is_over(clock: Clock) -> None:
+async def test_idle_connection_is_closed_after_the_idle_timeout(clock: Clock) -> None:
     pool = Pool(4, idle=15.0)
     async with serve(echo) as server:
         await get(pool, server, timeouts=Timeouts(read=30.0))
-        await clock.forward(14)
+        await clock.advance(14)
         assert pool.live == 1
         await get(pool, server, timeouts=Timeouts(read=30.0))
-        await clock.forward(14)
+        await clock.advance(14)
         assert pool.live == 1
-        await clock.forward(2)
+        await clock.advance(2)
         assert pool.live == 0
         assert pool.opened == 1
         await get(pool, server, timeouts=Timeouts(read=30.0))
@@ -76,23 +89,23 @@ async def test_an_idle_connection_is_closed_when_its_time_is_over(clock: Clock) 
         await pool.aclose()
 
 
-async def test_what_a_server_sends_unasked_ends_the_connection(pool: Pool) -> None:
+async def test_unsolicited_data_closes_the_connection(pool: Pool) -> None:
     async with serve(echo) as server:
         await get(pool, server)
-        await server.peers[0].send(answer(b"unasked"))
-        await until(lambda: pool.live == 0)
+        await server.peers[0].send(make_response(b"unsolicited"))
+        await wait_until(lambda: pool.live == 0)
         assert (await get(pool, server, "/next")).body == b"/next|"
 
 
-@pytest.mark.parametrize("surplus", [answer(b"second"), b"H", b"junk", b"HTTP/1.1 100 Continue\r\n\r\n"])
-async def test_bytes_after_the_answer_end_the_connection_but_not_the_answer(pool: Pool, surplus: bytes) -> None:
-    async def generous(peer: Peer) -> None:
-        received = await peer.request()
+@pytest.mark.parametrize("surplus", [make_response(b"second"), b"H", b"junk", b"HTTP/1.1 100 Continue\r\n\r\n"])
+async def test_surplus_bytes_close_the_connection_but_not_the_response(pool: Pool, surplus: bytes) -> None:
+    async def send_surplus(peer: Peer) -> None:
+        received = await peer.read_request()
         assert received is not None
-        await peer.send(answer(received.target.encode()) + surplus)
-        await peer.head()
+        await peer.send(make_response(received.target.encode()) + surplus)
+        await peer.read_headers()
 
-    async with serve(generous) as server:
+    async with serve(send_surplus) as server:
         for number in range(5):
             assert (await get(pool, server, f"/{number}")).body == b"/%d" % number
         assert pool.opened == 5
@@ -100,11 +113,11 @@ async def test_bytes_after_the_answer_end_the_connection_but_not_the_answer(pool
 
 
 @pytest.mark.parametrize("headers", [b"Connection: close\r\n", b"connection: Close\r\n"])
-async def test_a_server_that_says_close_is_taken_at_its_word(pool: Pool, headers: bytes) -> None:
+async def test_connection_close_header_is_honored(pool: Pool, headers: bytes) -> None:
     async def closing(peer: Peer) -> None:
-        await peer.request()
-        await peer.send(answer(b"bye", headers=headers))
-        await peer.head()
+        await peer.read_request()
+        await peer.send(make_response(b"bye", headers=headers))
+        await peer.read_headers()
 
     async with serve(closing) as server:
         for _ in range(3):
@@ -114,8 +127,8 @@ async def test_a_server_that_says_close_is_taken_at_its_word(pool: Pool, headers
 
 async def test_head_requests_share_a_connection_with_others(pool: Pool) -> None:
     async def handler(peer: Peer) -> None:
-        while (received := await peer.request()) is not None:
-            data = answer(received.target.encode())
+        while (received := await peer.read_request()) is not None:
+            data = make_response(received.target.encode())
             await peer.send(data[: data.index(b"\r\n\r\n") + 4] if received.method == "HEAD" else data)
 
     async with serve(handler) as server:
@@ -127,27 +140,27 @@ async def test_head_requests_share_a_connection_with_others(pool: Pool) -> None:
 
 
 class ClosingServer:
-    """On the first `connections`: answers so many requests, reads one more, and ends."""
+    """Handler that closes each of the first `connections` when it has read one request more than `responses`."""
 
-    def __init__(self, answers: int, farewell: bytes = b"", connections: int = 1) -> None:
-        self.answers = answers
-        self.farewell = farewell
+    def __init__(self, responses: int, last_data: bytes = b"", connections: int = 1) -> None:
+        self.responses = responses
+        self.last_data = last_data
         self.connections = connections
         self.read: list[str] = []
 
     async def __call__(self, peer: Peer) -> None:
         number = len(peer.server.peers)
-        answered = 0
-        while (received := await peer.request()) is not None:
+        sent = 0
+        while (received := await peer.read_request()) is not None:
             self.read.append(received.target)
-            if number <= self.connections and answered >= self.answers:
-                await peer.send(self.farewell)
+            if number <= self.connections and sent >= self.responses:
+                await peer.send(self.last_data)
                 return
-            answered += 1
-            await peer.send(answer(received.target.encode()))
+            sent += 1
+            await peer.send(make_response(received.target.encode()))
 
 
-async def test_a_request_that_met_the_close_is_sent_once_more_on_a_new_connection(pool: Pool) -> None:
+async def test_request_on_a_stale_connection_is_retried_on_a_new_one(pool: Pool) -> None:
     closing = ClosingServer(1)
     async with serve(closing) as server:
         await get(pool, server, "/1")
@@ -156,7 +169,7 @@ async def test_a_request_that_met_the_close_is_sent_once_more_on_a_new_connectio
         assert pool.opened == 2
 
 
-async def test_the_second_attempt_takes_no_chances_with_a_kept_connection(pool: Pool) -> None:
+async def test_second_attempt_does_not_use_an_idle_connection(pool: Pool) -> None:
     closing = ClosingServer(1, connections=2)
     async with serve(closing) as server:
         await asyncio.gather(get(pool, server, "/1"), get(pool, server, "/1"))
@@ -165,17 +178,17 @@ async def test_the_second_attempt_takes_no_chances_with_a_kept_connection(pool: 
         assert pool.opened == 3
 
 
-async def test_it_is_sent_once_more_only_once(pool: Pool) -> None:
+async def test_request_is_retried_only_once(pool: Pool) -> None:
     closing = ClosingServer(1)
     async with serve(closing) as server:
         await asyncio.gather(get(pool, server, "/1"), get(pool, server, "/1"))
-        closing.answers, closing.connections = 0, 99
+        closing.responses, closing.connections = 0, 99
         with pytest.raises(ConnectionLost):
             await get(pool, server, "/2")
         assert closing.read.count("/2") == 2
 
 
-async def test_what_must_not_be_repeated_is_not(pool: Pool) -> None:
+async def test_request_that_is_not_repeatable_is_not_retried(pool: Pool) -> None:
     closing = ClosingServer(1)
     async with serve(closing) as server:
         await get(pool, server, "/1")
@@ -186,17 +199,17 @@ async def test_what_must_not_be_repeated_is_not(pool: Pool) -> None:
         assert pool._limiter.free == pool.limit
 
 
-async def test_a_body_that_cannot_be_replayed_is_not_repeated(pool: Pool) -> None:
+async def test_request_with_an_iterable_body_is_not_retried(pool: Pool) -> None:
     closing = ClosingServer(1)
 
     async with serve(closing) as server:
         await get(pool, server, "/1")
         with pytest.raises(StaleConnection):
-            await post(pool, server, pieces(b"x"), "/2", repeatable=True)
+            await post(pool, server, async_body(b"x"), "/2", repeatable=True)
         assert closing.read == ["/1", "/2"]
 
 
-async def test_a_new_connection_is_never_stale(pool: Pool) -> None:
+async def test_new_connection_is_never_stale(pool: Pool) -> None:
     closing = ClosingServer(0)
     async with serve(closing) as server:
         with pytest.raises(ConnectionLost) as caught:
@@ -205,8 +218,8 @@ async def test_a_new_connection_is_never_stale(pool: Pool) -> None:
         assert closing.read == ["/1"]
 
 
-async def test_an_answer_that_began_is_not_asked_for_again(pool: Pool) -> None:
-    closing = ClosingServer(1, farewell=b"HTTP/1.1 200")
+async def test_request_with_a_partial_response_is_not_retried(pool: Pool) -> None:
+    closing = ClosingServer(1, last_data=b"HTTP/1.1 200")
     async with serve(closing) as server:
         await get(pool, server, "/1")
         with pytest.raises(ConnectionLost) as caught:
@@ -215,8 +228,8 @@ async def test_an_answer_that_began_is_not_asked_for_again(pool: Pool) -> None:
         assert closing.read == ["/1", "/2"]
 
 
-async def test_408_with_close_on_a_kept_connection_is_the_close_race(pool: Pool) -> None:
-    closing = ClosingServer(1, farewell=answer(b"too slow", status=408, headers=b"Connection: close\r\n"))
+async def test_408_with_close_on_a_reused_connection_is_retried(pool: Pool) -> None:
+    closing = ClosingServer(1, last_data=make_response(b"too slow", status=408, headers=b"Connection: close\r\n"))
     async with serve(closing) as server:
         await get(pool, server, "/1")
         assert (await get(pool, server, "/2")).body == b"/2"
@@ -224,17 +237,17 @@ async def test_408_with_close_on_a_kept_connection_is_the_close_race(pool: Pool)
 
 
 @pytest.mark.parametrize("first", [True, False])
-async def test_any_other_408_is_an_answer(pool: Pool, first: bool) -> None:
+async def test_any_other_408_is_a_response(pool: Pool, first: bool) -> None:
     headers = b"Connection: close\r\n" if first else b""
-    closing = ClosingServer(0 if first else 1, farewell=answer(b"too slow", status=408, headers=headers))
+    closing = ClosingServer(0 if first else 1, last_data=make_response(b"too slow", status=408, headers=headers))
     async with serve(closing) as server:
         if not first:
             await get(pool, server, "/1")
         assert (await get(pool, server, "/2")).status == 408
 
 
-async def test_a_write_meets_no_close_that_has_already_arrived(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pooling, "FRESH", -1.0)
+async def test_write_does_not_use_a_connection_that_was_closed(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pool_module, "TRUSTED_IDLE", -1.0)
     async with serve(echo) as server:
         for number in range(20):
             assert (await get(pool, server)).status == 200
@@ -244,21 +257,21 @@ async def test_a_write_meets_no_close_that_has_already_arrived(pool: Pool, monke
         assert sum(received.method == "POST" for received in server.received) == 20
 
 
-async def test_a_server_that_closes_idle_connections_under_load(pool: Pool) -> None:
-    async def moody(peer: Peer) -> None:
+async def test_server_that_closes_connections_under_load(pool: Pool) -> None:
+    async def close_after_three(peer: Peer) -> None:
         for _ in range(3):
-            received = await peer.request()
+            received = await peer.read_request()
             if received is None:
                 return
-            await peer.send(answer(received.target.encode()))
+            await peer.send(make_response(received.target.encode()))
 
-    async with serve(moody) as server:
+    async with serve(close_after_three) as server:
         results = await asyncio.gather(*(get(pool, server, f"/{number}") for number in range(300)))
         assert [result.body for result in results] == [b"/%d" % number for number in range(300)]
 
 
 @pytest.mark.asyncio(loop_factories=["asyncio"])  # uvloop counts whole milliseconds
-async def test_the_longest_idle_connection_of_any_origin_makes_room() -> None:
+async def test_longest_idle_connection_of_any_origin_is_closed_at_the_limit() -> None:
     pool = Pool(2)
     async with serve(echo) as first, serve(echo) as second, serve(echo) as third:
         await get(pool, first)
@@ -271,36 +284,36 @@ async def test_the_longest_idle_connection_of_any_origin_makes_room() -> None:
         await pool.aclose()
 
 
-async def test_nothing_is_kept_of_an_origin_without_connections(pool: Pool) -> None:
+async def test_origin_without_connections_is_forgotten(pool: Pool) -> None:
     async with serve(echo) as server:
         await get(pool, server)
         server.peers[0].abort()
-        await until(lambda: pool.live == 0)
+        await wait_until(lambda: pool.live == 0)
         assert pool._idle._by_origin == {}
 
 
-async def test_connections_being_opened_count() -> None:
+async def test_pending_connections_count_toward_the_limit() -> None:
     pool = Pool(3)
     async with serve(echo) as first, serve(echo) as second:
         await asyncio.gather(*(get(pool, first) for _ in range(3)))
         assert pool.live == 3
         requests = [asyncio.ensure_future(get(pool, second)) for _ in range(3)]
         while not all(request.done() for request in requests):
-            assert pool.live + pool._opening <= 3
+            assert pool.live + pool._connecting <= 3
             await asyncio.sleep(0)
         await asyncio.gather(*requests)
         await pool.aclose()
 
 
-async def test_an_idle_connection_holds_no_body(pool: Pool) -> None:
+async def test_idle_connection_holds_no_response_data(pool: Pool) -> None:
     async with serve(echo) as server:
         await post(pool, server, b"x" * 1000)
         (connection,) = pool._live
-        assert connection.parser.parts == []
+        assert connection.parser.data == []
         assert connection.parser.header_section == b""
 
 
-async def test_a_closed_pool_says_so() -> None:
+async def test_closed_pool_rejects_requests() -> None:
     pool = Pool()
     await pool.aclose()
     async with serve(echo) as server:
@@ -310,15 +323,15 @@ async def test_a_closed_pool_says_so() -> None:
         await pool.aclose()
 
 
-async def test_closing_ends_what_is_under_way_and_what_waits() -> None:
-    async def silent(peer: Peer) -> None:
-        await peer.request()
-        await peer.head()
+async def test_closing_fails_requests_in_flight_and_waiting() -> None:
+    async def never_respond(peer: Peer) -> None:
+        await peer.read_request()
+        await peer.read_headers()
 
     pool = Pool(2)
-    async with serve(silent) as server:
+    async with serve(never_respond) as server:
         requests = [asyncio.ensure_future(get(pool, server)) for _ in range(5)]
-        await until(lambda: len(server.received) == 2)
+        await wait_until(lambda: len(server.received) == 2)
         await pool.aclose()
         results = await asyncio.gather(*requests, return_exceptions=True)
         assert [isinstance(result, TransportError) and result.sent for result in results] == [True] * 2 + [False] * 3
@@ -327,7 +340,7 @@ async def test_closing_ends_what_is_under_way_and_what_waits() -> None:
 
 
 @pytest.mark.parametrize("secure", [False, True], ids=["plain", "tls"])
-async def test_when_closing_returns_the_sockets_are_closed(
+async def test_sockets_are_closed_when_aclose_returns(
     secure: bool, server_tls: ssl.SSLContext, client_tls: ssl.SSLContext
 ) -> None:
     pool = Pool(3, tls=client_tls)
@@ -338,13 +351,13 @@ async def test_when_closing_returns_the_sockets_are_closed(
         assert open_sockets() <= before - 3
 
 
-def test_another_event_loop_is_refused_in_one_sentence() -> None:
+def test_another_event_loop_is_rejected() -> None:
     pool = Pool()
     with asyncio.Runner() as runner:
         runner.run(_once(pool))
     with asyncio.Runner() as runner:
         for attempt in (_once(pool), pool.aclose()):
-            with pytest.raises(ConfigError, match="another event loop: open one client per event loop"):
+            with pytest.raises(ConfigError, match="another event loop; create one client per event loop"):
                 runner.run(attempt)
 
 
@@ -353,15 +366,15 @@ async def _once(pool: Pool) -> None:
         await get(pool, server)
         for connection in tuple(pool._live):
             connection.abort()
-        await turns(4)
+        await iterations(4)
 
 
-def test_a_pool_without_places_is_refused() -> None:
-    with pytest.raises(ConfigError):
+def test_limit_below_one_is_rejected() -> None:
+    with pytest.raises(ConfigError, match="invalid limit 0"):
         Pool(0)
 
 
-async def test_a_head_and_a_small_body_are_one_write(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_headers_and_small_body_are_one_write(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
     async with serve(echo) as server:
         await get(pool, server)
         (connection,) = pool._live
@@ -376,4 +389,4 @@ async def test_a_head_and_a_small_body_are_one_write(pool: Pool, monkeypatch: py
         monkeypatch.setattr(connection, "transport", Recording())
         await post(pool, server, b"body")
         monkeypatch.undo()
-        assert written == [head("POST", length=4) + b"body"]
+        assert written == [request_headers("POST", length=4) + b"body"]

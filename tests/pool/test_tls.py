@@ -1,4 +1,4 @@
-"""TLS: who is trusted, which name is checked, and what a failure leaves behind."""
+"""TLS: trusted certificates, the host name that is checked, and cleanup after failures."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from cloud66_async.pool import Origin, Pool
 from cloud66_async.pool.errors import ConnectFailed, ConnectionLost
 from cloud66_async.transport import Timeouts
 
-from .servers import PATIENT, Peer, echo, get, head, serve, turns, until
+from .servers import NO_TIMEOUTS, Peer, echo, get, iterations, request_headers, serve, wait_until
 
 
 def certificate(authority: trustme.CA, *names: str, expired: bool = False) -> ssl.SSLContext:
@@ -29,7 +29,7 @@ def certificate(authority: trustme.CA, *names: str, expired: bool = False) -> ss
     return context
 
 
-async def test_many_requests_over_one_connection(server_tls: ssl.SSLContext, client_tls: ssl.SSLContext) -> None:
+async def test_connection_with_tls_is_reused(server_tls: ssl.SSLContext, client_tls: ssl.SSLContext) -> None:
     pool = Pool(2, tls=client_tls)
     async with serve(echo, tls=server_tls) as server:
         for number in range(20):
@@ -47,7 +47,7 @@ async def test_many_requests_over_one_connection(server_tls: ssl.SSLContext, cli
     ],
     ids=["wrong host", "expired", "unknown authority"],
 )
-async def test_a_certificate_that_is_not_good_enough(
+async def test_invalid_certificate(
     names: list[str], expired: bool, trusted: bool, reason: str, authority: trustme.CA
 ) -> None:
     context = ssl.create_default_context()
@@ -58,33 +58,31 @@ async def test_a_certificate_that_is_not_good_enough(
             with pytest.raises(ConnectFailed, match=reason) as caught:
                 await get(pool, server)
             assert not caught.value.sent
-            assert (pool.live, pool._opening, pool._limiter.free) == (0, 0, 2)
+            assert (pool.live, pool._connecting, pool._limiter.free) == (0, 0, 2)
         assert server.received == []
         await pool.aclose()
 
 
-async def test_the_name_to_check_can_be_another_than_the_hosts(
-    authority: trustme.CA, client_tls: ssl.SSLContext
-) -> None:
+async def test_sni_replaces_the_host_name(authority: trustme.CA, client_tls: ssl.SSLContext) -> None:
     pool = Pool(2, tls=client_tls)
-    shown: list[str | None] = []
+    received_names: list[str | None] = []
     context = certificate(authority, "api.example")
-    context.sni_callback = lambda _object, name, _context: shown.append(name)
+    context.sni_callback = lambda _object, name, _context: received_names.append(name)
     async with serve(echo, tls=context) as server:
         origin = server.origin._replace(sni="api.example")
-        assert (await pool.request(origin, "GET", head())).status == 200
-        assert shown == ["api.example"]
+        assert (await pool.request(origin, "GET", request_headers())).status == 200
+        assert received_names == ["api.example"]
         await pool.aclose()
 
 
-async def test_no_version_below_1_2(authority: trustme.CA) -> None:
+async def test_shared_context_is_strict(authority: trustme.CA) -> None:
     context = tls.shared_context()
     assert context.minimum_version == ssl.TLSVersion.TLSv1_2
     assert context.verify_mode == ssl.CERT_REQUIRED
     assert context.check_hostname
 
 
-async def test_a_server_without_tls(client_tls: ssl.SSLContext) -> None:
+async def test_server_without_tls(client_tls: ssl.SSLContext) -> None:
     async def plain(peer: Peer) -> None:
         await peer.reader.read(100)
         await peer.send(b"HTTP/1.1 400 Bad Request\r\n\r\n")
@@ -92,54 +90,54 @@ async def test_a_server_without_tls(client_tls: ssl.SSLContext) -> None:
     pool = Pool(2, tls=client_tls)
     async with serve(plain) as server:
         with pytest.raises(ConnectFailed, match=r"(?i)wrong.version.number"):
-            await pool.request(server.origin._replace(tls=True), "GET", head())
+            await pool.request(server.origin._replace(tls=True), "GET", request_headers())
         await pool.aclose()
 
 
-async def test_a_server_that_hangs_up_in_the_handshake(client_tls: ssl.SSLContext) -> None:
-    async def rude(peer: Peer) -> None:
+async def test_server_closes_during_the_handshake(client_tls: ssl.SSLContext) -> None:
+    async def close(peer: Peer) -> None:
         await peer.reader.read(100)
         peer.abort()
 
     pool = Pool(2, tls=client_tls)
-    async with serve(rude) as server:
+    async with serve(close) as server:
         with pytest.raises(ConnectFailed):
-            await pool.request(server.origin._replace(tls=True), "GET", head())
-        assert (pool.live, pool._opening, pool._limiter.free) == (0, 0, 2)
+            await pool.request(server.origin._replace(tls=True), "GET", request_headers())
+        assert (pool.live, pool._connecting, pool._limiter.free) == (0, 0, 2)
         await pool.aclose()
 
 
-async def test_a_handshake_counts_as_connecting(client_tls: ssl.SSLContext) -> None:
-    async def silent(peer: Peer) -> None:
+async def test_connect_timeout_includes_the_handshake(client_tls: ssl.SSLContext) -> None:
+    async def never_respond(peer: Peer) -> None:
         await peer.reader.read()
 
     pool = Pool(2, tls=client_tls)
-    async with serve(silent) as server:
+    async with serve(never_respond) as server:
         with pytest.raises(TransportTimeout) as caught:
-            await pool.request(server.origin._replace(tls=True), "GET", head(), timeouts=Timeouts(connect=0.02))
+            await pool.request(
+                server.origin._replace(tls=True), "GET", request_headers(), timeouts=Timeouts(connect=0.02)
+            )
         assert (caught.value.phase, caught.value.sent) == ("connect", False)
         await pool.aclose()
 
 
-async def test_the_context_is_made_once_in_a_thread_for_all(
-    server_tls: ssl.SSLContext, client_tls: ssl.SSLContext
-) -> None:
+async def test_context_is_created_once_in_a_thread(server_tls: ssl.SSLContext, client_tls: ssl.SSLContext) -> None:
     threads: list[int] = []
-    go = threading.Event()
+    proceed = threading.Event()
 
-    def make() -> ssl.SSLContext:
+    def create() -> ssl.SSLContext:
         threads.append(threading.get_ident())
-        assert go.wait(10)
+        assert proceed.wait(10)
         return client_tls
 
-    pool = Pool(8, tls=make)
+    pool = Pool(8, tls=create)
     async with serve(echo, tls=server_tls) as server:
         first = asyncio.ensure_future(get(pool, server))
         others = [asyncio.ensure_future(get(pool, server)) for _ in range(7)]
-        await turns(20)  # connected by now, all of them
-        first.cancel()  # takes nothing from the others
-        await turns(4)
-        go.set()
+        await iterations(20)  # every socket is connected by now
+        first.cancel()  # must not affect the others
+        await iterations(4)
+        proceed.set()
         assert {result.status for result in await asyncio.gather(*others)} == {200}
         assert len(threads) == 1
         assert threads[0] != threading.get_ident()
@@ -147,18 +145,18 @@ async def test_the_context_is_made_once_in_a_thread_for_all(
         await pool.aclose()
 
 
-async def test_a_context_that_cannot_be_made_is_asked_for_again(
+async def test_failure_to_create_a_context_is_not_cached(
     server_tls: ssl.SSLContext, client_tls: ssl.SSLContext
 ) -> None:
     outcomes: list[Exception | None] = [FileNotFoundError("no such certificate"), None]
 
-    def make() -> ssl.SSLContext:
+    def create() -> ssl.SSLContext:
         failure = outcomes.pop(0)
         if failure is not None:
             raise failure
         return client_tls
 
-    pool = Pool(2, tls=make)
+    pool = Pool(2, tls=create)
     async with serve(echo, tls=server_tls) as server:
         with pytest.raises(ConnectFailed, match="no such certificate"):
             await get(pool, server)
@@ -167,73 +165,73 @@ async def test_a_context_that_cannot_be_made_is_asked_for_again(
 
 
 @pytest.mark.parametrize("fails", [False, True])
-async def test_it_connects_while_the_context_is_made(fails: bool, client_tls: ssl.SSLContext) -> None:
+async def test_socket_connects_while_the_context_is_created(fails: bool, client_tls: ssl.SSLContext) -> None:
     connected, ended = threading.Event(), asyncio.Event()
 
-    async def wait_for_the_end(peer: Peer) -> None:
+    async def read_to_the_end(peer: Peer) -> None:
         connected.set()
         await peer.reader.read()
         ended.set()
 
-    def make() -> ssl.SSLContext:
+    def create() -> ssl.SSLContext:
         assert connected.wait(10)
         if fails:
             raise FileNotFoundError("no such certificate")
         return client_tls
 
-    pool = Pool(2, tls=make)
-    async with serve(wait_for_the_end) as server:
+    pool = Pool(2, tls=create)
+    async with serve(read_to_the_end) as server:
         with pytest.raises(TransportTimeout if not fails else ConnectFailed):
-            await pool.request(server.origin._replace(tls=True), "GET", head(), timeouts=Timeouts(connect=0.2))
-        await asyncio.wait_for(ended.wait(), 10)  # and leaves no socket open
+            await pool.request(
+                server.origin._replace(tls=True), "GET", request_headers(), timeouts=Timeouts(connect=0.2)
+            )
+        await asyncio.wait_for(ended.wait(), 10)  # the socket was closed
         await pool.aclose()
 
 
-def test_one_context_for_the_process() -> None:
+def test_context_is_shared_in_the_process() -> None:
     assert tls.shared_context() is tls.shared_context()
 
 
 @pytest.fixture
-def unprepared(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A process that has no context yet."""
+def no_context(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Simulate a process that has no context yet."""
     monkeypatch.setattr(tls, "_context", None)
 
 
-@pytest.mark.usefixtures("unprepared")
-def test_a_context_that_is_under_way_is_not_made_again(
-    client_tls: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    go, made = threading.Event(), list[int]()
+@pytest.mark.usefixtures("no_context")
+def test_pending_context_is_not_created_again(client_tls: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch) -> None:
+    proceed, threads = threading.Event(), list[int]()
 
-    def make() -> ssl.SSLContext:
-        made.append(threading.get_ident())
-        assert go.wait(10)
+    def create() -> ssl.SSLContext:
+        threads.append(threading.get_ident())
+        assert proceed.wait(10)
         return client_tls
 
-    monkeypatch.setattr(tls, "_make_context", make)
-    first, second = tls.prepare(), tls.prepare()
+    monkeypatch.setattr(tls, "create_context", create)
+    first, second = tls.start_loading(), tls.start_loading()
     assert first is second
     assert not first.cancel()
-    go.set()
+    proceed.set()
     assert tls.shared_context() is client_tls
-    assert len(made) == 1
-    assert made[0] != threading.get_ident()
+    assert len(threads) == 1
+    assert threads[0] != threading.get_ident()
 
 
-@pytest.mark.usefixtures("unprepared")
-def test_a_shared_context_that_cannot_be_made_is_asked_for_again(
+@pytest.mark.usefixtures("no_context")
+def test_failure_to_create_the_shared_context_is_not_cached(
     client_tls: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    outcomes: list[Exception | None] = [ssl.SSLError("bad roots"), None]
+    outcomes: list[Exception | None] = [ssl.SSLError("bad certificates"), None]
 
-    def make() -> ssl.SSLContext:
+    def create() -> ssl.SSLContext:
         failure = outcomes.pop(0)
         if failure is not None:
             raise failure
         return client_tls
 
-    monkeypatch.setattr(tls, "_make_context", make)
-    with pytest.raises(ssl.SSLError, match="bad roots"):
+    monkeypatch.setattr(tls, "create_context", create)
+    with pytest.raises(ssl.SSLError, match="bad certificates"):
         tls.shared_context()
     assert tls.shared_context() is client_tls
 
@@ -241,67 +239,63 @@ def test_a_shared_context_that_cannot_be_made_is_asked_for_again(
 FORK = """
 import os, warnings
 from cloud66_async._core import tls
-warnings.simplefilter("ignore")  # of Python, that a thread is running
+warnings.simplefilter("ignore")  # Python warns about forking while a thread runs
 for _ in range(3):
-    making = tls.prepare()
+    loading = tls.start_loading()
     child = os.fork()
     if not child:
-        os._exit(not (making.done() and tls.prepare() is making and tls._make_context().check_hostname))
+        os._exit(not (loading.done() and tls.start_loading() is loading and tls.create_context().check_hostname))
     assert os.waitpid(child, 0) == (child, 0)
     tls._context = None
 """
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
-def test_a_process_that_forks_meanwhile_has_a_child_that_can_use_tls() -> None:
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="os.fork is not available")
+def test_child_forked_during_loading_can_use_tls() -> None:
     subprocess.run([sys.executable, "-c", FORK], check=True, timeout=30)
 
 
-@pytest.mark.usefixtures("unprepared")
-def test_a_context_is_not_begun_without_a_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.usefixtures("no_context")
+def test_failure_to_start_a_thread_is_not_cached(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(_: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")
 
-    with monkeypatch.context() as none_left:
-        none_left.setattr(threading.Thread, "start", refuse)
+    with monkeypatch.context() as no_threads:
+        no_threads.setattr(threading.Thread, "start", refuse)
         with pytest.raises(RuntimeError):
-            tls.prepare()
+            tls.start_loading()
     assert tls.shared_context().check_hostname
 
 
-def test_certifi_helps_where_the_system_has_no_roots(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert tls._make_context().cert_store_stats()
+def test_certifi_is_used_if_the_system_has_no_certificates(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert tls.create_context().cert_store_stats()
     monkeypatch.setenv("SSL_CERT_FILE", "/nowhere")
     monkeypatch.setenv("SSL_CERT_DIR", "/nowhere")
-    assert tls._make_context().cert_store_stats()["x509_ca"] > 50
-    monkeypatch.setattr(tls, "_has_roots", bool)
-    assert tls._make_context().cert_store_stats()["x509_ca"] == 0
+    assert tls.create_context().cert_store_stats()["x509_ca"] > 50
+    monkeypatch.setattr(tls, "_has_certificates", bool)
+    assert tls.create_context().cert_store_stats()["x509_ca"] == 0
 
 
-async def test_a_tls_connection_that_ends_without_a_word(
-    server_tls: ssl.SSLContext, client_tls: ssl.SSLContext
-) -> None:
+async def test_tls_connection_closed_without_shutdown(server_tls: ssl.SSLContext, client_tls: ssl.SSLContext) -> None:
     async def cut(peer: Peer) -> None:
-        await peer.request()
+        await peer.read_request()
         await peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello")
-        await until(lambda: any(connection.parser.size == 5 for connection in pool._live))
+        await wait_until(lambda: any(connection.parser.size == 5 for connection in pool._live))
         peer.abort()
 
     pool = Pool(2, tls=client_tls)
     async with serve(cut, tls=server_tls) as server:
         with pytest.raises(ConnectionLost):
-            await get(pool, server, timeouts=PATIENT)
+            await get(pool, server, timeouts=NO_TIMEOUTS)
         await pool.aclose()
 
 
-def test_origins_differ_in_everything_that_counts() -> None:
+def test_origins_differ_in_every_field() -> None:
     assert len({Origin("a", 1), Origin("a", 1, True), Origin("a", 1, True, "b"), Origin("a", 2)}) == 4
 
 
 @pytest.mark.asyncio(loop_factories=["asyncio"])
-async def test_a_failed_handshake_closes_the_socket_even_if_the_loop_does_not(
-    client_tls: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_failed_handshake_closes_the_socket(client_tls: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch) -> None:
     async def fail(*_: object, **__: object) -> None:
         raise OSError("no handshake")
 
@@ -309,6 +303,6 @@ async def test_a_failed_handshake_closes_the_socket_even_if_the_loop_does_not(
     pool = Pool(2, tls=client_tls)
     async with serve(echo) as server:
         with pytest.raises(ConnectFailed, match="no handshake"):
-            await pool.request(server.origin._replace(tls=True), "GET", head())
-        await until(lambda: bool(server.peers) and server.peers[0].reader.at_eof())
+            await pool.request(server.origin._replace(tls=True), "GET", request_headers())
+        await wait_until(lambda: bool(server.peers) and server.peers[0].reader.at_eof())
         await pool.aclose()
