@@ -1,4 +1,4 @@
-"""The command `cloud66-async`: a demo, a sandbox, logins, and the stacks of an account. Needs the extra `cli`."""
+"""The command `cloud66-async`: a demo, a sandbox, logins, and the stacks of an account. Requires the extra `cli`."""
 
 from __future__ import annotations
 
@@ -8,13 +8,16 @@ __all__ = ["main"]
 
 
 def main() -> None:
-    """Run the command line and exit: 0 when all went well, 1 for an error, 2 for a wrong call, 130 for ctrl-c."""
+    """Run the command line and exit: 0 for success, 1 for an error, 2 for invalid arguments, 130 for Ctrl+C."""
     try:
         from .app import app
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] not in ("cyclopts", "rich"):
             raise
-        sys.exit("cloud66-async: the command line is an extra: pip install 'cloud66-async[cli]'")
-    from .console import guarded
+        sys.exit(
+            f"cloud66-async: missing package {error.name!r}; install the command line's dependencies with "
+            "pip install 'cloud66-async[cli]'"
+        )
+    from .console import exit_on_error
 
-    guarded(app)
+    exit_on_error(app)

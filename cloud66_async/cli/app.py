@@ -1,11 +1,11 @@
-"""The commands and their arguments; what they do is in the modules beside this one."""
+"""Commands and their options. The modules beside this one implement them."""
 
 from __future__ import annotations
 
 from typing import Annotated
 
 import attrs
-from cyclopts import App, Parameter
+from cyclopts import App, Parameter, validators
 
 from .._version import __version__
 from ..client import Cloud66
@@ -15,40 +15,53 @@ __all__ = ["app"]
 
 app: App = App(
     name="cloud66-async",
-    help="Cloud 66 from the terminal: stacks, servers, deployments, and a sandbox to try it all on.",
+    help="Manage Cloud 66 stacks from the terminal, or try the SDK with a local sandbox.",
     version=__version__,
     result_action="return_value",
+    suppress_keyboard_interrupt=False,  # handled by `exit_on_error`
 )
 
-Environment = Annotated[str | None, Parameter(name=["--environment", "-e"], help="Only this environment.")]
-Profile = Annotated[str | None, Parameter(help="The name of a stored login.")]
-AsJSON = Annotated[bool, Parameter(name="--json", negative="", help="One JSON object per line, for other programs.")]
+StackName = Annotated[str, Parameter(help="Name or uid of the stack.")]
+Environment = Annotated[
+    str | None, Parameter(name=["--environment", "-e"], help="Environment of the stack, for example production.")
+]
+Profile = Annotated[str | None, Parameter(help="Name of the stored login.")]
+AsJSON = Annotated[
+    bool, Parameter(name="--json", negative="", show_default=False, help="JSON output, one object per line.")
+]
 
 
 @Parameter(name="*")
 @attrs.frozen(kw_only=True)
 class Access:
-    """Whose stacks: options that several commands share."""
+    """Options that select the login and the account."""
 
-    account: Annotated[int | None, Parameter(help="The id of the account to act for.")] = None
+    account: Annotated[
+        int | None, Parameter(help="ID of the account to act for; the default is every account of the user.")
+    ] = None
     profile: Profile = None
 
     def open(self) -> Cloud66:
-        """A client for them."""
+        """Return a client for this login and account."""
         return Cloud66(account=self.account, profile=self.profile)
 
 
-_OWN = Access()
+_DEFAULT_ACCESS = Access()
 
 
 @app.command
 def demo(
     *,
-    json: Annotated[bool, Parameter(negative="", help="Have the token answer come as JSON, not form-encoded.")] = False,
-    stacks: Annotated[int, Parameter(help="How many stacks the sandbox has.")] = 600,
-    latency: Annotated[float, Parameter(help="Seconds that the sandbox takes for each answer.")] = 0.025,
+    json: Annotated[
+        bool,
+        Parameter(negative="", show_default=False, help="Token response as JSON instead of form-encoded."),
+    ] = False,
+    stacks: Annotated[
+        int, Parameter(validator=validators.Number(gte=1), help="Number of simulated stacks, at least 1.")
+    ] = 600,
+    latency: Annotated[float, Parameter(help="Delay before each response of the sandbox, in seconds.")] = 0.025,
 ) -> None:
-    """Log in to a sandbox on this machine, read all its stacks at once, and redeploy one. Needs no account."""
+    """Log in to a local sandbox, fetch all its stacks concurrently, and redeploy one (no account needed)."""
     from .demo import demo as show
 
     run(show(json=json, stacks=stacks, latency=latency))
@@ -57,13 +70,14 @@ def demo(
 @app.command
 def sandbox(
     *,
-    port: Annotated[int, Parameter(help="The port on 127.0.0.1; 0 takes a free one.")] = 6606,
-    stacks: Annotated[int, Parameter(help="How many stacks there are.")] = 600,
+    port: Annotated[int, Parameter(help="Port on 127.0.0.1; 0 selects a free port.")] = 6606,
+    stacks: Annotated[int, Parameter(help="Number of simulated stacks.")] = 600,
     redirect_url: Annotated[
-        list[str] | None, Parameter(help="A redirect URL of the registered application; may be repeated.")
+        list[str] | None,
+        Parameter(negative="", help="Additional redirect URL of the sandbox's OAuth application; may be repeated."),
     ] = None,
 ) -> None:
-    """Serve a Cloud 66 of your own until ctrl-c, with a consent page, users and stacks."""
+    """Serve a simulated Cloud 66 API with stacks, users and a consent page until you press Ctrl+C."""
     from .sandbox import serve
 
     serve(port=port, stacks=stacks, redirect_urls=redirect_url or [])
@@ -73,33 +87,43 @@ def sandbox(
 def login(
     *,
     client_id: Annotated[
-        str | None, Parameter(env_var="CLOUD66_CLIENT_ID", help="Of your application under Account > Apps.")
+        str | None,
+        Parameter(env_var="CLOUD66_CLIENT_ID", help="Client ID of your OAuth application (Account > Apps)."),
     ] = None,
-    scope: Annotated[str, Parameter(help="Scopes, separated by commas or blanks.")] = "public,redeploy",
-    browser: Annotated[bool, Parameter(help="Open a browser; else print the address and ask for the code.")] = True,
-    port: Annotated[int, Parameter(help="A fixed port for the redirect; 0 takes a free one.")] = 0,
-    patience: Annotated[float, Parameter(help="How long to wait for the browser, in seconds.")] = 300.0,
-    token: Annotated[bool, Parameter(negative="", help="Store a personal access token, which is asked for.")] = False,
+    scope: Annotated[str, Parameter(help="Scopes, separated by commas or spaces.")] = "public,redeploy",
+    browser: Annotated[
+        bool, Parameter(help="Open the consent page in a browser, or print its URL and prompt for the code.")
+    ] = True,
+    port: Annotated[int, Parameter(help="Local port for the callback; 0 selects a free port.")] = 0,
+    timeout: Annotated[float, Parameter(help="Maximum time to wait for the callback, in seconds.")] = 300.0,
+    token: Annotated[
+        bool,
+        Parameter(negative="", show_default=False, help="Prompt for a personal access token and store it instead."),
+    ] = False,
     profile: Profile = None,
 ) -> None:
-    """Log in and store the login. The client secret comes from CLOUD66_CLIENT_SECRET or is asked for."""
+    """Log in and store the access token.
+
+    The client secret is read from CLOUD66_CLIENT_SECRET or from a prompt.
+    """
     from .login import log_in, store_token
 
     if token:
         run(store_token(profile=profile))
     else:
-        run(log_in(client_id, scope=scope, browser=browser, port=port, patience=patience, profile=profile))
+        run(log_in(client_id, scope=scope, browser=browser, port=port, timeout=timeout, profile=profile))
 
 
 @app.command
 def logout(
     *,
     client_id: Annotated[
-        str | None, Parameter(env_var="CLOUD66_CLIENT_ID", help="With it the token is revoked too, where that works.")
+        str | None,
+        Parameter(env_var="CLOUD66_CLIENT_ID", help="Client ID of your OAuth application, required for revocation."),
     ] = None,
     profile: Profile = None,
 ) -> None:
-    """Delete the stored login, after revoking its token where the server allows that."""
+    """Revoke the stored access token if possible, and delete it in any case."""
     from .login import log_out
 
     run(log_out(client_id, profile=profile))
@@ -107,17 +131,23 @@ def logout(
 
 @app.command
 def stacks(
-    *, name: str | None = None, environment: Environment = None, access: Access = _OWN, json: AsJSON = False
+    *,
+    name: Annotated[str | None, Parameter(help="Name of the stack.")] = None,
+    environment: Environment = None,
+    access: Access = _DEFAULT_ACCESS,
+    json: AsJSON = False,
 ) -> None:
-    """List the stacks that the token can see."""
+    """List the stacks that the access token can read."""
     from .stacks import list_stacks
 
     run(list_stacks(access.open(), name=name, environment=environment, json=json))
 
 
 @app.command
-def servers(stack: str, *, environment: Environment = None, access: Access = _OWN, json: AsJSON = False) -> None:
-    """List the servers of a stack, given by its name or uid."""
+def servers(
+    stack: StackName, *, environment: Environment = None, access: Access = _DEFAULT_ACCESS, json: AsJSON = False
+) -> None:
+    """List the servers of a stack."""
     from .stacks import list_servers
 
     run(list_servers(access.open(), stack, environment=environment, json=json))
@@ -125,15 +155,19 @@ def servers(stack: str, *, environment: Environment = None, access: Access = _OW
 
 @app.command
 def redeploy(
-    stack: str,
+    stack: StackName,
     *,
     environment: Environment = None,
-    git_ref: Annotated[str | None, Parameter(help="A branch, tag or hash; by default the newest code.")] = None,
-    wait: Annotated[bool, Parameter(help="Wait for the end; the exit code tells how it went.")] = True,
-    timeout: Annotated[float, Parameter(help="The longest wait, in seconds.")] = 900.0,
-    access: Access = _OWN,
+    git_ref: Annotated[
+        str | None, Parameter(help="Branch, tag or commit hash; the default is the latest code.")
+    ] = None,
+    wait: Annotated[
+        bool, Parameter(help="Wait until the deployment finishes; the exit code reports the result.")
+    ] = True,
+    timeout: Annotated[float, Parameter(help="Maximum time to wait for the deployment, in seconds.")] = 900.0,
+    access: Access = _DEFAULT_ACCESS,
 ) -> None:
-    """Redeploy a stack, given by its name or uid, and wait until that has ended."""
+    """Redeploy a stack and wait until the deployment finishes."""
     from .redeploy import redeploy as start
 
     run(start(access.open(), stack, environment=environment, git_ref=git_ref, timeout=timeout if wait else None))

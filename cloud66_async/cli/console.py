@@ -1,4 +1,4 @@
-"""What all commands share: the terminal, and how an error is told."""
+"""Terminal output and error reporting, shared by all commands."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ from typing import Any, TypeVar
 from rich.console import Console
 from rich.markup import escape
 
-from ..errors import APIError, Cloud66Error, ResponseError
+from .._core.text import clean
+from ..errors import Cloud66Error
 
-__all__ = ["errors", "guarded", "out", "run"]
+__all__ = ["errors", "exit_on_error", "out", "run", "to_markup"]
 
 T = TypeVar("T")
 
-# In a pipe a line is as long as it is: other programs read it.
+# Other programs read piped output, so its lines are not wrapped.
 _PIPE_WIDTH = 4096
 
 out: Console = Console(highlight=False, width=None if sys.stdout.isatty() else _PIPE_WIDTH)
@@ -26,26 +27,25 @@ INTERRUPTED = 130
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:
-    """What `work` gives, on an event loop of its own."""
+    """Run `work` in a new event loop and return its result."""
     return asyncio.run(work)
 
 
-def guarded(command: Callable[[], object]) -> None:
-    """Run `command`; an error of the SDK is one clear line on standard error and the exit code 1."""
+def exit_on_error(command: Callable[[], object]) -> None:
+    """Run `command`. Print an error of the SDK as one line on standard error and exit with code 1."""
     try:
         command()
     except Cloud66Error as error:
-        errors.print(f"[bold red]error:[/] {escape(_line(error))}")
+        errors.print(f"[bold red]error:[/] {to_markup(str(error)) or type(error).__name__}")
         sys.exit(1)
     except KeyboardInterrupt:
-        errors.print("interrupted")
+        errors.print("Interrupted")
         sys.exit(INTERRUPTED)
     except BrokenPipeError:
-        sys.stderr.close()  # `| head` has left; nothing is wrong
+        sys.stderr.close()  # The reading end of the pipe was closed, for example by `| head`: not an error.
         sys.exit(0)
 
 
-def _line(error: Cloud66Error) -> str:
-    text = " ".join(str(error).split())
-    kind = type(error).__name__
-    return text if isinstance(error, APIError | ResponseError) and text else text or kind
+def to_markup(text: str | None) -> str:
+    """Return text from a server as rich markup that prints it on one line and literally."""
+    return escape(clean(text or ""))

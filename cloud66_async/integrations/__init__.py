@@ -1,1 +1,1 @@
-"""Optional parts for other libraries; each needs the extra of its name."""
+"""Integrations with other libraries. Each requires the extra of its name."""

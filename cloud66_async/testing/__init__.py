@@ -1,1 +1,1 @@
-"""Fixtures for test suites of programs that use the SDK, without a network."""
+"""Pytest fixtures for code that uses the SDK, without network access."""

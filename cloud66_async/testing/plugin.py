@@ -1,4 +1,4 @@
-"""pytest plugin. pytest loads it in every run, so it imports the sandbox only when a test uses it."""
+"""Pytest plugin. It is loaded in every test run, so it imports the sandbox only when a test uses it."""
 
 from __future__ import annotations
 

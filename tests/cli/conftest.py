@@ -1,4 +1,4 @@
-"""The command line as a process of its own, in a home of its own, against a sandbox on a port."""
+"""Fixtures that run the command line as a separate process, with an empty home directory, against a local sandbox."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ import pytest
 from cloud66_async.clock import SystemClock
 from cloud66_async.sandbox import FakeCloud66, SandboxServer
 
-SECONDS = 60
+TIMEOUT = 60
+PROGRAM = (sys.executable, "-c", "from cloud66_async.cli import main; main()")
 
 
 class Terminal:
-    """Runs `cloud66-async` with arguments; its output is a pipe."""
+    """Runner for `cloud66-async` with piped output."""
 
     def __init__(self, home: Path) -> None:
         self.home = home
@@ -34,11 +35,11 @@ class Terminal:
         self, *arguments: str, stdin: str = "", environment: Mapping[str, str] | None = None
     ) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, "-c", "from cloud66_async.cli import main; main()", *arguments],
+            [*PROGRAM, *arguments],
             input=stdin,
             capture_output=True,
             text=True,
-            timeout=SECONDS,
+            timeout=TIMEOUT,
             check=False,
             env={**self.environment, **(environment or {})},
             cwd=self.home,

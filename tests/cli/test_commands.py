@@ -1,4 +1,4 @@
-"""Stacks, servers, redeployments, and how errors are told."""
+"""The commands `stacks`, `servers` and `redeploy`, and error messages of the command line."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def access(server: SandboxServer) -> dict[str, str]:
     return {"CLOUD66_URL": server.url, "CLOUD66_ACCESS_TOKEN": server.fake.add_token().reveal()}
 
 
-def test_stacks_are_listed_whole_in_a_pipe(terminal: Terminal, server: SandboxServer, access: dict[str, str]) -> None:
+def test_stacks_are_not_wrapped_in_a_pipe(terminal: Terminal, server: SandboxServer, access: dict[str, str]) -> None:
     server.fake.seed(70)
     done = terminal.run("stacks", environment=access)
     assert done.returncode == 0, done.stderr
@@ -36,9 +36,7 @@ def test_stacks_as_json_lines_mask_secrets(terminal: Terminal, server: SandboxSe
     assert {stack["redeploy_hook"] for stack in found} <= {"********", None}
 
 
-def test_servers_of_a_stack_by_name_and_by_uid(
-    terminal: Terminal, server: SandboxServer, access: dict[str, str]
-) -> None:
+def test_servers_by_stack_name_and_by_uid(terminal: Terminal, server: SandboxServer, access: dict[str, str]) -> None:
     stack = server.fake.add_stack("web")
     by_name = terminal.run("servers", "WEB", environment=access)
     by_uid = terminal.run("servers", stack.uid, environment=access)
@@ -48,9 +46,7 @@ def test_servers_of_a_stack_by_name_and_by_uid(
         assert machine["uid"] in by_name.stdout
 
 
-def test_an_ambiguous_name_says_which_there_are(
-    terminal: Terminal, server: SandboxServer, access: dict[str, str]
-) -> None:
+def test_ambiguous_name_lists_the_matches(terminal: Terminal, server: SandboxServer, access: dict[str, str]) -> None:
     for environment in ("production", "staging"):
         server.fake.add_stack("web", environment=environment)
     done = terminal.run("servers", "web", environment=access)
@@ -66,7 +62,7 @@ def test_redeploy_waits_and_succeeds(terminal: Terminal, server: SandboxServer, 
     assert "succeeded after" in done.stdout
 
 
-def test_redeploy_exits_with_1_when_the_action_fails(
+def test_redeploy_exits_with_1_if_the_action_fails(
     terminal: Terminal, server: SandboxServer, access: dict[str, str]
 ) -> None:
     server.fake.add_stack("web")
@@ -93,7 +89,9 @@ def test_redeploy_without_waiting(terminal: Terminal, server: SandboxServer, acc
         ({"CLOUD66_ACCESS_TOKEN": "t", "CLOUD66_URL": "http://127.0.0.1:9"}, ["127.0.0.1"]),
     ],
 )
-def test_a_bad_setting_is_one_line(terminal: Terminal, environment: dict[str, str], words: list[str]) -> None:
+def test_invalid_setting_is_reported_on_one_line(
+    terminal: Terminal, environment: dict[str, str], words: list[str]
+) -> None:
     done = terminal.run("stacks", environment=environment)
     assert done.returncode == 1
     assert done.stdout == ""
@@ -102,12 +100,26 @@ def test_a_bad_setting_is_one_line(terminal: Terminal, environment: dict[str, st
         assert word in done.stderr
 
 
-def test_a_bad_token_says_what_to_do(terminal: Terminal, server: SandboxServer) -> None:
-    done = terminal.run("stacks", environment={"CLOUD66_URL": server.url, "CLOUD66_ACCESS_TOKEN": "not-a-good-one"})
+def test_invalid_token_tells_what_to_do(terminal: Terminal, server: SandboxServer) -> None:
+    done = terminal.run("stacks", environment={"CLOUD66_URL": server.url, "CLOUD66_ACCESS_TOKEN": "an-invalid-token"})
     assert done.returncode == 1
     assert "log in again" in done.stderr
-    assert "not-a-good-one" not in done.stderr + done.stdout
+    assert "an-invalid-token" not in done.stderr + done.stdout
 
 
-def test_a_wrong_call_exits_with_2(terminal: Terminal) -> None:
+def test_invalid_option_exits_with_2(terminal: Terminal) -> None:
     assert terminal.run("stacks", "--colour", "red").returncode == 2
+
+
+def test_text_of_the_server_is_printed_literally(
+    terminal: Terminal, server: SandboxServer, access: dict[str, str]
+) -> None:
+    server.fake.add_stack("web\x1b]0;title\x07\u202e\nsecond", environment="[red]qa[/]")
+    done = terminal.run("stacks", environment=access)
+    assert done.returncode == 0, done.stderr
+    assert "web ]0;title second" in done.stdout
+    assert "[red]qa[/]" in done.stdout
+    failed = terminal.run("redeploy", "missing\x1b[2J", environment=access)
+    assert failed.returncode == 1
+    for character in "\x1b\x07\u202e":
+        assert character not in done.stdout + failed.stderr

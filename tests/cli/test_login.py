@@ -1,4 +1,4 @@
-"""Logging in and out from a terminal: a real listener, a "browser" that consents, a file that only we can read."""
+"""The commands `login` and `logout`, with a script in place of the browser."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from cloud66_async.token import Token
 
 from .conftest import Terminal
 
-# What a browser and its user do: open the page, press a button, follow the redirect.
+# Stands in for the user and their browser: opens the page, presses a button and follows the redirect.
 _BROWSER = """
 import asyncio, sys, urllib.error, urllib.request
-from cloud66_async.sandbox.oauth.browser import consent
+from cloud66_async.sandbox import consent
 target = asyncio.run(consent(sys.argv[1], decision={decision!r}))
 try:
     urllib.request.urlopen(target, timeout=10).read()
@@ -28,11 +28,11 @@ except urllib.error.HTTPError:
 
 @pytest.fixture
 def application(server: SandboxServer) -> dict[str, str]:
-    made = server.fake.add_application()
+    registered = server.fake.add_application()
     return {
         "CLOUD66_URL": server.url,
-        "CLOUD66_CLIENT_ID": made.client_id,
-        "CLOUD66_CLIENT_SECRET": made.client_secret,
+        "CLOUD66_CLIENT_ID": registered.client_id,
+        "CLOUD66_CLIENT_SECRET": registered.client_secret,
     }
 
 
@@ -46,7 +46,7 @@ def stored(terminal: Terminal) -> Path:
     return terminal.home / "config" / "cloud66-async" / "logins.json"
 
 
-def given(server: SandboxServer) -> Token:
+def newest_token(server: SandboxServer) -> Token:
     return server.fake.tokens[-1].token
 
 
@@ -56,7 +56,7 @@ def test_login_through_a_browser_then_stacks_then_logout(
     server.fake.add_stack("web")
     done = terminal.run("login", environment={**application, **browser(terminal, "authorize")})
     assert done.returncode == 0, done.stderr
-    token = given(server).reveal()
+    token = newest_token(server).reveal()
     assert stat.S_IMODE(stored(terminal).stat().st_mode) == 0o600
     assert stat.S_IMODE(stored(terminal).parent.stat().st_mode) == 0o700
     assert token in stored(terminal).read_text()
@@ -67,15 +67,15 @@ def test_login_through_a_browser_then_stacks_then_logout(
     assert listed.returncode == 0, listed.stderr
     assert "web" in listed.stdout
 
-    left = terminal.run("logout", environment=application)
-    assert left.returncode == 0, left.stderr
-    assert "was revoked" in left.stdout
+    logged_out = terminal.run("logout", environment=application)
+    assert logged_out.returncode == 0, logged_out.stderr
+    assert "was revoked" in logged_out.stdout
     assert server.fake.tokens[-1].revoked
     assert token not in stored(terminal).read_text()
     assert terminal.run("stacks", environment={"CLOUD66_URL": server.url}).returncode == 1
 
 
-def test_a_login_is_for_its_own_server_only(
+def test_login_is_not_used_for_another_server(
     terminal: Terminal, server: SandboxServer, application: dict[str, str]
 ) -> None:
     terminal.run("login", environment={**application, **browser(terminal, "authorize")})
@@ -84,7 +84,7 @@ def test_a_login_is_for_its_own_server_only(
     assert "no token" in elsewhere.stderr
 
 
-def test_a_denied_login_is_an_error_and_asks_for_no_token(
+def test_denied_login_is_an_error_without_a_token_request(
     terminal: Terminal, server: SandboxServer, application: dict[str, str]
 ) -> None:
     done = terminal.run("login", environment={**application, **browser(terminal, "deny")})
@@ -97,7 +97,7 @@ def test_login_with_a_pasted_code(terminal: Terminal, server: SandboxServer, app
     script = terminal.home / "paste.py"
     script.write_text(
         "import asyncio, os, re, subprocess, sys\n"
-        "from cloud66_async.sandbox.oauth.browser import consent\n"
+        "from cloud66_async.sandbox import consent\n"
         "from urllib.parse import parse_qs, urlsplit\n"
         "process = subprocess.Popen([sys.executable, '-c', 'from cloud66_async.cli import main; main()', 'login',"
         " '--no-browser'], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)\n"
@@ -121,10 +121,10 @@ def test_login_with_a_pasted_code(terminal: Terminal, server: SandboxServer, app
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert given(server).reveal() in stored(terminal).read_text()
+    assert newest_token(server).reveal() in stored(terminal).read_text()
 
 
-def test_a_personal_token_is_stored_under_a_profile(terminal: Terminal, server: SandboxServer) -> None:
+def test_personal_token_is_stored_under_a_profile(terminal: Terminal, server: SandboxServer) -> None:
     server.fake.add_stack("web")
     token = server.fake.add_token().reveal()
     site = {"CLOUD66_URL": server.url}
@@ -133,29 +133,29 @@ def test_a_personal_token_is_stored_under_a_profile(terminal: Terminal, server: 
     assert token not in done.stdout + done.stderr
     assert terminal.run("stacks", environment=site).returncode == 1
     assert terminal.run("stacks", "--profile", "work", environment=site).returncode == 0
-    # A profile that is named is meant: the environment does not take its place.
+    # An explicit profile takes precedence over the token in the environment.
     other = terminal.run("stacks", "--profile", "none", environment={**site, "CLOUD66_ACCESS_TOKEN": token})
     assert other.returncode == 1
     assert "'none'" in other.stderr
 
 
-def test_login_without_an_application_says_what_to_do(terminal: Terminal) -> None:
+def test_login_without_an_application_tells_what_to_do(terminal: Terminal) -> None:
     done = terminal.run("login")
     assert done.returncode == 1
     assert "CLOUD66_CLIENT_ID" in done.stderr
     assert "--token" in done.stderr
 
 
-def test_logout_when_nobody_is_logged_in(terminal: Terminal) -> None:
+def test_logout_without_a_stored_login(terminal: Terminal) -> None:
     done = terminal.run("logout")
     assert done.returncode == 1
     assert "no login is stored" in done.stderr
 
 
-def test_the_address_that_is_printed_is_the_sandbox_s(
+def test_printed_url_is_the_consent_page(
     terminal: Terminal, server: SandboxServer, application: dict[str, str]
 ) -> None:
     done = terminal.run("login", environment={**application, **browser(terminal, "authorize")})
-    address = next(line for line in done.stdout.splitlines() if line.startswith("http"))
-    assert urlsplit(address).netloc == urlsplit(server.url).netloc
-    assert urlsplit(address).path == "/oauth/authorize"
+    url = next(line for line in done.stdout.splitlines() if line.startswith("http"))
+    assert urlsplit(url).netloc == urlsplit(server.url).netloc
+    assert urlsplit(url).path == "/oauth/authorize"

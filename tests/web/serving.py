@@ -1,4 +1,4 @@
-"""The example application and its sandbox on ports of this machine."""
+"""Server for the example application and its sandbox, on local ports."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Dashboard(NamedTuple):
 
 
 def example() -> ModuleType:
-    """The module of the example, which is no part of a package."""
+    """Import the module of the example, which is not part of a package."""
     spec = importlib.util.spec_from_file_location("dashboard_example", EXAMPLE / "dashboard.py")
     assert spec is not None
     assert spec.loader is not None
@@ -36,7 +36,7 @@ def example() -> ModuleType:
 
 @contextmanager
 def dashboard() -> Generator[Dashboard]:
-    """The dashboard over HTTP, at a sandbox over HTTP whose clock stands still."""
+    """Serve the dashboard, with a sandbox whose clock is frozen."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen()
@@ -59,7 +59,7 @@ def dashboard() -> Generator[Dashboard]:
 
 @contextmanager
 def served(app: Any, listener: socket.socket) -> Generator[None]:
-    """Serve `app` from a thread."""
+    """Serve `app` in a thread."""
     config = uvicorn.Config(app, log_config=None, access_log=False, ws="none", timeout_graceful_shutdown=2)
     server = uvicorn.Server(config)
     ready, startup = threading.Event(), server.startup

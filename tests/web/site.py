@@ -1,4 +1,4 @@
-"""A small web application whose users log in at a sandbox, and browsers that visit it; all in this process."""
+"""A small web application whose users log in to a sandbox, and browsers that visit it, without a network."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -15,7 +15,7 @@ from cloud66_async.token import Token
 
 ORIGIN = "https://dash.example"
 CALLBACK = f"{ORIGIN}/callback"
-SECRET = "the-client-secret"  # what a real one looks like does not matter here
+SECRET = "the-client-secret"  # does not need the format of a real one
 
 
 def web_login(fake: FakeCloud66, **options: Any) -> WebLogin:
@@ -63,7 +63,7 @@ def make_app(login: WebLogin) -> FastAPI:
 
 
 class Browser:
-    """Visits the site and keeps its cookies; it follows no redirect by itself."""
+    """HTTP client that stores cookies and does not follow redirects."""
 
     def __init__(self, app: Any, fake: FakeCloud66, origin: str = ORIGIN) -> None:
         self.http = httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url=origin)
@@ -75,29 +75,29 @@ class Browser:
     async def post(self, path: str, **options: Any) -> httpx.Response:
         return await self.http.post(path, **options)
 
-    async def begin(self, path: str = "/login") -> str:
-        """The address of the consent page."""
-        answer = await self.get(path)
-        assert answer.status_code == 303, answer.text
-        return str(answer.headers["location"])
+    async def start_login(self, path: str = "/login") -> str:
+        """Return the URL of the consent page."""
+        response = await self.get(path)
+        assert response.status_code == 303, response.text
+        return str(response.headers["location"])
 
     async def log_in(self, path: str = "/login", *, user: str | None = None) -> httpx.Response:
-        """The answer of the callback."""
-        return await self.get(await self.fake.consent(await self.begin(path), user=user))
+        """Log in and return the response of the callback."""
+        return await self.get(await self.fake.consent(await self.start_login(path), user=user))
 
     @property
     def session(self) -> str | None:
-        """What the cookie of the session holds."""
+        """The value of the session cookie."""
         return next((item.value for item in self.http.cookies.jar if item.name.endswith("cloud66_session")), None)
 
     @property
     def pending(self) -> list[str]:
-        """The names of the cookies of logins that are under way."""
+        """The names of the cookies of pending logins."""
         return [item.name for item in self.http.cookies.jar if "cloud66_login" in item.name]
 
 
 class Site:
-    """The application and its Cloud 66."""
+    """The application and its sandbox."""
 
     def __init__(self, fake: FakeCloud66, login: WebLogin, app: Any, browsers: list[Browser]) -> None:
         self.fake = fake
@@ -106,9 +106,9 @@ class Site:
         self._browsers = browsers
 
     def browser(self) -> Browser:
-        made = Browser(self.app, self.fake)
-        self._browsers.append(made)
-        return made
+        browser = Browser(self.app, self.fake)
+        self._browsers.append(browser)
+        return browser
 
     @property
     def newest_token(self) -> Token:
@@ -116,7 +116,7 @@ class Site:
 
 
 @asynccontextmanager
-async def a_site(fake: FakeCloud66 | None = None, **options: Any) -> AsyncGenerator[Site]:
+async def open_site(fake: FakeCloud66 | None = None, **options: Any) -> AsyncGenerator[Site]:
     fake = fake or FakeCloud66()
     login = web_login(fake, **options)
     browsers: list[Browser] = []

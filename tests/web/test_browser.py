@@ -1,4 +1,4 @@
-"""The example application in a real browser: Debian's Chromium, driven by Playwright."""
+"""The example application in Chromium, driven by Playwright."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ ARGUMENTS = [
     "--disable-sync",
     "--no-first-run",
 ]
-PATIENCE = 30_000  # milliseconds; nothing waits for it unless it fails
+TIMEOUT = 30_000  # milliseconds; only a failing test waits this long
 
 Open = Callable[..., "Page"]
 
 
 @pytest.fixture(scope="module")
 def chromium() -> Generator[Browser]:
-    pytest.importorskip("playwright", reason="no Playwright")
+    pytest.importorskip("playwright", reason="Playwright is not installed")
     if not Path(CHROMIUM).exists():
-        pytest.skip("no Chromium")
+        pytest.skip("Chromium is not installed")
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
@@ -53,23 +53,23 @@ def site() -> Generator[Dashboard]:
 
 @pytest.fixture
 def context(chromium: Browser, site: Dashboard) -> Generator[Callable[..., BrowserContext]]:
-    """Makes browsers that know nothing of each other; at the end, none of their pages may have complained."""
+    """Return a function that opens independent browser contexts. Fails if a page reports an error."""
     contexts: list[BrowserContext] = []
-    complaints: list[str] = []
+    errors: list[str] = []
 
     def make(**options: Any) -> BrowserContext:
-        made = chromium.new_context(base_url=site.url, **options)
-        made.set_default_timeout(PATIENCE)
-        made.on("weberror", lambda error: complaints.append(str(error.error)))
-        made.on("console", lambda message: complaints.append(message.text))
-        contexts.append(made)
-        return made
+        opened = chromium.new_context(base_url=site.url, **options)
+        opened.set_default_timeout(TIMEOUT)
+        opened.on("weberror", lambda error: errors.append(str(error.error)))
+        opened.on("console", lambda message: errors.append(message.text))
+        contexts.append(opened)
+        return opened
 
     yield make
-    for made in contexts:
-        made.close()
-    # That an answer was no 200 is said too; some here are not meant to be.
-    assert [text for text in complaints if not text.startswith("Failed to load resource")] == []
+    for opened in contexts:
+        opened.close()
+    # Chromium also reports responses with an error status, which some tests expect.
+    assert [text for text in errors if not text.startswith("Failed to load resource")] == []
 
 
 @pytest.fixture
@@ -81,20 +81,20 @@ def heading(page: Page, name: str | re.Pattern[str]) -> None:
     page.get_by_role("heading", name=name, level=1).wait_for()
 
 
-def begin(page: Page) -> None:
+def start_login(page: Page) -> None:
     page.goto("/")
     page.get_by_role("link", name="Log in with Cloud 66").click()
     heading(page, "Authorize Dashboard")
 
 
-def answer(page: Page, button: str = "Authorize", *, user: str = "ada@example.com") -> None:
-    page.get_by_label("Sign in as").select_option(user)
+def decide(page: Page, button: str = "Authorize", *, user: str = "ada@example.com") -> None:
+    page.get_by_label("Log in as").select_option(user)
     page.get_by_role("button", name=button, exact=True).click()
 
 
 def log_in(page: Page, *, user: str = "ada@example.com") -> None:
-    begin(page)
-    answer(page, user=user)
+    start_login(page)
+    decide(page, user=user)
     heading(page, "All stacks")
 
 
@@ -105,31 +105,31 @@ def stack_names(page: Page) -> list[str]:
 def test_consent_leads_to_the_stacks(page: Page, site: Dashboard) -> None:
     site.fake.add_stack("api", environment="staging", fields={"health": 4})
     log_in(page)
-    assert stack_names(page) == ["api", "web"]  # the one that needs somebody comes first
+    assert stack_names(page) == ["api", "web"]  # stacks with problems come first
     page.get_by_label("Environment").select_option("production")
     page.get_by_role("button", name="Show").click()
     heading(page, "Production stacks")
     assert stack_names(page) == ["web"]
 
 
-def test_a_page_that_was_asked_for_is_shown_after_the_login(page: Page) -> None:
+def test_login_leads_back_to_the_requested_page(page: Page) -> None:
     page.goto("/stacks?environment=production")
-    answer(page)
+    decide(page)
     heading(page, "Production stacks")
     assert page.url.endswith("/stacks?environment=production")
 
 
 def test_denial(page: Page, site: Dashboard) -> None:
-    begin(page)
-    answer(page, "Deny")
+    start_login(page)
+    decide(page, "Deny")
     heading(page, "Access was not granted")
     assert site.fake.calls("oauth.token") == 0
     page.get_by_role("link", name="Log in with Cloud 66").click()
     heading(page, "Authorize Dashboard")
 
 
-def test_a_wrong_state(page: Page, site: Dashboard) -> None:
-    begin(page)
+def test_wrong_state(page: Page, site: Dashboard) -> None:
+    start_login(page)
     page.goto("/callback?code=planted&state=planted%3Cb%3E")
     heading(page, "This login cannot be finished")
     assert "planted" not in page.content()
@@ -138,14 +138,14 @@ def test_a_wrong_state(page: Page, site: Dashboard) -> None:
     heading(page, "Authorize Dashboard")
 
 
-def test_two_users_at_once(context: Callable[..., BrowserContext], site: Dashboard) -> None:
+def test_concurrent_users(context: Callable[..., BrowserContext], site: Dashboard) -> None:
     site.fake.add_user("alan@example.com", accounts=[2])
     site.fake.add_stack("enigma", account=2)
     ada, alan = context().new_page(), context().new_page()
-    begin(ada)
-    begin(alan)
-    answer(alan, user="alan@example.com")
-    answer(ada)
+    start_login(ada)
+    start_login(alan)
+    decide(alan, user="alan@example.com")
+    decide(ada)
     heading(ada, "All stacks")
     heading(alan, "All stacks")
     for _ in range(2):
@@ -156,23 +156,23 @@ def test_two_users_at_once(context: Callable[..., BrowserContext], site: Dashboa
 
 def test_logins_in_two_tabs(page: Page) -> None:
     other = page.context.new_page()
-    begin(page)
-    begin(other)
-    answer(page)
+    start_login(page)
+    start_login(other)
+    decide(page)
     heading(page, "All stacks")
-    answer(other)
+    decide(other)
     heading(other, "All stacks")
     page.reload()
     heading(page, "All stacks")
 
 
-def test_after_a_logout_nothing_is_left(page: Page) -> None:
+def test_logout_leaves_nothing_behind(page: Page) -> None:
     log_in(page)
     assert page.evaluate("document.cookie") == ""
     page.get_by_role("button", name="Log out").click()
     heading(page, "Your stacks at a glance")
     assert [cookie.get("name") for cookie in page.context.cookies() if "session" in str(cookie.get("name"))] == []
-    page.go_back()  # the browser must ask again
+    page.go_back()  # not from the cache: the browser sends the request again
     heading(page, "Authorize Dashboard")
 
 
@@ -183,7 +183,7 @@ def start_redeployment(page: Page) -> None:
     heading(page, "Redeploying web")
 
 
-def test_a_redeployment_is_watched_to_its_end(page: Page, site: Dashboard) -> None:
+def test_redeployment_is_followed_until_it_finishes(page: Page, site: Dashboard) -> None:
     start_redeployment(page)
     site.fake.clock.advance(61)
     heading(page, "web was redeployed")
@@ -192,7 +192,7 @@ def test_a_redeployment_is_watched_to_its_end(page: Page, site: Dashboard) -> No
     heading(page, re.compile(r"^web\b"))
 
 
-def test_a_redeployment_that_fails(page: Page, site: Dashboard) -> None:
+def test_failed_redeployment(page: Page, site: Dashboard) -> None:
     site.fake.faults.action_fails(message="The image is missing")
     start_redeployment(page)
     site.fake.clock.advance(61)
@@ -200,64 +200,64 @@ def test_a_redeployment_that_fails(page: Page, site: Dashboard) -> None:
     assert page.get_by_text("The image is missing").is_visible()
 
 
-def test_it_is_watched_without_scripts_too(context: Callable[..., BrowserContext], site: Dashboard) -> None:
+def test_redeployment_is_followed_without_scripts(context: Callable[..., BrowserContext], site: Dashboard) -> None:
     page = context(java_script_enabled=False).new_page()
     start_redeployment(page)
     site.fake.clock.advance(61)
     heading(page, "web was redeployed")
 
 
-def test_a_login_that_ends_while_something_is_watched(page: Page, site: Dashboard) -> None:
+def test_revoked_token_while_an_action_is_followed(page: Page, site: Dashboard) -> None:
     start_redeployment(page)
     site.fake.revoke(site.fake.tokens[-1].token)
-    heading(page, "Authorize Dashboard")  # by itself: what asks in the background learns it first
+    heading(page, "Authorize Dashboard")  # without user input: the script that polls the action receives the error
     site.fake.clock.advance(61)
-    answer(page)
+    decide(page)
     heading(page, "web was redeployed")
 
 
-def test_a_revoked_token_leads_to_a_fresh_login(page: Page, site: Dashboard) -> None:
+def test_revoked_token_leads_to_a_new_login(page: Page, site: Dashboard) -> None:
     log_in(page)
     site.fake.revoke(site.fake.tokens[-1].token)
     page.reload()
     heading(page, "Authorize Dashboard")
-    answer(page)
+    decide(page)
     heading(page, "All stacks")
 
 
-def test_a_token_that_is_refused_again_and_again_ends_on_a_page(page: Page, site: Dashboard) -> None:
+def test_token_refused_twice_leads_to_an_error_page(page: Page, site: Dashboard) -> None:
     log_in(page)
     site.fake.faults.fail(401, operation="stacks.list", times=2)
     page.reload()
     heading(page, "Authorize Dashboard")
-    answer(page)
+    decide(page)
     heading(page, "Cloud 66 refuses this login")
     page.get_by_role("link", name="Log in with Cloud 66").click()
-    answer(page)
+    decide(page)
     heading(page, "All stacks")
 
 
-def test_what_is_not_there(page: Page) -> None:
+def test_missing_pages(page: Page) -> None:
     log_in(page)
     page.goto("/stacks/nothing")
-    heading(page, "There is no such thing")
+    heading(page, "This resource does not exist")
     page.goto("/nothing")
     heading(page, "Not Found")
 
 
-# --- for everybody -----------------------------------------------------------------------------------
+# --- accessibility -----------------------------------------------------------------------------------
 
 CONTRAST = """
 () => {
   const parse = text => (text.match(/[\\d.]+/g) || []).map(Number);
-  const light = ([r, g, b]) => {
+  const luminance = ([r, g, b]) => {
     const [x, y, z] = [r, g, b].map(c => (c /= 255) <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4);
     return 0.2126 * x + 0.7152 * y + 0.0722 * z;
   };
-  const ground = element => {
+  const background = element => {
     for (; element; element = element.parentElement) {
-      const colour = parse(getComputedStyle(element).backgroundColor);
-      if (colour.length === 3 || colour[3] === 1) return colour;
+      const color = parse(getComputedStyle(element).backgroundColor);
+      if (color.length === 3 || color[3] === 1) return color;
     }
     return [255, 255, 255];
   };
@@ -265,14 +265,14 @@ CONTRAST = """
   for (const element of document.querySelectorAll("body *")) {
     const text = [...element.childNodes].filter(node => node.nodeType === 3 && node.data.trim()).length;
     if (!text || element.tagName === "NOSCRIPT") continue;
-    const [a, b] = [light(parse(getComputedStyle(element).color)), light(ground(element))];
+    const [a, b] = [luminance(parse(getComputedStyle(element).color)), luminance(background(element))];
     const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
     if (ratio < 4.5) poor.push(`${element.className || element.tagName}: ${ratio.toFixed(2)}`);
   }
   return poor;
 }
 """
-UNLABELLED = """
+UNLABELED = """
 () => [...document.querySelectorAll("select, input:not([type=hidden]), button, a, progress, img")]
   .filter(e => !(e.labels?.length || e.innerText?.trim() || e.ariaLabel || e.hasAttribute("alt")))
   .map(e => e.outerHTML)
@@ -281,17 +281,15 @@ WIDER = "() => document.scrollingElement.scrollWidth - innerWidth"
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_every_page_can_be_read_and_used_by_everybody(
-    context: Callable[..., BrowserContext], site: Dashboard, scheme: str
-) -> None:
-    for health in range(6):  # 5 is none that this release knows
+def test_pages_are_accessible(context: Callable[..., BrowserContext], site: Dashboard, scheme: str) -> None:
+    for health in range(6):  # 5 is unknown to this release
         site.fake.add_stack(f"a-stack-with-a-rather-long-name-{health}", fields={"health": health})
     phone = {"width": 320, "height": 640}
     page = context(color_scheme=scheme, viewport=phone).new_page()
 
     def check() -> None:
         assert page.evaluate(CONTRAST) == []
-        assert page.evaluate(UNLABELLED) == []
+        assert page.evaluate(UNLABELED) == []
         assert page.evaluate(WIDER) <= 0
         assert page.get_by_role("main").count() == 1
         assert page.locator("html[lang=en]").count() == 1
@@ -313,7 +311,7 @@ def test_every_page_can_be_read_and_used_by_everybody(
     check()
 
 
-def test_a_keyboard_is_enough(page: Page) -> None:
+def test_keyboard_navigation(page: Page) -> None:
     log_in(page)
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.innerText") == "Skip to content"

@@ -1,4 +1,4 @@
-"""The example as its README line starts it: one command, one process, ended by ctrl-c."""
+"""The example application, started by the command in the README and stopped by Ctrl+C."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from cloud66_async.sandbox import SandboxServer, consent
 
 from .serving import EXAMPLE
 
-PATIENCE = 60
+TIMEOUT = 60
 
 
 class Running:
-    """The example in a process group of its own, and what it has printed."""
+    """The example in its own process group, and its output."""
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self.process = process
@@ -34,17 +34,17 @@ class Running:
             self._read_line()
         return found[1]
 
-    def end(self) -> int:
-        """Press ctrl-c."""
+    def stop(self) -> int:
+        """Send Ctrl+C and return the exit code."""
         os.killpg(self.process.pid, signal.SIGINT)
-        self.output += self.process.communicate(timeout=PATIENCE)[0]
+        self.output += self.process.communicate(timeout=TIMEOUT)[0]
         return self.process.returncode
 
     def _read_line(self) -> None:
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
         if not line:
-            pytest.fail(f"it ended: {self.output}")
+            pytest.fail(f"the example exited: {self.output}")
         self.output += line
 
 
@@ -70,22 +70,22 @@ def running(**environment: str) -> Generator[Running]:
 
 
 async def log_in(example: Running) -> tuple[str, list[str]]:
-    """The callback's address, and the names of the stacks that are seen after it."""
-    url = example.wait_for(r"The dashboard: (\S+)")
+    """Log in, and return the callback URL and the names of the visible stacks."""
+    url = example.wait_for(r"Dashboard: (\S+)")
     example.wait_for("(Uvicorn running)")
     async with httpx.AsyncClient(base_url=url, trust_env=False) as browser:
-        begun = await browser.get("/login")
-        callback = await consent(begun.headers["location"])
+        started = await browser.get("/login")
+        callback = await consent(started.headers["location"])
         page = await browser.get(callback, follow_redirects=True)
         assert page.status_code == 200
         return callback, [stack["name"] for stack in (await browser.get("/api/stacks")).json()]
 
 
-async def test_one_command_serves_it_and_ctrl_c_ends_it() -> None:
+async def test_one_command_starts_it_and_ctrl_c_stops_it() -> None:
     with running() as example:
         callback, stacks = await log_in(example)
         assert len(stacks) == 40
-        assert example.end() == 0
+        assert example.stop() == 0
     assert "/callback?(hidden)" in example.output
     assert "Traceback" not in example.output
     secrets = parse_qs(urlsplit(callback).query)
@@ -93,27 +93,27 @@ async def test_one_command_serves_it_and_ctrl_c_ends_it() -> None:
         assert secret not in example.output
 
 
-async def test_the_environment_names_another_cloud66() -> None:
+async def test_environment_selects_another_server() -> None:
     with SandboxServer() as server:
         server.fake.add_stack("elsewhere")
-        address = "https://dash.example"
-        application = server.fake.add_application(client_id="mine", redirect_urls=[f"{address}/callback"])
+        origin = "https://dash.example"
+        application = server.fake.add_application(client_id="mine", redirect_urls=[f"{origin}/callback"])
         with running(
             CLOUD66_URL=server.url,
             CLOUD66_CLIENT_ID=application.client_id,
             CLOUD66_CLIENT_SECRET=application.client_secret,
-            DASHBOARD_URL=address,
+            DASHBOARD_URL=origin,
         ) as example:
-            # It believes that it stands behind a proxy which speaks TLS.
-            assert example.wait_for(r"The dashboard: (\S+)") == address
+            # As if it were behind a proxy that terminates TLS.
+            assert example.wait_for(r"Dashboard: (\S+)") == origin
             url = example.wait_for(r"Uvicorn running on (\S+)")
             async with httpx.AsyncClient(base_url=url, trust_env=False) as browser:
-                begun = await browser.get("/login")
-                callback = await consent(begun.headers["location"])
-                assert callback.startswith(f"{address}/callback?")
-                sealed = begun.headers["set-cookie"].partition(";")[0]
-                done = await browser.get(callback.removeprefix(address), headers={"cookie": sealed})
+                started = await browser.get("/login")
+                callback = await consent(started.headers["location"])
+                assert callback.startswith(f"{origin}/callback?")
+                cookie = started.headers["set-cookie"].partition(";")[0]
+                done = await browser.get(callback.removeprefix(origin), headers={"cookie": cookie})
                 session = done.headers["set-cookie"].partition(";")[0]
                 stacks = await browser.get("/api/stacks", headers={"cookie": session})
             assert [stack["name"] for stack in stacks.json()] == ["elsewhere"]
-            assert example.end() == 0
+            assert example.stop() == 0

@@ -1,4 +1,4 @@
-"""The web login, from the first page to the last, without a browser."""
+"""The web login, without a real browser."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from cloud66_async import StateMismatch
-from cloud66_async.sandbox import FakeCloud66, Profile
+from cloud66_async.sandbox import FakeCloud66, ProviderSettings
 
-from .site import CALLBACK, ORIGIN, Browser, a_site, make_app, web_login
+from .site import CALLBACK, ORIGIN, Browser, make_app, open_site, web_login
 
 HOURS = 3600
 
@@ -23,43 +23,43 @@ def query(url: str) -> dict[str, str]:
     return {name: values[0] for name, values in parse_qs(urlsplit(url).query).items()}
 
 
-async def test_a_user_logs_in_and_comes_to_the_page_that_was_asked_for() -> None:
-    async with a_site() as site:
+async def test_login_leads_back_to_the_requested_page() -> None:
+    async with open_site() as site:
         site.fake.add_stack("web")
         browser = site.browser()
-        asked = await browser.get("/stacks?environment=%C3%A9t%C3%A9&x=1")
-        assert asked.status_code == 303
-        assert asked.headers["location"] == "/login?next=%2Fstacks%3Fenvironment%3D%25C3%25A9t%25C3%25A9%26x%3D1"
-        done = await browser.log_in(asked.headers["location"])
+        redirected = await browser.get("/stacks?environment=%C3%A9t%C3%A9&x=1")
+        assert redirected.status_code == 303
+        assert redirected.headers["location"] == "/login?next=%2Fstacks%3Fenvironment%3D%25C3%25A9t%25C3%25A9%26x%3D1"
+        done = await browser.log_in(redirected.headers["location"])
         assert (done.status_code, done.headers["location"]) == (303, "/stacks?environment=%C3%A9t%C3%A9&x=1")
         page = await browser.get(done.headers["location"])
         assert [stack["name"] for stack in page.json()] == ["web"]
         assert browser.pending == []
 
 
-async def test_what_cloud66_is_asked_for() -> None:
-    async with a_site() as site:
-        asked = query(await site.browser().begin())
-    assert asked["scope"] == "public redeploy"
-    assert asked["redirect_uri"] == asked["redirect_url"] == CALLBACK
-    assert asked["code_challenge_method"] == "S256"
+async def test_parameters_of_the_authorization_url() -> None:
+    async with open_site() as site:
+        parameters = query(await site.browser().start_login())
+    assert parameters["scope"] == "public redeploy"
+    assert parameters["redirect_uri"] == parameters["redirect_url"] == CALLBACK
+    assert parameters["code_challenge_method"] == "S256"
 
 
-async def test_without_a_login_the_api_says_401() -> None:
-    async with a_site() as site:
-        answer = await site.browser().get("/api/stacks")
-        assert answer.status_code == 401
-        assert answer.json() == {"detail": "not logged in"}
-        assert "www-authenticate" in answer.headers
+async def test_api_responds_with_401_without_a_login() -> None:
+    async with open_site() as site:
+        response = await site.browser().get("/api/stacks")
+        assert response.status_code == 401
+        assert response.json() == {"detail": "Not logged in"}
+        assert "www-authenticate" in response.headers
         assert site.fake.calls() == 0
 
 
-async def test_two_users_at_once_see_their_own_stacks() -> None:
+async def test_concurrent_users_see_their_own_stacks() -> None:
     fake = FakeCloud66()
     fake.add_user("alan@example.com", accounts=[2])
     fake.add_stack("adas")
     fake.add_stack("alans", account=2)
-    async with a_site(fake) as site:
+    async with open_site(fake) as site:
         ada, alan = site.browser(), site.browser()
         await ada.log_in(user="ada@example.com")
         await alan.log_in(user="alan@example.com")
@@ -67,46 +67,46 @@ async def test_two_users_at_once_see_their_own_stacks() -> None:
         assert [page.json()[0]["name"] for page in pages] == ["adas", "alans"] * 5
 
 
-async def test_logins_in_parallel_tabs_do_not_disturb_each_other() -> None:
-    async with a_site() as site:
+async def test_logins_in_several_tabs_are_independent() -> None:
+    async with open_site() as site:
         browser = site.browser()
-        # As when a browser opens its tabs again: no answer has come yet when the last is asked for.
-        begun = await asyncio.gather(*[browser.begin(f"/login?next=/stacks?tab={tab}") for tab in range(3)])
+        # As when a browser restores its tabs: it sends every request before it receives the first response.
+        started = await asyncio.gather(*[browser.start_login(f"/login?next=/stacks?tab={tab}") for tab in range(3)])
         assert len(browser.pending) == 3
         for tab in (1, 2, 0):
-            done = await browser.get(await site.fake.consent(begun[tab]))
+            done = await browser.get(await site.fake.consent(started[tab]))
             assert done.headers["location"] == f"/stacks?tab={tab}"
         assert browser.pending == []
         assert (await browser.get("/stacks")).status_code == 200
 
 
-async def test_a_browser_keeps_only_so_many_logins_under_way() -> None:
-    async with a_site() as site:
+async def test_number_of_pending_logins_is_limited() -> None:
+    async with open_site() as site:
         browser = site.browser()
         for _ in range(20):
-            await browser.begin()
-        newest = await browser.begin()
+            await browser.start_login()
+        newest = await browser.start_login()
         assert len(browser.pending) == 4
         assert (await browser.get(await site.fake.consent(newest))).status_code == 303
 
 
-async def test_any_process_ends_the_login_that_another_began() -> None:
+async def test_any_process_finishes_a_login_that_another_started() -> None:
     fake = FakeCloud66()
     one, other, stranger = web_login(fake), web_login(fake), web_login(fake, client_secret="another")
     async with one.lifespan(), other.lifespan(), stranger.lifespan():
         browser = Browser(make_app(one), fake)
         second, third = Browser(make_app(other), fake), Browser(make_app(stranger), fake)
         async with browser.http, second.http, third.http:
-            callback = await fake.consent(await browser.begin())
+            callback = await fake.consent(await browser.start_login())
             third.http.cookies = second.http.cookies = browser.http.cookies
             assert (await third.get(callback)).status_code == 400
             assert (await second.get(callback)).status_code == 303
 
 
-# --- callbacks that are not right --------------------------------------------------------------------
+# --- invalid callbacks -------------------------------------------------------------------------------
 
 
-WRONG: dict[str, Callable[[str], str]] = {
+INVALID: dict[str, Callable[[str], str]] = {
     "another state": lambda good: good.replace("state=", "state=x"),
     "no state": lambda good: good.replace("state=", "other="),
     "two states": lambda good: good + "&state=second",
@@ -116,128 +116,128 @@ WRONG: dict[str, Callable[[str], str]] = {
 }
 
 
-@pytest.mark.parametrize("wrong", WRONG)
-async def test_a_callback_that_is_not_right_is_refused_before_anything_is_sent(wrong: str) -> None:
-    async with a_site() as site:
+@pytest.mark.parametrize("change", INVALID)
+async def test_invalid_callback_is_rejected_before_anything_is_sent(change: str) -> None:
+    async with open_site() as site:
         browser = site.browser()
-        good = await site.fake.consent(await browser.begin())
-        answer = await browser.get(WRONG[wrong](good))
-        assert answer.status_code == 400
-        assert "cannot be finished" in answer.text
+        good = await site.fake.consent(await browser.start_login())
+        response = await browser.get(INVALID[change](good))
+        assert response.status_code == 400
+        assert "cannot be finished" in response.text
         assert site.fake.calls("oauth.token") == 0
         assert browser.session is None
 
 
-async def test_the_callback_of_another_browser_is_refused() -> None:
-    async with a_site() as site:
+async def test_callback_of_another_browser_is_rejected() -> None:
+    async with open_site() as site:
         attacker, victim = site.browser(), site.browser()
-        callback = await site.fake.consent(await attacker.begin())
-        await victim.begin()
-        answer = await victim.get(callback)
-        assert answer.status_code == 400
+        callback = await site.fake.consent(await attacker.start_login())
+        await victim.start_login()
+        response = await victim.get(callback)
+        assert response.status_code == 400
         assert victim.session is None
         assert (await attacker.get(callback)).status_code == 303
 
 
-async def test_a_wrong_state_leaves_the_login_usable() -> None:
-    async with a_site() as site:
+async def test_login_remains_usable_after_a_wrong_state() -> None:
+    async with open_site() as site:
         browser = site.browser()
-        callback = await site.fake.consent(await browser.begin())
+        callback = await site.fake.consent(await browser.start_login())
         assert (await browser.get("/callback?code=planted&state=planted")).status_code == 400
         assert (await browser.get(callback)).status_code == 303
 
 
-async def test_a_callback_is_good_once() -> None:
-    async with a_site() as site:
+async def test_callback_can_be_used_once() -> None:
+    async with open_site() as site:
         browser = site.browser()
-        callback = await site.fake.consent(await browser.begin())
+        callback = await site.fake.consent(await browser.start_login())
         assert (await browser.get(callback)).status_code == 303
         assert (await browser.get(callback)).status_code == 400
         assert site.fake.calls("oauth.token") == 1
 
 
-async def test_a_head_request_does_not_use_the_code_up() -> None:
-    async with a_site() as site:
+async def test_head_request_does_not_consume_the_code() -> None:
+    async with open_site() as site:
         browser = site.browser()
-        callback = await site.fake.consent(await browser.begin())
+        callback = await site.fake.consent(await browser.start_login())
         assert (await browser.http.head(callback)).status_code == 405
         assert (await browser.get(callback)).status_code == 303
 
 
-async def test_a_login_takes_ten_minutes_at_most() -> None:
-    async with a_site() as site:
+async def test_login_expires_after_ten_minutes() -> None:
+    async with open_site() as site:
         browser = site.browser()
-        callback = await site.fake.consent(await browser.begin())
+        callback = await site.fake.consent(await browser.start_login())
         site.fake.clock.advance(601)
         assert (await browser.get(callback)).status_code == 400
         assert site.fake.calls("oauth.token") == 0
 
 
-async def test_a_denial_is_told_and_no_token_is_asked_for() -> None:
-    async with a_site() as site:
+async def test_denial_shows_a_page_without_a_token_request() -> None:
+    async with open_site() as site:
         browser = site.browser()
-        callback = await site.fake.consent(await browser.begin(), decision="deny")
-        answer = await browser.get(callback)
-        assert answer.status_code == 403
-        assert "Access was not granted" in answer.text
+        callback = await site.fake.consent(await browser.start_login(), decision="deny")
+        response = await browser.get(callback)
+        assert response.status_code == 403
+        assert "Access was not granted" in response.text
         assert site.fake.calls("oauth.token") == 0
         assert browser.pending == []
 
 
-@pytest.mark.parametrize("trouble", ["refused", "broken", "dropped"])
-async def test_a_token_that_does_not_come(trouble: str) -> None:
-    async with a_site() as site:
+@pytest.mark.parametrize("fault", ["refused", "broken", "dropped"])
+async def test_failed_token_request(fault: str) -> None:
+    async with open_site() as site:
         browser = site.browser()
-        callback = await site.fake.consent(await browser.begin())
+        callback = await site.fake.consent(await browser.start_login())
         faults = site.fake.faults
-        match trouble:
+        match fault:
             case "refused":
                 faults.fail(400, operation="oauth.token", body=b'{"error": "invalid_grant"}')
             case "broken":
                 faults.html(operation="oauth.token")
             case _:
                 faults.drop(operation="oauth.token")
-        answer = await browser.get(callback)
-        assert answer.status_code == 502
-        assert "Cloud 66 did not finish the login" in answer.text
+        response = await browser.get(callback)
+        assert response.status_code == 502
+        assert "Cloud 66 did not finish the login" in response.text
         assert browser.session is None
         assert site.fake.calls("oauth.token") == 1
 
 
-async def test_the_error_page_reflects_nothing_and_forbids_everything() -> None:
-    async with a_site() as site:
+async def test_error_page_repeats_nothing_and_has_a_strict_policy() -> None:
+    async with open_site() as site:
         browser = site.browser()
-        state = query(await browser.begin())["state"]
+        state = query(await browser.start_login())["state"]
         parameters = {"error": "<b>bad", "error_description": "<script>alert(1)</script>", "state": state}
-        answer = await browser.get("/callback", params=parameters)
-        assert answer.status_code == 400
-        assert "<b>" not in answer.text
-        assert "script" not in answer.text
-        assert state not in answer.text
-        assert 'href="/login"' in answer.text
-        assert "default-src 'none'" in answer.headers["content-security-policy"]
-        assert "frame-ancestors 'none'" in answer.headers["content-security-policy"]
-        assert answer.headers["cache-control"] == "no-store"
-        assert answer.headers["referrer-policy"] == "no-referrer"
-        assert answer.headers["x-content-type-options"] == "nosniff"
+        response = await browser.get("/callback", params=parameters)
+        assert response.status_code == 400
+        assert "<b>" not in response.text
+        assert "script" not in response.text
+        assert state not in response.text
+        assert 'href="/login"' in response.text
+        assert "default-src 'none'" in response.headers["content-security-policy"]
+        assert "frame-ancestors 'none'" in response.headers["content-security-policy"]
+        assert response.headers["cache-control"] == "no-store"
+        assert response.headers["referrer-policy"] == "no-referrer"
+        assert response.headers["x-content-type-options"] == "nosniff"
 
 
-# --- what the browser holds --------------------------------------------------------------------------
+# --- cookies -----------------------------------------------------------------------------------------
 
 
-async def test_cookies_belong_to_this_host_alone_and_no_script_sees_them() -> None:
-    async with a_site() as site:
+async def test_cookies_are_host_only_and_hidden_from_scripts() -> None:
+    async with open_site() as site:
         browser = site.browser()
-        begun = await browser.get("/login")
-        done = await browser.get(await site.fake.consent(begun.headers["location"]))
-        for line in [*begun.headers.get_list("set-cookie"), *done.headers.get_list("set-cookie")]:
+        started = await browser.get("/login")
+        done = await browser.get(await site.fake.consent(started.headers["location"]))
+        for line in [*started.headers.get_list("set-cookie"), *done.headers.get_list("set-cookie")]:
             assert line.startswith("__Host-cloud66_")
             attributes = {part.strip().lower() for part in line.split(";")[1:]}
             assert {"httponly", "secure", "samesite=lax", "path=/"} <= attributes
             assert not [item for item in attributes if item.startswith("domain")]
 
 
-async def test_on_plain_http_the_cookies_have_plain_names() -> None:
+async def test_cookie_names_on_plain_http() -> None:
     fake = FakeCloud66()
     login = web_login(fake, redirect_url="http://127.0.0.1:8000/callback")
     async with login.lifespan():
@@ -248,39 +248,39 @@ async def test_on_plain_http_the_cookies_have_plain_names() -> None:
             assert [item.name for item in browser.http.cookies.jar] == ["cloud66_session"]
 
 
-async def test_no_cookie_shows_a_token_a_state_or_a_verifier(monkeypatch: pytest.MonkeyPatch) -> None:
-    seen: list[str] = []
-    monkeypatch.setattr("secrets.token_urlsafe", remembering(seen))
-    async with a_site() as site:
+async def test_cookies_reveal_no_token_state_or_verifier(monkeypatch: pytest.MonkeyPatch) -> None:
+    generated: list[str] = []
+    monkeypatch.setattr("secrets.token_urlsafe", recording(generated))
+    async with open_site() as site:
         browser = site.browser()
-        begun = await browser.get("/login?next=/stacks")
-        state = query(begun.headers["location"])["state"]
-        assert state in seen
-        done = await browser.get(await site.fake.consent(begun.headers["location"]))
-        secrets = [*seen, site.newest_token.reveal(), "verifier"]
-        secrets.remove(browser.session or "")  # it is one, and the one that the browser is to have
-        for line in [*begun.headers.get_list("set-cookie"), *done.headers.get_list("set-cookie")]:
+        started = await browser.get("/login?next=/stacks")
+        state = query(started.headers["location"])["state"]
+        assert state in generated
+        done = await browser.get(await site.fake.consent(started.headers["location"]))
+        secrets = [*generated, site.newest_token.reveal(), "verifier"]
+        secrets.remove(browser.session or "")  # the session ID is the one secret that the browser receives
+        for line in [*started.headers.get_list("set-cookie"), *done.headers.get_list("set-cookie")]:
             value = line.partition("=")[2].partition(";")[0]
             shown = value.encode() + base64.urlsafe_b64decode(value.encode() + b"=" * (-len(value) % 4))
             assert not [secret for secret in secrets if secret.encode() in shown]
 
 
-def remembering(seen: list[str]) -> object:
+def recording(generated: list[str]) -> object:
     import secrets
 
     original = secrets.token_urlsafe
 
     def token_urlsafe(size: int | None = None) -> str:
-        seen.append(original(size))
-        return seen[-1]
+        generated.append(original(size))
+        return generated[-1]
 
     return token_urlsafe
 
 
-async def test_a_sealed_cookie_that_was_changed_is_refused() -> None:
-    async with a_site() as site:
+async def test_modified_cookie_is_rejected() -> None:
+    async with open_site() as site:
         browser = site.browser()
-        callback = await site.fake.consent(await browser.begin())
+        callback = await site.fake.consent(await browser.start_login())
         cookie = next(item for item in browser.http.cookies.jar if item.name in browser.pending)
         assert cookie.value is not None
         cookie.value = cookie.value[:-6] + ("AAAA==" if not cookie.value.endswith("AAAA==") else "BBBB==")
@@ -290,10 +290,10 @@ async def test_a_sealed_cookie_that_was_changed_is_refused() -> None:
 # --- sessions ----------------------------------------------------------------------------------------
 
 
-async def test_each_login_gets_a_new_session_and_ends_the_old_one() -> None:
-    async with a_site() as site:
+async def test_login_starts_a_new_session_and_ends_the_old_one() -> None:
+    async with open_site() as site:
         browser, thief = site.browser(), site.browser()
-        planted = "planted-by-somebody"
+        planted = "planted-by-an-attacker"
         browser.http.cookies.set("__Host-cloud66_session", planted, domain="dash.example", path="/")
         await browser.log_in()
         first = browser.session
@@ -307,8 +307,8 @@ async def test_each_login_gets_a_new_session_and_ends_the_old_one() -> None:
         assert (await browser.get("/api/stacks")).status_code == 200
 
 
-async def test_a_session_ends_after_its_lifetime() -> None:
-    async with a_site(lifetime=timedelta(hours=2)) as site:
+async def test_session_ends_after_its_lifetime() -> None:
+    async with open_site(lifetime=timedelta(hours=2)) as site:
         browser = site.browser()
         await browser.log_in()
         site.fake.clock.advance(2 * HOURS - 1)
@@ -318,8 +318,8 @@ async def test_a_session_ends_after_its_lifetime() -> None:
         assert (await browser.get("/stacks")).status_code == 303
 
 
-async def test_a_session_ends_no_later_than_its_token() -> None:
-    async with a_site(FakeCloud66(profile=Profile(expires_in=600))) as site:
+async def test_session_ends_with_its_token() -> None:
+    async with open_site(FakeCloud66(provider=ProviderSettings(expires_in=600))) as site:
         browser = site.browser()
         done = await browser.log_in()
         assert "Max-Age=600;" in "".join(line for line in done.headers.get_list("set-cookie") if "session" in line)
@@ -329,36 +329,36 @@ async def test_a_session_ends_no_later_than_its_token() -> None:
         assert site.fake.calls() == before
 
 
-async def test_logout_ends_the_session_for_good() -> None:
-    async with a_site() as site:
+async def test_logout_ends_the_session() -> None:
+    async with open_site() as site:
         browser = site.browser()
         await browser.log_in()
-        kept = browser.session
-        answer = await browser.post("/logout")
-        assert (answer.status_code, answer.headers["location"]) == (303, "/")
+        old = browser.session
+        response = await browser.post("/logout")
+        assert (response.status_code, response.headers["location"]) == (303, "/")
         assert browser.session is None
-        browser.http.cookies.set("__Host-cloud66_session", kept or "", domain="dash.example", path="/")
+        browser.http.cookies.set("__Host-cloud66_session", old or "", domain="dash.example", path="/")
         assert (await browser.get("/api/stacks")).status_code == 401
         assert site.fake.calls("oauth.revoke") == 0
 
 
-async def test_logging_out_twice_is_no_error() -> None:
-    async with a_site() as site:
+async def test_logging_out_twice() -> None:
+    async with open_site() as site:
         browser = site.browser()
         assert (await browser.post("/logout")).status_code == 303
         assert (await browser.post("/logout")).status_code == 303
 
 
-async def test_logout_revokes_where_that_is_wanted() -> None:
-    async with a_site(revoke_on_logout=True) as site:
+async def test_logout_can_revoke_the_token() -> None:
+    async with open_site(revoke_on_logout=True) as site:
         browser = site.browser()
         await browser.log_in()
         await browser.post("/logout")
         assert site.fake.tokens[-1].revoked
 
 
-async def test_a_revocation_that_fails_does_not_keep_anybody_logged_in() -> None:
-    async with a_site(revoke_on_logout=True) as site:
+async def test_logout_ends_the_session_if_the_revocation_fails() -> None:
+    async with open_site(revoke_on_logout=True) as site:
         browser = site.browser()
         await browser.log_in()
         site.fake.faults.fail(500, operation="oauth.revoke", times=10)
@@ -369,8 +369,8 @@ async def test_a_revocation_that_fails_does_not_keep_anybody_logged_in() -> None
 # --- other sites -------------------------------------------------------------------------------------
 
 
-async def test_a_link_does_not_log_out() -> None:
-    async with a_site() as site:
+async def test_link_does_not_log_out() -> None:
+    async with open_site() as site:
         browser = site.browser()
         await browser.log_in()
         assert (await browser.get("/logout")).status_code == 405
@@ -389,8 +389,8 @@ async def test_a_link_does_not_log_out() -> None:
     ],
     ids=str,
 )
-async def test_a_form_of_another_site_does_nothing(path: str, headers: dict[str, str]) -> None:
-    async with a_site() as site:
+async def test_form_of_another_site_is_rejected(path: str, headers: dict[str, str]) -> None:
+    async with open_site() as site:
         browser = site.browser()
         await browser.log_in()
         before = site.fake.calls()
@@ -404,29 +404,29 @@ async def test_a_form_of_another_site_does_nothing(path: str, headers: dict[str,
     [{}, {"origin": ORIGIN}, {"sec-fetch-site": "same-origin"}, {"sec-fetch-site": "none"}],
     ids=str,
 )
-async def test_a_form_of_this_site_works(headers: dict[str, str]) -> None:
-    async with a_site() as site:
+async def test_form_of_this_site_is_accepted(headers: dict[str, str]) -> None:
+    async with open_site() as site:
         browser = site.browser()
         await browser.log_in()
         assert (await browser.post("/stacks", headers=headers)).status_code == 200
         assert (await browser.post("/api/stacks", headers=headers)).status_code == 200
 
 
-async def test_a_page_of_another_site_may_link_here() -> None:
-    async with a_site() as site:
+async def test_link_from_another_site_is_accepted() -> None:
+    async with open_site() as site:
         browser = site.browser()
         await browser.log_in()
         assert (await browser.get("/stacks", headers={"sec-fetch-site": "cross-site"})).status_code == 200
 
 
-async def test_a_false_host_leads_nobody_astray() -> None:
-    async with a_site() as site:
+async def test_forged_host_header_is_ignored() -> None:
+    async with open_site() as site:
         browser = site.browser()
         headers = {"host": "evil.example"}
         assert (await browser.get("/stacks", headers=headers)).headers["location"] == "/login?next=%2Fstacks"
-        begun = await browser.get("/login", headers=headers)
-        assert query(begun.headers["location"])["redirect_uri"] == CALLBACK
-        assert "evil" not in begun.headers["location"]
+        started = await browser.get("/login", headers=headers)
+        assert query(started.headers["location"])["redirect_uri"] == CALLBACK
+        assert "evil" not in started.headers["location"]
 
 
 @pytest.mark.parametrize(
@@ -444,16 +444,16 @@ async def test_a_false_host_leads_nobody_astray() -> None:
         "",
     ],
 )
-async def test_who_is_to_be_sent_elsewhere_or_in_circles_comes_home(target: str) -> None:
-    async with a_site() as site:
+async def test_unsafe_or_circular_target_leads_to_the_home_page(target: str) -> None:
+    async with open_site() as site:
         browser = site.browser()
-        begun = await browser.get("/login", params={"next": target})
-        done = await browser.get(await site.fake.consent(begun.headers["location"]))
+        started = await browser.get("/login", params={"next": target})
+        done = await browser.get(await site.fake.consent(started.headers["location"]))
         assert done.headers["location"] == "/"
 
 
-async def test_after_a_form_whose_session_is_over_the_user_comes_home() -> None:
-    async with a_site() as site:
+async def test_login_after_a_form_leads_to_the_home_page() -> None:
+    async with open_site() as site:
         assert (await site.browser().post("/stacks")).headers["location"] == "/login"
 
 
@@ -462,38 +462,43 @@ async def test_after_a_form_whose_session_is_over_the_user_comes_home() -> None:
 
 async def test_nothing_secret_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
-    async with a_site() as site:
+    async with open_site() as site:
         browser = site.browser()
-        begun = await browser.begin()
-        callback = await site.fake.consent(begun)
+        started = await browser.start_login()
+        callback = await site.fake.consent(started)
         await browser.get(callback)
         await browser.get("/stacks")
         site.fake.revoke(site.newest_token)
         await browser.get("/stacks")
-        denied = await site.fake.consent(await browser.begin(), decision="deny")
+        denied = await site.fake.consent(await browser.start_login(), decision="deny")
         await browser.get(denied)
         ours = "\n".join(
             record.getMessage() for record in caplog.records if record.name.startswith(("cloud66_async", "uvicorn"))
         )
         assert "AccessDenied" in ours
-        for secret in (query(begun)["state"], query(callback)["code"], query(denied)["state"], browser.session or "-"):
+        for secret in (
+            query(started)["state"],
+            query(callback)["code"],
+            query(denied)["state"],
+            browser.session or "-",
+        ):
             assert secret not in ours
         assert site.newest_token.reveal() not in ours
 
 
-def access_line(path: str) -> logging.LogRecord:
-    form = '%s - "%s %s HTTP/%s" %d'
+def access_record(path: str) -> logging.LogRecord:
+    template = '%s - "%s %s HTTP/%s" %d'
     arguments = ("127.0.0.1:5000", "GET", path, "1.1", 303)
-    return logging.LogRecord("uvicorn.access", logging.INFO, __file__, 1, form, arguments, None)
+    return logging.LogRecord("uvicorn.access", logging.INFO, __file__, 1, template, arguments, None)
 
 
-async def test_the_access_log_shows_no_code(caplog: pytest.LogCaptureFixture) -> None:
+async def test_access_log_shows_no_code(caplog: pytest.LogCaptureFixture) -> None:
     logger = logging.getLogger("uvicorn.access")
     filters = list(logger.filters)
     caplog.set_level(logging.INFO, "uvicorn.access")
-    async with a_site():
-        logger.handle(access_line("/callback?code=c0de&state=st4te"))
-        logger.handle(access_line("/stacks?environment=qa"))
+    async with open_site():
+        logger.handle(access_record("/callback?code=c0de&state=st4te"))
+        logger.handle(access_record("/stacks?environment=qa"))
     assert caplog.messages == [
         '127.0.0.1:5000 - "GET /callback?(hidden) HTTP/1.1" 303',
         '127.0.0.1:5000 - "GET /stacks?environment=qa HTTP/1.1" 303',
@@ -501,7 +506,7 @@ async def test_the_access_log_shows_no_code(caplog: pytest.LogCaptureFixture) ->
     assert logger.filters == filters
 
 
-def test_a_line_of_another_shape_is_left_alone() -> None:
+def test_record_with_other_arguments_is_unchanged() -> None:
     from cloud66_async.integrations.starlette.logs import CallbackFilter
 
     record = logging.LogRecord("x", logging.INFO, __file__, 1, "%(path)s", ({"path": "/callback?code=c"},), None)
@@ -509,14 +514,14 @@ def test_a_line_of_another_shape_is_left_alone() -> None:
     assert record.args == {"path": "/callback?code=c"}
 
 
-def test_a_cookie_that_is_nonsense_is_a_state_mismatch() -> None:
+def test_invalid_cookie_is_a_state_mismatch() -> None:
     from starlette.requests import Request
 
     from cloud66_async.integrations.starlette.cookies import Cookies
 
     cookies = Cookies("secret", secure=False)
     for value in (b"", b"x", "é".encode(), b"gAAAAA=="):
-        name = cookies._name("s").encode()
+        name = cookies._pending_name("s").encode()
         scope = {"type": "http", "query_string": b"state=s", "headers": [(b"cookie", name + b"=" + value)]}
         with pytest.raises(StateMismatch):
-            cookies.pending(Request(scope))
+            cookies.pending_login(Request(scope))

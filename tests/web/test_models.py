@@ -1,4 +1,4 @@
-"""Models as answers of a web application."""
+"""Models in the responses of a web application."""
 
 import json
 from datetime import UTC, datetime
@@ -48,8 +48,8 @@ def application() -> FastAPI:
     async def many() -> list[Stack]:
         return [STACK, STACK]
 
-    @app.get("/perhaps")
-    async def perhaps() -> Stack | None:
+    @app.get("/optional")
+    async def optional() -> Stack | None:
         return None
 
     @app.get("/declared", response_model=list[Server])
@@ -61,7 +61,7 @@ def application() -> FastAPI:
         return Row(stack=STACK, note="n")
 
     @app.get("/bare")
-    async def bare():  # type: ignore[no-untyped-def]  # noqa: ANN202  as many write it
+    async def bare():  # type: ignore[no-untyped-def]  # noqa: ANN202  routes are often not annotated
         return {"stacks": [STACK]}
 
     @app.get("/other")
@@ -71,7 +71,7 @@ def application() -> FastAPI:
     return app
 
 
-async def ask(app: Any, path: str) -> httpx.Response:
+async def fetch(app: Any, path: str) -> httpx.Response:
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://x") as client:
         return await client.get(path)
 
@@ -81,35 +81,35 @@ async def ask(app: Any, path: str) -> httpx.Response:
     [
         ("/one", PLAIN),
         ("/many", [PLAIN, PLAIN]),
-        ("/perhaps", None),
+        ("/optional", None),
         ("/row", {"stack": PLAIN, "note": "n"}),
         ("/bare", {"stacks": [PLAIN]}),
         ("/declared", [Server(uid="s", ssh_private_key=Secret("other")).to_dict()]),
     ],
 )
-async def test_a_route_may_return_models(path: str, expected: object) -> None:
-    answer = await ask(application(), path)
-    assert answer.status_code == 200
-    assert answer.json() == expected
-    assert "hush" not in answer.text
+async def test_route_may_return_models(path: str, expected: object) -> None:
+    response = await fetch(application(), path)
+    assert response.status_code == 200
+    assert response.json() == expected
+    assert "hush" not in response.text
 
 
-async def test_how_values_look() -> None:
-    answer = (await ask(application(), "/one")).json()
-    assert answer["created_at"] == "2026-03-02T09:12:30+00:00"
-    assert answer["status"] == 99
-    assert answer["redeploy_hook"] == "********"
-    assert answer["considerations"] == {"a": [1, None]}
+async def test_serialized_values() -> None:
+    response = (await fetch(application(), "/one")).json()
+    assert response["created_at"] == "2026-03-02T09:12:30+00:00"
+    assert response["status"] == 99
+    assert response["redeploy_hook"] == "********"
+    assert response["considerations"] == {"a": [1, None]}
 
 
 async def test_nested_models() -> None:
-    answer = (await ask(application(), "/other")).json()
-    assert answer["action"]["id"] == 1
-    assert answer["deployment"]["outcome"] == {"code": 1, "meaning": "success"}
+    response = (await fetch(application(), "/other")).json()
+    assert response["action"]["id"] == 1
+    assert response["deployment"]["outcome"] == {"code": 1, "meaning": "success"}
 
 
-async def test_the_openapi_document_describes_the_fields() -> None:
-    document = (await ask(application(), "/openapi.json")).json()
+async def test_openapi_document_describes_the_fields() -> None:
+    document = (await fetch(application(), "/openapi.json")).json()
     stack = document["components"]["schemas"]["Stack"]
     assert stack["description"] == "One application, as deployed in one environment."
     assert stack["properties"]["uid"] == {"type": "string"}
@@ -125,7 +125,7 @@ async def test_the_openapi_document_describes_the_fields() -> None:
     assert many["items"] == {"$ref": "#/components/schemas/Stack"}
 
 
-def test_a_schema_for_every_model_there_is() -> None:
+def test_every_model_has_a_schema() -> None:
     from cloud66_async import resources
 
     models = [kind for kind in Model.__subclasses__() if kind.__module__.startswith(resources.__name__)]
@@ -134,52 +134,52 @@ def test_a_schema_for_every_model_there_is() -> None:
         schema = TypeAdapter(kind).json_schema(mode="serialization")
         assert schema["title"] == kind.__name__, kind
         assert schema["properties"], kind
-        # Every field is described, save those whose content the API leaves open.
+        # Every field has a type, except those whose content the API does not define.
         for name, field in schema["properties"].items():
             assert field.keys() & {"type", "anyOf"}, (kind, name)
 
 
 @attrs.frozen(kw_only=True)
 class Tree(Model):
-    """One that may hold others of its kind."""
+    """Model that may contain itself."""
 
     branches: "tuple[Tree, ...] | None" = None
     anything: Any = None
     number: complex = 0
 
 
-def test_a_schema_for_a_model_that_holds_its_own_kind() -> None:
+def test_schema_of_a_recursive_model() -> None:
     schema = TypeAdapter(Tree).json_schema(mode="serialization")
     assert schema["properties"]["branches"]["anyOf"][0] == {"type": "array", "items": {"type": "object"}}
-    assert schema["properties"]["anything"] == schema["properties"]["number"] == {}  # JSON may hold what it likes there
+    assert schema["properties"]["anything"] == schema["properties"]["number"] == {}  # any JSON value
 
 
-def test_pydantic_takes_models_and_nothing_else() -> None:
+def test_pydantic_accepts_models_only() -> None:
     assert Row(stack=STACK, note="n").stack is STACK
     with pytest.raises(ValidationError):
         Row.model_validate({"stack": PLAIN, "note": "n"})
 
 
-def test_pydantic_masks_secrets_in_every_way_out() -> None:
+def test_pydantic_masks_secrets_in_every_output() -> None:
     row = Row(stack=STACK, note="n")
     assert row.model_dump()["stack"] == PLAIN
     assert json.loads(row.model_dump_json())["stack"] == PLAIN
     assert "hush" not in repr(row)
 
 
-def test_a_model_as_a_dictionary() -> None:
+def test_model_as_a_dictionary() -> None:
     assert dict(STACK) == PLAIN
 
 
-async def test_starlette() -> None:
+async def test_model_response() -> None:
     async def endpoint(_request: Request) -> Response:
         return ModelResponse({"stacks": [STACK], "key": Secret("hush"), "name": "é"})
 
-    answer = await ask(Starlette(routes=[Route("/", endpoint)]), "/")
-    assert answer.headers["content-type"] == "application/json"
-    assert answer.json() == {"stacks": [PLAIN], "key": "********", "name": "é"}
+    response = await fetch(Starlette(routes=[Route("/", endpoint)]), "/")
+    assert response.headers["content-type"] == "application/json"
+    assert response.json() == {"stacks": [PLAIN], "key": "********", "name": "é"}
 
 
-def test_starlette_refuses_what_is_no_json() -> None:
+def test_model_response_rejects_other_objects() -> None:
     with pytest.raises(TypeError, match="object"):
         ModelResponse(object())

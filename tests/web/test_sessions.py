@@ -1,4 +1,4 @@
-"""Where sessions are kept."""
+"""Session stores."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from cloud66_async.integrations.starlette import MemorySessions, SessionStore
 from cloud66_async.oauth.store import from_fields, to_fields
 from cloud66_async.sandbox import FakeClock
 
-from .site import a_site
+from .site import open_site
 
 HOUR = timedelta(hours=1)
 
 
-async def test_what_was_kept_is_there() -> None:
+async def test_saved_token_can_be_loaded() -> None:
     sessions = MemorySessions()
     await sessions.save("key", Token("token"), HOUR)
     assert await sessions.load("key") == Token("token")
     assert await sessions.load("other") is None
 
 
-async def test_what_was_deleted_is_gone() -> None:
+async def test_deleted_session() -> None:
     sessions = MemorySessions()
     await sessions.save("key", Token("token"), HOUR)
     await sessions.delete("key")
@@ -32,7 +32,7 @@ async def test_what_was_deleted_is_gone() -> None:
     assert await sessions.load("key") is None
 
 
-async def test_time_ends_a_session_and_frees_its_place() -> None:
+async def test_expired_session_is_removed() -> None:
     clock = FakeClock()
     sessions = MemorySessions(clock=clock)
     await sessions.save("key", Token("token"), HOUR)
@@ -43,7 +43,7 @@ async def test_time_ends_a_session_and_frees_its_place() -> None:
     assert len(sessions) == 0
 
 
-async def test_the_one_that_was_not_used_for_longest_makes_room() -> None:
+async def test_least_recently_used_session_is_replaced() -> None:
     sessions = MemorySessions(limit=3)
     for key in "abc":
         await sessions.save(key, Token(key), HOUR)
@@ -53,7 +53,7 @@ async def test_the_one_that_was_not_used_for_longest_makes_room() -> None:
     assert [key for key in "abcd" if await sessions.load(key)] == ["a", "c", "d"]
 
 
-async def test_saving_again_takes_no_second_place() -> None:
+async def test_saving_again_replaces_the_token() -> None:
     sessions = MemorySessions(limit=2)
     await sessions.save("a", Token("1"), HOUR)
     await sessions.save("a", Token("2"), HOUR)
@@ -61,53 +61,53 @@ async def test_saving_again_takes_no_second_place() -> None:
     assert await sessions.load("a") == Token("2")
 
 
-def test_there_must_be_room_for_one() -> None:
+def test_invalid_limit() -> None:
     with pytest.raises(ValueError, match="at least 1"):
         MemorySessions(limit=0)
 
 
-async def test_it_shows_no_token() -> None:
+async def test_repr_shows_no_token() -> None:
     sessions = MemorySessions()
     await sessions.save("key", Token("t0ken"), HOUR)
     assert repr(sessions) == "<MemorySessions: 1 of at most 10000>"
 
 
 class TextSessions:
-    """As a store outside of the process would do it: everything is text."""
+    """Store that serializes tokens, like one outside the process."""
 
     def __init__(self) -> None:
-        self.kept: dict[str, str] = {}
+        self.items: dict[str, str] = {}
         self.lifetimes: list[timedelta] = []
 
     async def load(self, key: str) -> Token | None:
-        text = self.kept.get(key)
+        text = self.items.get(key)
         return None if text is None else from_fields(json.loads(text))
 
     async def save(self, key: str, token: Token, lifetime: timedelta) -> None:
-        self.kept[key] = json.dumps(to_fields(token))
+        self.items[key] = json.dumps(to_fields(token))
         self.lifetimes.append(lifetime)
 
     async def delete(self, key: str) -> None:
-        self.kept.pop(key, None)
+        self.items.pop(key, None)
 
 
-async def test_a_store_of_ones_own() -> None:
+async def test_custom_store() -> None:
     store: SessionStore = TextSessions()
     assert isinstance(store, TextSessions)
-    async with a_site(sessions=store, lifetime=HOUR) as site:
+    async with open_site(sessions=store, lifetime=HOUR) as site:
         browser = site.browser()
         await browser.log_in()
         assert (await browser.get("/api/stacks")).status_code == 200
         assert store.lifetimes == [HOUR]
-        # Whoever reads the store has no cookie to send.
-        assert browser.session not in store.kept
+        # The store holds digests only, so it does not reveal any cookie.
+        assert browser.session not in store.items
         await browser.post("/logout")
-        assert store.kept == {}
+        assert store.items == {}
 
 
-async def test_an_empty_store_of_ones_own_is_taken() -> None:
-    # It has a length, and an empty one is false.
+async def test_empty_store_is_used() -> None:
+    # An empty store has the length 0 and is therefore false.
     store = MemorySessions(limit=5)
-    async with a_site(sessions=store) as site:
+    async with open_site(sessions=store) as site:
         await site.browser().log_in()
         assert len(store) == 1

@@ -1,6 +1,6 @@
-"""Users of a web application log in with Cloud 66: routes, sessions and a client for each request.
+"""Cloud 66 login for FastAPI and Starlette applications: routes, sessions and a client for each request.
 
-Needs the extra `starlette`; made for FastAPI too. `WebLogin` is the whole of it::
+Requires the extra `starlette`. `WebLogin` is the entry point::
 
     login = WebLogin(client_id=..., client_secret=..., redirect_url="https://example.com/callback")
     app = FastAPI(lifespan=login.lifespan)
@@ -22,7 +22,8 @@ except ModuleNotFoundError as _missing:
     if (_missing.name or "").partition(".")[0] not in ("starlette", "cryptography"):
         raise
     raise ImportError(
-        'the web login needs Starlette and cryptography: pip install "cloud66-async[starlette]"'
+        f"missing package {_missing.name!r}; install the dependencies of WebLogin with "
+        'pip install "cloud66-async[starlette]"'
     ) from None
 
 __all__ = ["MemorySessions", "ModelResponse", "Problem", "SessionStore", "WebLogin", "safe_path"]

@@ -1,4 +1,4 @@
-"""What the browser keeps: a random id when logged in, a sealed note for each login that is under way."""
+"""Cookies of the web login: a random session ID, and an encrypted record of each pending login."""
 
 from __future__ import annotations
 
@@ -17,104 +17,109 @@ from starlette.responses import Response
 from ...errors import LoginError, StateMismatch
 from ...oauth.login import Login
 
-__all__ = ["Cookies", "Pending"]
+__all__ = ["Cookies", "PendingLogin"]
 
-# Each is about 700 bytes, and proxies accept some kilobytes.
-_MOST_PENDING = 4
-_REFUSED_FOR = timedelta(seconds=60)
-_PURPOSE = b"cloud66_async: logins that are under way"
+# Each takes about 700 bytes, and proxies limit all cookies together to a few kilobytes.
+_MAX_PENDING = 4
+_REFUSAL_LIFETIME = timedelta(seconds=60)
+_KEY_PURPOSE = b"cloud66_async: pending logins"
 
 
-class Pending(NamedTuple):
-    """A login that is under way, and the page at which it ends."""
+class PendingLogin(NamedTuple):
+    """A login that has started, and the page of this site to show when it has finished."""
 
     login: Login
     target: str
 
 
 class Cookies:
-    """The cookies of one site, all of them HttpOnly and SameSite=Lax; on https also Secure, and this host's alone.
+    """The cookies of one site.
 
-    What a login must remember until its callback (state, verifier, the page to go to) travels in a cookie of
-    its own, encrypted and signed: logins in several tabs do not overwrite each other's, any process can end
-    what another began, and whoever only begins logins, by the thousand, fills nothing here.
+    All are HttpOnly and SameSite=Lax. With https, they are also Secure and have the prefix `__Host-`.
+
+    The data of a pending login (state, verifier, target page) is stored in a cookie of its own, encrypted and
+    signed. Logins in several tabs therefore do not overwrite each other, any process of the application can finish
+    a login that another process started, and starting thousands of logins uses no server memory.
     """
 
     def __init__(self, secret: str, *, secure: bool) -> None:
-        # Cloud 66 makes up client secrets: 64 hexadecimal digits, which nobody guesses from what they sealed.
-        key = hmac.digest(secret.encode(), _PURPOSE, "sha256")
-        self._seal = Fernet(base64.urlsafe_b64encode(key))
+        # Client secrets of Cloud 66 are 64 random hexadecimal digits, so a cookie does not allow guessing them.
+        key = hmac.digest(secret.encode(), _KEY_PURPOSE, "sha256")
+        self._fernet = Fernet(base64.urlsafe_b64encode(key))
         self._secure = secure
-        # Browsers take a cookie with this prefix from this very host only, not from its neighbours.
+        # Browsers accept a cookie with this prefix from this host only, not from other hosts of its domain.
         prefix = "__Host-" if secure else ""
-        self._session = f"{prefix}cloud66_session"
-        self._pending = f"{prefix}cloud66_login_"
-        self._refused = f"{prefix}cloud66_refused"
+        self._session_name = f"{prefix}cloud66_session"
+        self._pending_prefix = f"{prefix}cloud66_login_"
+        self._refusal_name = f"{prefix}cloud66_refused"
 
-    # --- logged in -------------------------------------------------------------------------------
+    # --- sessions --------------------------------------------------------------------------------
 
-    def session(self, request: Request) -> str | None:
-        """The key of the browser's session, None where it has none."""
-        value = request.cookies.get(self._session)
+    def session_key(self, request: Request) -> str | None:
+        """Return the key of the browser's session, or None if the browser has no session cookie."""
+        value = request.cookies.get(self._session_name)
         return _digest(value) if value else None
 
-    def new_session(self, response: Response, lifetime: timedelta) -> str:
-        """The key of a new session, whose id goes to the browser."""
+    def start_session(self, response: Response, lifetime: timedelta) -> str:
+        """Set a cookie with a new random session ID, and return the key of the session."""
         value = secrets.token_urlsafe(32)
-        self._set(response, self._session, value, lifetime)
+        self._set(response, self._session_name, value, lifetime)
         return _digest(value)
 
     def end_session(self, response: Response) -> None:
-        """Let the browser forget its session."""
-        self._delete(response, self._session)
+        """Delete the session cookie."""
+        self._delete(response, self._session_name)
 
-    # --- logging in ------------------------------------------------------------------------------
+    # --- pending logins --------------------------------------------------------------------------
 
-    def begin(self, request: Request, response: Response, pending: Pending) -> None:
-        """Let the browser keep a login that is under way; one too many makes it forget another."""
-        earlier = [name for name in request.cookies if name.startswith(self._pending)]
-        for name in earlier[: max(0, len(earlier) - _MOST_PENDING + 1)]:
+    def start_login(self, request: Request, response: Response, pending: PendingLogin) -> None:
+        """Set a cookie for a pending login. If there would be more than four of them, delete others."""
+        earlier = [name for name in request.cookies if name.startswith(self._pending_prefix)]
+        for name in earlier[: max(0, len(earlier) - _MAX_PENDING + 1)]:
             self._delete(response, name)
         login = pending.login
-        # Of the address only the server matters from now on; its query would double the cookie's size.
-        kept = login.to_dict() | {"url": login.url.partition("?")[0] + "?", "target": pending.target}
-        sealed = self._seal.encrypt(json.dumps(kept, separators=(",", ":")).encode()).decode("ascii")
-        self._set(response, self._name(login.state), sealed, login.expires_at - login.created_at)
+        # The query of the URL is no longer needed and would double the size of the cookie.
+        fields = login.to_dict() | {"url": login.url.partition("?")[0] + "?", "target": pending.target}
+        encrypted = self._fernet.encrypt(json.dumps(fields, separators=(",", ":")).encode()).decode("ascii")
+        self._set(response, self._pending_name(login.state), encrypted, login.expires_at - login.created_at)
 
-    def pending(self, request: Request) -> Pending:
-        """The login that this callback belongs to. Raises StateMismatch where this browser began none such."""
-        sealed = request.cookies.get(self._name(request.query_params.get("state", "")), "")
+    def pending_login(self, request: Request) -> PendingLogin:
+        """Return the login that this callback belongs to.
+
+        Raises StateMismatch if this browser has no valid cookie for the callback's state.
+        """
+        encrypted = request.cookies.get(self._pending_name(request.query_params.get("state", "")), "")
         try:
-            kept = json.loads(self._seal.decrypt(sealed))
-            return Pending(Login.from_dict(kept), str(kept["target"]))
+            fields = json.loads(self._fernet.decrypt(encrypted))
+            return PendingLogin(Login.from_dict(fields), str(fields["target"]))
         except (InvalidToken, ValueError, TypeError, LookupError, LoginError):
             pass
-        raise StateMismatch("no login with this state is under way in this browser")
+        raise StateMismatch("invalid callback: this browser has no pending login with this state; log in again")
 
-    def end_pending(self, request: Request, response: Response) -> None:
-        """Let the browser forget the login that this callback belongs to."""
-        name = self._name(request.query_params.get("state", ""))
+    def end_login(self, request: Request, response: Response) -> None:
+        """Delete the cookie of the login that this callback belongs to."""
+        name = self._pending_name(request.query_params.get("state", ""))
         if name in request.cookies:
             self._delete(response, name)
 
-    # --- refused ---------------------------------------------------------------------------------
+    # --- refused tokens --------------------------------------------------------------------------
 
-    def refused_before(self, request: Request) -> bool:
-        """Whether this browser was sent to log in anew during the last minute, because its token was refused."""
-        return self._refused in request.cookies
+    def was_refused(self, request: Request) -> bool:
+        """Return whether Cloud 66 refused a token of this browser during the last minute."""
+        return self._refusal_name in request.cookies
 
-    def note_refusal(self, response: Response) -> None:
-        """Remember for a minute that a token was refused."""
-        self._set(response, self._refused, "1", _REFUSED_FOR)
+    def set_refused(self, response: Response) -> None:
+        """Set a cookie for one minute that records the refusal of a token."""
+        self._set(response, self._refusal_name, "1", _REFUSAL_LIFETIME)
 
-    def forget_refusal(self, response: Response) -> None:
-        """Let the next refusal lead to a login again."""
-        self._delete(response, self._refused)
+    def clear_refused(self, response: Response) -> None:
+        """Delete the cookie that records a refusal, so that the next refusal leads to a login again."""
+        self._delete(response, self._refusal_name)
 
     # ---------------------------------------------------------------------------------------------
 
-    def _name(self, state: str) -> str:
-        return self._pending + hashlib.sha256(state.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+    def _pending_name(self, state: str) -> str:
+        return self._pending_prefix + _digest(state)[:16]
 
     def _set(self, response: Response, name: str, value: str, lifetime: timedelta) -> None:
         response.set_cookie(

@@ -1,4 +1,4 @@
-"""WebLogin: the users of a web application log in with Cloud 66."""
+"""WebLogin: login with Cloud 66 for the users of a web application."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ from ...errors import (
 )
 from ...token import Token
 from ...transport import Timeouts, Transport
-from .cookies import Cookies, Pending
-from .logs import callbacks_hidden
-from .pages import ErrorPage, explain, plain_page, private, refused_again
+from .cookies import Cookies, PendingLogin
+from .logs import redact_callbacks
+from .pages import ErrorPage, default_page, prevent_caching, problem_of, refused_again
 from .sessions import MemorySessions, SessionStore
 from .site import Site
 
@@ -45,17 +45,34 @@ _DEFAULT_TIMEOUTS = Timeouts()
 
 
 class WebLogin:
-    """Logs the users of one web application in, and gives each request the client of its user.
+    """Login with Cloud 66 for one web application: its routes, its sessions, and a client for each request.
 
-    `client_id`, `client_secret` and `redirect_url` are those of the application as it is registered at Cloud 66;
-    the path of `redirect_url` is where the callback is served, `callback_path` says so where that is
-    mounted elsewhere. `scope` is what users are asked for. They are sent to `home` after logging in and out, unless
-    a page of this site sent them to `login_path` with `?next=` and its own path.
+    After logging in or out, users are redirected to `home`. A link to `login_path` with `?next=` and a path of this
+    site leads to that page instead.
 
-    `sessions` keeps the tokens of those who are logged in, by default in this process, `lifetime` is how long
-    they stay so. `revoke_on_logout` also ends the token at Cloud 66, where that works. `error_page` makes the
-    page for a login that failed. `url`, `limit`, `timeout`, `scope_separator`, `pkce`, `transport` and `clock` are
-    for the `Cloud66` that all requests share. Raises ConfigError.
+    Args:
+        client_id: Client ID of the OAuth application.
+        client_secret: Client secret, or None for a public application. It also encrypts the cookies of pending logins.
+        redirect_url: Redirect URL that is registered for the OAuth application, as the browser sees it.
+        scope: Scopes to request, as a string or an iterable.
+        home: Path of the page to show after logging in or out.
+        login_path: Path that starts a login.
+        logout_path: Path that logs out. It accepts POST only.
+        callback_path: Path of the callback within the application, if it differs from the path of `redirect_url`
+            because the application is mounted or behind a proxy that removes a prefix.
+        sessions: Store of the users' tokens. The default is a `MemorySessions`.
+        lifetime: Maximum lifetime of a session. A session never outlives its token.
+        revoke_on_logout: Whether to revoke the token on logout. Errors of the revocation are ignored.
+        error_page: Function that returns the page for a failed login.
+        url: URL of Cloud 66; see `Cloud66`, also for the parameters that follow.
+        limit: Maximum number of connections and of requests in flight.
+        timeout: Total seconds per request, or a `Timeouts` with one value per phase.
+        scope_separator: Separator between scopes in the authorization URL.
+        pkce: Whether logins use PKCE.
+        transport: A `Transport`, such as the sandbox's.
+        clock: Source of the current time.
+
+    Raises ConfigError if `redirect_url` is not an absolute http or https URL.
     """
 
     def __init__(
@@ -72,7 +89,7 @@ class WebLogin:
         sessions: SessionStore | None = None,
         lifetime: timedelta = timedelta(hours=12),
         revoke_on_logout: bool = False,
-        error_page: ErrorPage = plain_page,
+        error_page: ErrorPage = default_page,
         url: str | None = None,
         limit: int = 32,
         timeout: float | Timeouts | None = _DEFAULT_TIMEOUTS,
@@ -81,27 +98,29 @@ class WebLogin:
         transport: Transport | None = None,
         clock: Clock | None = None,
     ) -> None:
-        address = urlsplit(redirect_url)
-        if address.scheme not in ("http", "https") or not address.netloc:
-            raise ConfigError("a web application's redirect URL looks like https://example.com/callback")
+        parts = urlsplit(redirect_url)
+        if parts.scheme not in ("http", "https") or not parts.netloc:
+            raise ConfigError(
+                f"invalid redirect URL {redirect_url!r}: expected an absolute URL like https://example.com/callback"
+            )
         self._clock = clock or SystemClock()
         self._scope = scope if isinstance(scope, str) else tuple(scope)
         self._site = Site(
-            origin=f"{address.scheme}://{address.netloc}",
+            origin=f"{parts.scheme}://{parts.netloc}",
             home=home,
             login=login_path,
             logout=logout_path,
-            callback=callback_path or address.path or "/",
+            callback=callback_path or parts.path or "/",
         )
         self._sessions = MemorySessions(clock=self._clock) if sessions is None else sessions
         self._lifetime = lifetime
-        self._revokes = revoke_on_logout
+        self._revoke_on_logout = revoke_on_logout
         self._error_page = error_page
-        # Without a secret to share, only this process can read what it sealed.
-        self._cookies = Cookies(client_secret or secrets.token_urlsafe(32), secure=address.scheme == "https")
+        # Without a client secret, only this process can finish the logins that it started.
+        self._cookies = Cookies(client_secret or secrets.token_urlsafe(32), secure=parts.scheme == "https")
         self._client: Cloud66 | None = None
 
-        def connect() -> Cloud66:
+        def create_client() -> Cloud66:
             return Cloud66(
                 client_id=client_id,
                 client_secret=client_secret,
@@ -115,160 +134,160 @@ class WebLogin:
                 clock=clock,
             )
 
-        self._connect = connect
+        self._create_client = create_client
 
-    # --- becoming part of an application ---------------------------------------------------------
+    # --- installation ----------------------------------------------------------------------------
 
     @asynccontextmanager
-    async def lifespan(self, app: Any = None) -> AsyncGenerator[None]:  # noqa: ARG002  what Starlette calls it with
-        """Open the one client of this process, and close it at the end.
+    async def lifespan(self, app: Any = None) -> AsyncGenerator[None]:  # noqa: ARG002  Starlette passes the application
+        """Open the client that all requests share, and close it at the end.
 
-        `FastAPI(lifespan=login.lifespan)`, or `async with login.lifespan():` in a lifespan of your own. Meanwhile
-        uvicorn's access log shows no codes. Raises ConfigError if it is open already.
+        Use it as `FastAPI(lifespan=login.lifespan)`, or as `async with login.lifespan():` in your own lifespan. While
+        it is open, authorization codes are redacted in uvicorn's access log. Raises ConfigError if it is already open.
         """
         if self._client is not None:
-            raise ConfigError("this WebLogin is open already: each application has one of its own")
-        import_module("cloud66_async.oauth.client")  # takes 110 ms: now, rather than in the first user's request
-        async with self._connect() as client:
+            raise ConfigError("this WebLogin is already open; create one WebLogin for each application")
+        import_module("cloud66_async.oauth.client")  # imported now: takes 110 ms, which the first login would wait for
+        async with self._create_client() as client:
             self._client = client
             try:
-                with callbacks_hidden(self._site.callback):
+                with redact_callbacks(self._site.callback):
                     yield
             finally:
                 self._client = None
 
     def install(self, app: Starlette) -> None:
-        """Add the routes and the error handlers to an application of Starlette or FastAPI."""
+        """Add the routes and the exception handlers to a Starlette or FastAPI application."""
         app.router.routes.extend(self.routes)
         for kind, handler in self.exception_handlers.items():
             app.add_exception_handler(kind, handler)
 
     @property
     def routes(self) -> list[Route]:
-        """Login, callback and logout."""
+        """The routes of login, callback and logout."""
         return [
-            Route(self._site.login, self._begin, methods=["GET"], name="cloud66_login"),
-            Route(self._site.callback, self._finish, methods=["GET"], name="cloud66_callback"),
+            Route(self._site.login, self._start_login, methods=["GET"], name="cloud66_login"),
+            Route(self._site.callback, self._finish_login, methods=["GET"], name="cloud66_callback"),
             Route(self._site.logout, self._log_out, methods=["POST"], name="cloud66_logout"),
         ]
 
     @property
     def exception_handlers(self) -> Mapping[type[Exception], Callable[[Request, Any], Awaitable[Response]]]:
-        """What ends the session of a user whose token Cloud 66 refuses, and leads to a new login."""
-        in_group = self._refused_in_group
-        return {Unauthenticated: self._refused, BulkError: in_group, ExceptionGroup: in_group}
+        """Handlers that end the session of a user whose token Cloud 66 refuses, and start a new login."""
+        in_group = self._handle_group
+        return {Unauthenticated: self._handle_refusal, BulkError: in_group, ExceptionGroup: in_group}
 
-    # --- the client of a request -----------------------------------------------------------------
+    # --- clients ---------------------------------------------------------------------------------
 
     @property
     def cloud66(self) -> Cloud66:
-        """The client that all requests share. It has no user. Raises ConfigError outside of the lifespan."""
+        """The client that all requests share. It has no token. Raises ConfigError outside the lifespan."""
         if self._client is None:
-            raise ConfigError("there is no client yet: give the application lifespan=login.lifespan")
+            raise ConfigError("this WebLogin is not open; create the application with lifespan=login.lifespan")
         return self._client
 
     async def current(self, request: Request) -> Cloud66 | None:
-        """The client of the user who is logged in, None where nobody is."""
-        key = self._cookies.session(request)
+        """Return the client of the logged-in user, or None if the user is not logged in."""
+        key = self._cookies.session_key(request)
         token = None if key is None else await self._sessions.load(key)
         return None if token is None else self.cloud66.using(token=token)
 
     async def for_page(self, request: Request) -> Cloud66:
-        """The client of the user; who is not logged in is sent to log in, and comes back to this page.
+        """Return the client of the logged-in user, or redirect to the login, which leads back to this page.
 
-        A dependency of FastAPI: `Depends(login.for_page)`. A form that another site sent gets 403.
+        Use it as a FastAPI dependency: `Depends(login.for_page)`. Forms sent by other sites raise 403.
         """
-        self._site.refuse_others(request)
+        self._site.check_origin(request)
         found = await self.current(request)
         if found is None:
-            headers = {"Location": self._site.to_login(request), "Cache-Control": "no-store"}
+            headers = {"Location": self._site.login_url(request), "Cache-Control": "no-store"}
             raise HTTPException(_SEE_OTHER, headers=headers)
         return found
 
     async def for_api(self, request: Request) -> Cloud66:
-        """The client of the user; who is not logged in gets 401.
+        """Return the client of the logged-in user, or respond with 401 if the user is not logged in.
 
-        A dependency of FastAPI: `Depends(login.for_api)`. What another site had the browser send gets 403.
+        Use it as a FastAPI dependency: `Depends(login.for_api)`. Unsafe requests from other sites raise 403.
         """
         request.state.cloud66_api = True
-        self._site.refuse_others(request)
+        self._site.check_origin(request)
         found = await self.current(request)
         if found is None:
-            raise HTTPException(401, "not logged in", headers={"WWW-Authenticate": "Cookie"})
+            raise HTTPException(401, "Not logged in", headers={"WWW-Authenticate": "Cookie"})
         return found
 
     # --- routes ----------------------------------------------------------------------------------
 
-    async def _begin(self, request: Request) -> Response:
+    async def _start_login(self, request: Request) -> Response:
         login = self.cloud66.login(scope=self._scope)
         response = RedirectResponse(login.url, _SEE_OTHER)
-        self._cookies.begin(request, response, Pending(login, self._site.after_login(request)))
-        return private(response)
+        self._cookies.start_login(request, response, PendingLogin(login, self._site.target(request)))
+        return prevent_caching(response)
 
-    async def _finish(self, request: Request) -> Response:
+    async def _finish_login(self, request: Request) -> Response:
         if request.method == "HEAD":
-            return Response(status_code=405, headers={"Allow": "GET"})  # it would use up the code
+            return Response(status_code=405, headers={"Allow": "GET"})  # it would consume the code
         try:
-            pending = self._cookies.pending(request)
+            pending = self._cookies.pending_login(request)
             token = await self.cloud66.finish_login(pending.login, request.query_params)
         except (LoginError, TransportError) as error:
-            logger.warning("a login failed: %s: %s", type(error).__name__, error)
-            response = self._error_page(request, explain(error, self._site.here(request, self._site.login)))
+            logger.warning("login failed: %s: %s", type(error).__name__, error)
+            response = self._error_page(request, problem_of(error, self._site.url(request, self._site.login)))
             if isinstance(error, StateMismatch):
-                return private(response)
+                return prevent_caching(response)
         else:
             response = RedirectResponse(pending.target, _SEE_OTHER)
-            await self._log_in(request, response, token)
-        self._cookies.end_pending(request, response)
-        return private(response)
+            await self._start_session(request, response, token)
+        self._cookies.end_login(request, response)
+        return prevent_caching(response)
 
-    async def _log_in(self, request: Request, response: Response, token: Token) -> None:
-        """Begin a session, always under a new id: one that somebody planted here before is worth nothing."""
+    async def _start_session(self, request: Request, response: Response, token: Token) -> None:
+        """Start a session under a new ID, which prevents session fixation."""
         await self._end_session(request)
         lifetime = self._lifetime
         if token.expires_at is not None:
             lifetime = min(lifetime, token.expires_at - self._clock.now())
-        key = self._cookies.new_session(response, lifetime)
+        key = self._cookies.start_session(response, lifetime)
         await self._sessions.save(key, token, lifetime)
 
     async def _log_out(self, request: Request) -> Response:
-        self._site.refuse_others(request)
+        self._site.check_origin(request)
         token = await self._end_session(request)
-        if token is not None and self._revokes:
+        if token is not None and self._revoke_on_logout:
             with suppress(Cloud66Error):
                 await self.cloud66.revoke(token)
-        response = RedirectResponse(self._site.here(request, self._site.home), _SEE_OTHER)
+        response = RedirectResponse(self._site.url(request, self._site.home), _SEE_OTHER)
         self._cookies.end_session(response)
-        return private(response)
+        return prevent_caching(response)
 
     async def _end_session(self, request: Request) -> Token | None:
-        """The token of the session that has ended, None where there was none."""
-        key = self._cookies.session(request)
+        """End the session of this browser. Return its token, or None if there was no session."""
+        key = self._cookies.session_key(request)
         if key is None:
             return None
         token = await self._sessions.load(key)
         await self._sessions.delete(key)
         return token
 
-    # --- when Cloud 66 refuses a token -----------------------------------------------------------
+    # --- refused tokens --------------------------------------------------------------------------
 
-    async def _refused(self, request: Request, error: Exception) -> Response:
-        logger.info("Cloud 66 refused a user's token: %s: %s", type(error).__name__, error)
-        # The cookie stays: another tab may have logged in meanwhile, and an id without a session opens nothing.
+    async def _handle_refusal(self, request: Request, error: Exception) -> Response:
+        logger.info("token refused by Cloud 66: %s: %s", type(error).__name__, error)
+        # The cookie is not deleted: it may belong to a newer login in another tab, and without a session it is useless.
         await self._end_session(request)
         if getattr(request.state, "cloud66_api", False):
-            return JSONResponse({"detail": "not logged in any more"}, 401, headers={"WWW-Authenticate": "Cookie"})
-        if self._cookies.refused_before(request):
-            # A server that grants and refuses in turn would send the browser in circles.
-            response = self._error_page(request, refused_again(self._site.here(request, self._site.login)))
-            self._cookies.forget_refusal(response)
+            return JSONResponse({"detail": "No longer logged in"}, 401, headers={"WWW-Authenticate": "Cookie"})
+        if self._cookies.was_refused(request):
+            # If the server issues tokens and then refuses them, another login would cause a redirect loop.
+            response = self._error_page(request, refused_again(self._site.url(request, self._site.login)))
+            self._cookies.clear_refused(response)
         else:
-            response = RedirectResponse(self._site.to_login(request), _SEE_OTHER)
-            self._cookies.note_refusal(response)
-        return private(response)
+            response = RedirectResponse(self._site.login_url(request), _SEE_OTHER)
+            self._cookies.set_refused(response)
+        return prevent_caching(response)
 
-    async def _refused_in_group(self, request: Request, error: ExceptionGroup[Exception]) -> Response:
-        """The same for one refusal among the failures of many calls, or of a task group."""
+    async def _handle_group(self, request: Request, error: ExceptionGroup[Exception]) -> Response:
+        """Handle a refusal among the errors of concurrent calls. Re-raise a group without one."""
         if error.subgroup(Unauthenticated) is None:
             raise error
-        return await self._refused(request, error)
+        return await self._handle_refusal(request, error)

@@ -1,4 +1,4 @@
-"""Keeps the code and the state of a callback out of access logs."""
+"""Redaction of authorization codes and states in access logs."""
 
 from __future__ import annotations
 
@@ -6,36 +6,36 @@ import logging
 from collections.abc import Generator
 from contextlib import contextmanager
 
-__all__ = ["CallbackFilter", "callbacks_hidden"]
+__all__ = ["CallbackFilter", "redact_callbacks"]
 
 _ACCESS_LOG = "uvicorn.access"
 
 
 class CallbackFilter(logging.Filter):
-    """Cuts the query off every callback among the arguments of a log line."""
+    """Filter that removes the query of every callback URL from the arguments of a log record."""
 
     def __init__(self, path: str) -> None:
         super().__init__()
-        self._start = f"{path}?"
+        self._prefix = f"{path}?"
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """True, for every line is kept."""
+        """Redact the record's arguments. Return True: every record is logged."""
         if isinstance(record.args, tuple):
-            record.args = tuple(map(self._cut, record.args))
+            record.args = tuple(map(self._redact, record.args))
         return True
 
-    def _cut(self, value: object) -> object:
-        if not isinstance(value, str) or self._start not in value:
+    def _redact(self, value: object) -> object:
+        if not isinstance(value, str) or self._prefix not in value:
             return value
-        return value.partition(self._start)[0] + self._start + "(hidden)"
+        return value.partition(self._prefix)[0] + self._prefix + "(hidden)"
 
 
 @contextmanager
-def callbacks_hidden(path: str) -> Generator[None]:
-    """Inside, uvicorn's access log does not show the query of this path."""
-    logger, rule = logging.getLogger(_ACCESS_LOG), CallbackFilter(path)
-    logger.addFilter(rule)
+def redact_callbacks(path: str) -> Generator[None]:
+    """Redact the query of this path in uvicorn's access log while the context is open."""
+    logger, callback_filter = logging.getLogger(_ACCESS_LOG), CallbackFilter(path)
+    logger.addFilter(callback_filter)
     try:
         yield
     finally:
-        logger.removeFilter(rule)
+        logger.removeFilter(callback_filter)

@@ -1,4 +1,4 @@
-"""What a user sees when a login does not come about: static text, and nothing of the request."""
+"""Error pages of the web login: static text that repeats nothing of the request."""
 
 from __future__ import annotations
 
@@ -14,58 +14,60 @@ from starlette.responses import HTMLResponse, Response
 
 from ...errors import AccessDenied, LoginError, TokenRequestFailed, TransportError
 
-__all__ = ["ErrorPage", "Problem", "explain", "plain_page", "private", "refused_again"]
+__all__ = ["ErrorPage", "Problem", "default_page", "prevent_caching", "problem_of", "refused_again"]
 
 
 @attrs.frozen(kw_only=True)
 class Problem:
-    """Why a login did not come about, in words for its user. `login` is the address at which to begin anew."""
+    """The reason why a login failed, in words for the user. `login_url` starts a new login."""
 
     status: int
     title: str
     text: str
-    login: str = "/login"
+    login_url: str = "/login"
 
 
 ErrorPage: TypeAlias = Callable[[Request, Problem], Response]
-"""What makes the page that shows a problem. Never put anything of the request's query into it."""
+"""A function that returns the page for a problem. Never include the query of the request in that page."""
 
-_STALE = Problem(
+_MISMATCH = Problem(
     status=400,
     title="This login cannot be finished",
-    text="It was begun in another browser or at another address of this site, it took longer than ten minutes, "
-    "or it was used already.",
+    text="It was started in another browser or on another host name, took longer than ten minutes, or was already "
+    "used. Log in again to continue.",
 )
 _DENIED = Problem(
     status=403,
     title="Access was not granted",
-    text="Cloud 66 was asked for access to your account, and the answer was no. You are not logged in.",
+    text="You are not logged in because this site was not given access to your Cloud 66 account. "
+    "Log in again if you want to grant access.",
 )
 _FAILED = Problem(
     status=502,
     title="Cloud 66 did not finish the login",
-    text="Cloud 66 could not be reached, or it gave no token. You are not logged in; try again in a while.",
+    text="You are not logged in because Cloud 66 could not be reached or did not issue an access token. "
+    "Try again in a few minutes.",
 )
 _REFUSED_AGAIN = Problem(
     status=403,
     title="Cloud 66 refuses this login",
-    text="Cloud 66 refused the access that it had granted a moment ago. If that happens again, ask the "
-    "operator of this site to check how it is registered at Cloud 66.",
+    text="Cloud 66 refused the access token that it had just issued to you. If this happens again, ask the "
+    "operator of this site to check its registration at Cloud 66.",
 )
 
 
-def explain(error: LoginError | TransportError, login: str) -> Problem:
-    """What to tell the user about this error."""
+def problem_of(error: LoginError | TransportError, login_url: str) -> Problem:
+    """Return the problem that explains this error to the user."""
     if isinstance(error, AccessDenied):
-        return attrs.evolve(_DENIED, login=login)
+        return attrs.evolve(_DENIED, login_url=login_url)
     if isinstance(error, TokenRequestFailed | TransportError):
-        return attrs.evolve(_FAILED, login=login)
-    return attrs.evolve(_STALE, login=login)
+        return attrs.evolve(_FAILED, login_url=login_url)
+    return attrs.evolve(_MISMATCH, login_url=login_url)
 
 
-def refused_again(login: str) -> Problem:
-    """What to tell a user whose token was refused right after the login that had followed a refusal."""
-    return attrs.evolve(_REFUSED_AGAIN, login=login)
+def refused_again(login_url: str) -> Problem:
+    """Return the problem of a user whose new token was refused right after an earlier one."""
+    return attrs.evolve(_REFUSED_AGAIN, login_url=login_url)
 
 
 _STYLE = """
@@ -89,8 +91,8 @@ _HEADERS = {
 }
 
 
-def plain_page(request: Request, problem: Problem) -> Response:  # noqa: ARG001  an error page of the user's may need it
-    """A small page without script, with the headers that forbid everything else."""
+def default_page(request: Request, problem: Problem) -> Response:  # noqa: ARG001  a custom page may need the request
+    """Return a small page without scripts, with a strict Content-Security-Policy."""
     title, text = escape(problem.title), escape(problem.text)
     return HTMLResponse(
         f"""<!DOCTYPE html>
@@ -105,7 +107,7 @@ def plain_page(request: Request, problem: Problem) -> Response:  # noqa: ARG001 
 <main>
 <h1>{title}</h1>
 <p>{text}</p>
-<p><a href="{escape(problem.login)}">Log in with Cloud 66</a></p>
+<p><a href="{escape(problem.login_url)}">Log in with Cloud 66</a></p>
 </main>
 </body>
 </html>
@@ -115,8 +117,8 @@ def plain_page(request: Request, problem: Problem) -> Response:  # noqa: ARG001 
     )
 
 
-def private(response: Response) -> Response:
-    """The same response; nobody stores it, and no other site learns the address, which may hold a code."""
+def prevent_caching(response: Response) -> Response:
+    """Return the response with headers against caching and against sending its URL, which may hold a code."""
     response.headers["cache-control"] = "no-store"
     response.headers["referrer-policy"] = "no-referrer"
     return response

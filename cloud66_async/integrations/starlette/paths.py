@@ -1,41 +1,42 @@
-"""Where a user may be sent after a login: to a page of this site, and nowhere else. Pure."""
+"""Validation of the page to show after a login, which must be a path on this site. No I/O."""
 
 from __future__ import annotations
 
 import re
 from urllib.parse import unquote
 
-__all__ = ["path_of", "safe_path"]
+__all__ = ["safe_path", "without_query"]
 
-_LONGEST = 1000
+_MAX_LENGTH = 1000
 _VISIBLE = re.compile(r"/[!-~]*")
-# A proxy may decode a path before the application does; who needs more layers than this is up to something.
-_MOST_LAYERS = 3
+# A proxy may decode a path before the application does; deeper percent-encoding is rejected as suspicious.
+_MAX_DECODINGS = 3
 
 
-def safe_path(target: str | None, *, otherwise: str = "/") -> str:
-    """`target` if it is a path on this site, else `otherwise`.
+def safe_path(target: str | None, *, default: str = "/") -> str:
+    """Return `target` if it is a path on this site, or else `default`.
 
-    Query and fragment are kept. Absolute URLs, `//host` and all that a browser or a proxy may take for it
-    (backslashes, control characters, blanks, encoded slashes beside slashes) are refused.
+    The query and the fragment are preserved. Absolute URLs and `//host` are rejected, and so is everything that a
+    browser or a proxy may interpret as one: backslashes, control characters, spaces, and encoded slashes next to
+    slashes.
     """
-    return target if target is not None and _is_local(target) else otherwise
+    return target if target is not None and _is_local(target) else default
 
 
-def path_of(target: str) -> str:
-    """The path alone, without query and fragment."""
+def without_query(target: str) -> str:
+    """Return the path without its query and fragment."""
     return re.split(r"[?#]", target, maxsplit=1)[0]
 
 
 def _is_local(target: str) -> bool:
-    if len(target) > _LONGEST or _VISIBLE.fullmatch(target) is None:
+    if len(target) > _MAX_LENGTH or _VISIBLE.fullmatch(target) is None:
         return False
-    path = path_of(target)
-    for _ in range(_MOST_LAYERS):
+    path = without_query(target)
+    for _ in range(_MAX_DECODINGS):
         if "//" in path or "\\" in path or not path.isprintable():
             return False
-        plainer = unquote(path)
-        if plainer == path:
+        decoded = unquote(path)
+        if decoded == path:
             return True
-        path = plainer
+        path = decoded
     return False

@@ -1,4 +1,4 @@
-"""Models as JSON, where there is no FastAPI that does it."""
+"""JSON responses that contain models, for Starlette."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ __all__ = ["ModelResponse"]
 
 
 class ModelResponse(JSONResponse):
-    """A JSON response of models, alone or anywhere inside lists and dictionaries: secrets masked, moments ISO 8601.
+    """JSON response whose content may be or contain models. Secrets are masked; datetimes are in ISO 8601.
 
-    FastAPI needs none: its routes may return models as they are.
+    FastAPI does not need it: FastAPI routes may return models directly.
     """
 
     def render(self, content: Any) -> bytes:
-        """The body."""
+        """Return the body."""
         return json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_plain).encode()
 
 
@@ -29,4 +29,4 @@ def _plain(value: object) -> Any:
         return value.to_dict()
     if isinstance(value, Secret):
         return MASK
-    raise TypeError(f"no model, and nothing that JSON has: {type(value).__name__}")
+    raise TypeError(f"cannot serialize {type(value).__name__} as JSON: expected a model or a JSON value")

@@ -1,4 +1,4 @@
-"""Where the tokens of logged-in users are kept: on the server, never in a cookie."""
+"""Session stores: the access tokens of logged-in users, on the server and never in a cookie."""
 
 from __future__ import annotations
 
@@ -13,34 +13,34 @@ __all__ = ["MemorySessions", "SessionStore"]
 
 
 class SessionStore(Protocol):
-    """Keeps one token for each browser that is logged in.
+    """Store of one access token per session, for `WebLogin(sessions=...)`.
 
-    The keys are digests of what the browsers' cookies hold: whoever reads the store cannot take over a session.
-    The tokens are another matter: keep them as you would keep passwords.
+    The keys are digests of the session IDs in the browsers' cookies, so read access to the store does not allow
+    hijacking a session. The tokens are in plain text: protect the store like a password database.
     """
 
     async def load(self, key: str) -> Token | None:
-        """The token of this session, None where there is none or its time is over."""
+        """Return the token of this session, or None if there is no such session or it has expired."""
         ...
 
     async def save(self, key: str, token: Token, lifetime: timedelta) -> None:
-        """Keep the token for so long."""
+        """Store the token, which expires after `lifetime`."""
         ...
 
     async def delete(self, key: str) -> None:
-        """Forget the session; nothing happens if there is none."""
+        """Delete the session, if it exists."""
         ...
 
 
 class MemorySessions:
-    """Keeps sessions in this process: they end with it, and other processes do not know them.
+    """In-memory session store. Sessions are lost on restart and are not shared between processes.
 
-    There are `limit` of them at most; the one that was not used for the longest time makes room.
+    It holds at most `limit` sessions; a new one replaces the least recently used one.
     """
 
     def __init__(self, *, limit: int = 10_000, clock: Clock | None = None) -> None:
         if limit < 1:
-            raise ValueError("limit must be at least 1")
+            raise ValueError(f"invalid limit {limit}: must be at least 1")
         self._limit = limit
         self._clock = clock or SystemClock()
         self._sessions: OrderedDict[str, tuple[Token, datetime]] = OrderedDict()
@@ -52,24 +52,24 @@ class MemorySessions:
         return f"<MemorySessions: {len(self)} of at most {self._limit}>"
 
     async def load(self, key: str) -> Token | None:
-        """The token of this session, None where there is none or its time is over."""
+        """Return the token of this session, or None if there is no such session or it has expired."""
         found = self._sessions.get(key)
         if found is None:
             return None
-        token, until = found
-        if until <= self._clock.now():
+        token, expires_at = found
+        if expires_at <= self._clock.now():
             del self._sessions[key]
             return None
         self._sessions.move_to_end(key)
         return token
 
     async def save(self, key: str, token: Token, lifetime: timedelta) -> None:
-        """Keep the token for so long."""
+        """Store the token, which expires after `lifetime`."""
         self._sessions[key] = token, self._clock.now() + lifetime
         self._sessions.move_to_end(key)
         while len(self._sessions) > self._limit:
             self._sessions.popitem(last=False)
 
     async def delete(self, key: str) -> None:
-        """Forget the session; nothing happens if there is none."""
+        """Delete the session, if it exists."""
         self._sessions.pop(key, None)

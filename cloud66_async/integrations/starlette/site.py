@@ -1,4 +1,4 @@
-"""The addresses of the login inside of an application, and who may ask for them."""
+"""URLs of the login within an application, and protection against requests from other sites."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ import attrs
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
-from .paths import path_of, safe_path
+from .paths import safe_path, without_query
 
 __all__ = ["Site"]
 
-_SAFE = ("GET", "HEAD", "OPTIONS")
-_ROUGHLY_AS_IT_WAS = "/:@!$&'()*+,;=~"
+_SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
+_PATH_CHARACTERS = "/:@!$&'()*+,;=~"
 
 
 @attrs.frozen(kw_only=True)
 class Site:
-    """Where things are. Paths are those of the application itself, `origin` is the site in the browser's eyes.
+    """The origin of the site as the browser sees it, and the paths of the login within the application.
 
-    Nothing is read from the Host header, which anybody can forge: addresses are relative.
+    The Host header is never used, because it can be forged: all URLs are relative.
     """
 
     origin: str
@@ -30,43 +30,45 @@ class Site:
     logout: str
     callback: str
 
-    def here(self, request: Request, path: str) -> str:
-        """A path of the application, as a browser has to ask for it where the application is mounted somewhere."""
-        return _root(request) + path
+    def url(self, request: Request, path: str) -> str:
+        """Return the relative URL of a path of the application, including the path under which it is mounted."""
+        return _root_path(request) + path
 
-    def to_login(self, request: Request) -> str:
-        """The address at which to log in, with the way back to the page that was asked for."""
-        address = self.here(request, self.login)
-        if request.method not in _SAFE:
-            return address  # what was to be changed is not changed by coming back
-        root, path = _root(request), quote(request.scope["path"], safe=_ROUGHLY_AS_IT_WAS)
+    def login_url(self, request: Request) -> str:
+        """Return the relative URL of the login, which leads back to the requested page."""
+        url = self.url(request, self.login)
+        if request.method not in _SAFE_METHODS:
+            return url  # Returning with GET would not repeat the unsafe request.
+        root, path = _root_path(request), quote(request.scope["path"], safe=_PATH_CHARACTERS)
         query = request.scope["query_string"].decode("latin-1")
-        target = safe_path(
-            (path if path.startswith(root) else root + path) + (f"?{query}" if query else ""), otherwise=""
-        )
-        return f"{address}?{urlencode({'next': target})}" if target else address
+        page = (path if path.startswith(root) else root + path) + (f"?{query}" if query else "")
+        target = safe_path(page, default="")
+        return f"{url}?{urlencode({'next': target})}" if target else url
 
-    def after_login(self, request: Request) -> str:
-        """The page that `next` names, or home where it names none of this site, or would lead around in circles."""
-        target = safe_path(request.query_params.get("next"), otherwise="")
-        path = normpath(unquote(path_of(target)))
+    def target(self, request: Request) -> str:
+        """Return the page to show after the login: the parameter `next` if it is safe, or else the home page.
+
+        The paths of the login itself are rejected as well, because they would lead to a redirect loop.
+        """
+        target = safe_path(request.query_params.get("next"), default="")
+        path = normpath(unquote(without_query(target)))
         own = (self.login, self.callback, self.logout)
-        if not target or path in own or path in [self.here(request, known) for known in own]:
-            return self.here(request, self.home)
+        if not target or path in own or path in [self.url(request, known) for known in own]:
+            return self.url(request, self.home)
         return target
 
-    def refuse_others(self, request: Request) -> None:
-        """Raise HTTPException for a request that changes something and was made by a page of another origin.
+    def check_origin(self, request: Request) -> None:
+        """Raise HTTPException (403) if the request may change something and comes from a page of another origin.
 
-        SameSite cookies stay away from other sites, but not from other hosts of the same site. Browsers tell
-        where a request comes from; programs that are no browsers have no cookies to be misused.
+        SameSite cookies are not sent with requests from other sites, but they are with requests from other hosts
+        of the same site. Browsers send the origin of a request; other clients have no cookies that could be misused.
         """
-        if request.method in _SAFE:
+        if request.method in _SAFE_METHODS:
             return
         site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
         if site not in ("same-origin", "none") if site is not None else origin not in (None, self.origin):
-            raise HTTPException(403, "this request was made by another site")
+            raise HTTPException(403, "Request from another site rejected")
 
 
-def _root(request: Request) -> str:
+def _root_path(request: Request) -> str:
     return str(request.scope.get("root_path", ""))

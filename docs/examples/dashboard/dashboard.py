@@ -1,6 +1,6 @@
-"""A dashboard for Cloud 66: log in, see your stacks and how they are, redeploy one and watch it.
+"""Example dashboard for Cloud 66: log in, view the health of your stacks, redeploy one and follow its progress.
 
-The whole application. `run.py` beside it starts it, with a sandbox unless it is told of a real Cloud 66.
+This module is the whole application. `run.py` starts it, by default with a sandbox.
 """
 
 import asyncio
@@ -34,8 +34,8 @@ from cloud66_async.integrations.starlette import Problem, WebLogin
 
 HERE = Path(__file__).parent
 SCOPE = ("public", "redeploy")
-MOST_SHOWN = 60  # each stack that is shown costs a request of the hour's 3,600, for its servers
-SERIOUSNESS = (Health.FAILED, Health.IMPAIRED, Health.BUILDING, Health.UNKNOWN, Health.HEALTHY)
+MAX_SHOWN = 60  # the servers of each stack on the page take one request, and the quota is 3,600 requests an hour
+SEVERITY = (Health.FAILED, Health.IMPAIRED, Health.BUILDING, Health.UNKNOWN, Health.HEALTHY)
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; "
     "img-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
@@ -47,7 +47,7 @@ templates = Jinja2Templates(HERE / "templates")
 
 
 def create_app(login: WebLogin) -> FastAPI:
-    """The application; `login` says at which Cloud 66 its users have their accounts."""
+    """Return the application. `login` determines the Cloud 66 server that users log in to."""
     app = FastAPI(title="Stacks", lifespan=login.lifespan)
     login.install(app)
     app.mount("/static", StaticFiles(directory=HERE / "static"))
@@ -55,8 +55,8 @@ def create_app(login: WebLogin) -> FastAPI:
     app.add_exception_handler(Cloud66Error, show_cloud66_error)
     app.add_exception_handler(HTTPException, show_http_error)
 
-    # Two ways to ask for the client of the user: a page sends strangers to log in, the API answers 401.
-    PageClient = Annotated[Cloud66, Depends(login.for_page)]  # noqa: N806  a type
+    # Pages redirect to the login if the user is not logged in; the API responds with 401.
+    PageClient = Annotated[Cloud66, Depends(login.for_page)]  # noqa: N806  an alias of a type
     APIClient = Annotated[Cloud66, Depends(login.for_api)]  # noqa: N806
 
     @app.get("/", include_in_schema=False)
@@ -69,7 +69,7 @@ def create_app(login: WebLogin) -> FastAPI:
     async def stacks(request: Request, c66: PageClient, environment: str = "") -> Response:
         async with c66.stacks.list().prefetch() as listed:
             found = [stack async for stack in listed]
-        chosen = sorted((stack for stack in found if environment in ("", stack.environment)), key=seriousness)
+        chosen = sorted((stack for stack in found if environment in ("", stack.environment)), key=severity)
         return templates.TemplateResponse(
             request,
             "stacks.html",
@@ -77,7 +77,7 @@ def create_app(login: WebLogin) -> FastAPI:
                 "environment": environment,
                 "environments": sorted({stack.environment for stack in found if stack.environment}),
                 "counts": counts(chosen),
-                "rows": await with_servers(c66, chosen[:MOST_SHOWN]),
+                "rows": await with_servers(c66, chosen[:MAX_SHOWN]),
                 "total": len(chosen),
                 "quota": c66.quota,
             },
@@ -95,7 +95,7 @@ def create_app(login: WebLogin) -> FastAPI:
     @app.post("/stacks/{uid}/redeploy", include_in_schema=False)
     async def redeploy(c66: PageClient, uid: str) -> Response:
         started = await c66.stacks.redeploy(uid)
-        if started.async_action_id is None:  # Cloud 66 took the request and names nothing to watch
+        if started.async_action_id is None:  # accepted, but without an action to follow
             return RedirectResponse(f"/stacks/{uid}", 303)
         return RedirectResponse(f"/stacks/{uid}/actions/{started.async_action_id}", 303)
 
@@ -106,18 +106,18 @@ def create_app(login: WebLogin) -> FastAPI:
 
     @app.get("/api/stacks")
     async def stacks_as_json(c66: APIClient, environment: str | None = None) -> list[Stack]:
-        """Your stacks. Models go out as they are: secrets masked, moments in ISO 8601."""
+        """List your stacks. FastAPI serializes models: secrets are masked, datetimes are in ISO 8601."""
         return await c66.stacks.list(environment=environment)
 
     @app.get("/api/stacks/{uid}/actions/{number}")
     async def action_as_json(c66: APIClient, uid: str, number: int) -> Action:
-        """One action; the page that watches it asks here."""
+        """Return one action. The page that follows an action polls this route."""
         return await c66.actions.get(uid, number)
 
     return app
 
 
-# --- asking ------------------------------------------------------------------------------------------
+# --- data --------------------------------------------------------------------------------------------
 
 
 async def all_servers(c66: Cloud66, uid: str) -> list[Server]:
@@ -125,30 +125,30 @@ async def all_servers(c66: Cloud66, uid: str) -> list[Server]:
 
 
 async def with_servers(c66: Cloud66, stacks: list[Stack]) -> list[tuple[Stack, list[Server] | None]]:
-    """Each stack with its servers, asked for side by side; None where that failed, for one stack is not the page."""
+    """Return each stack with its servers, fetched concurrently, or with None if its servers could not be fetched."""
     results = await c66.collect(lambda stack: all_servers(c66, stack.uid), stacks)
     return [(result.item, result.value if isinstance(result, Ok) else None) for result in results]
 
 
-def seriousness(stack: Stack) -> tuple[int, str, str]:
-    """Sorts the stacks that need somebody to the front, those in a state that is new to this release first of all."""
-    rank = SERIOUSNESS.index(stack.health) if stack.health in SERIOUSNESS else 0
+def severity(stack: Stack) -> tuple[int, str, str]:
+    """Return a sort key that puts stacks with problems first. An unknown health counts as a failure."""
+    rank = SEVERITY.index(stack.health) if stack.health in SEVERITY else 0
     return rank, (stack.name or "").casefold(), stack.environment or ""
 
 
 def counts(stacks: list[Stack]) -> list[tuple[Health | None, int]]:
-    """How many stacks are how well, in the order of `stacks`."""
+    """Return the number of stacks for each health, in the order of `stacks`."""
     return list(Counter(stack.health for stack in stacks).items())
 
 
-# --- showing -----------------------------------------------------------------------------------------
+# --- pages -------------------------------------------------------------------------------------------
 
 
-def ago(moment: datetime | None) -> str:
-    """How long ago that was, roughly."""
-    if moment is None:
+def time_ago(value: datetime | None) -> str:
+    """Return roughly how long ago this was, in words."""
+    if value is None:
         return "never"
-    seconds = (datetime.now(UTC) - moment).total_seconds()
+    seconds = (datetime.now(UTC) - value).total_seconds()
     for size, unit in ((86_400, "day"), (3_600, "hour"), (60, "minute")):
         if seconds >= size:
             number = int(seconds // size)
@@ -156,32 +156,32 @@ def ago(moment: datetime | None) -> str:
     return "just now"
 
 
-templates.env.filters["ago"] = ago
+templates.env.filters["time_ago"] = time_ago
 
 
 def show_problem(request: Request, problem: Problem) -> Response:
-    """The page for a login that did not come about: `WebLogin(error_page=show_problem)`."""
+    """Return the page for a failed login, for `WebLogin(error_page=show_problem)`."""
     return templates.TemplateResponse(
         request,
         "problem.html",
-        {"title": problem.title, "text": problem.text, "login": problem.login},
+        {"title": problem.title, "text": problem.text, "login_url": problem.login_url},
         status_code=problem.status,
     )
 
 
 async def show_cloud66_error(request: Request, error: Any) -> Response:
-    """What Cloud 66 said, in words for the user; the SDK's messages hold no secrets."""
+    """Return a page or a JSON error that explains the error. The SDK's messages contain no secrets."""
     match error:
         case NotFound():
-            status, title = 404, "There is no such thing"
+            status, title = 404, "This resource does not exist"
         case Forbidden():
-            status, title = 403, "Your login may not do that"
+            status, title = 403, "You do not have permission"
         case Throttled():
-            status, title = 503, "This hour's requests are used up"
+            status, title = 503, "Your hourly quota is exhausted"
         case TransportError():
             status, title = 502, "Cloud 66 cannot be reached"
         case _:
-            status, title = 502, "Cloud 66 could not do that"
+            status, title = 502, "Cloud 66 returned an error"
     if request.scope["path"].startswith("/api/"):
         return await http_exception_handler(request, HTTPException(status, str(error)))
     values = {"title": title, "text": str(error)}
@@ -189,9 +189,9 @@ async def show_cloud66_error(request: Request, error: Any) -> Response:
 
 
 async def show_http_error(request: Request, error: Any) -> Response:
-    if error.headers or request.scope["path"].startswith("/api/"):  # a redirect to log in, an answer of the API
+    if error.headers or request.scope["path"].startswith("/api/"):  # a redirect to the login, or a response of the API
         return await http_exception_handler(request, error)
-    values = {"title": error.detail, "text": "Go back and try again from there."}
+    values = {"title": error.detail, "text": "You can go back and try again."}
     return templates.TemplateResponse(request, "problem.html", values, status_code=error.status_code)
 
 
@@ -200,5 +200,5 @@ async def add_headers(request: Request, call_next: Callable[[Request], Awaitable
     for name, value in HEADERS.items():
         response.headers.setdefault(name, value)
     if not request.scope["path"].startswith("/static/"):
-        response.headers.setdefault("Cache-Control", "no-store")  # after a logout, "back" shows nothing
+        response.headers.setdefault("Cache-Control", "no-store")  # the back button shows nothing after a logout
     return response

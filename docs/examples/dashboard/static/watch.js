@@ -1,17 +1,17 @@
-// Asks every two seconds how the action is, and shows the page anew once it has ended.
+// Poll the action every two seconds, and reload the page when it has finished.
 const watched = document.querySelector("[data-action]");
 
-async function ask() {
+async function poll() {
   try {
-    const answer = await fetch(watched.dataset.action);
-    if (!answer.ok || (await answer.json()).finished_at) {
+    const response = await fetch(watched.dataset.action);
+    if (!response.ok || (await response.json()).finished_at) {
       location.reload();
       return;
     }
   } catch {
-    // no connection: ask again
+    // no connection: try again
   }
-  setTimeout(ask, 2000);
+  setTimeout(poll, 2000);
 }
 
-setTimeout(ask, 2000);
+setTimeout(poll, 2000);
