@@ -1,49 +1,55 @@
-"""How the pages are built: `nox -s docs`."""
+"""Configuration of Sphinx; `nox -s docs` builds the pages."""
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
+from typing import Final
 
 from sphinx.application import Sphinx
 
-from cloud66_async import __version__
+from cloud66_async import Retry, Timeouts, __version__
 from cloud66_async._core.model import Model
 from cloud66_async.operation import Operation, Response
 from cloud66_async.pager import Pager
 from cloud66_async.resources._resource import Resource
+from cloud66_async.sandbox import TOLERANT, Table
 
 sys.path.insert(0, str(Path(__file__).parent))
+
+from reference_pages import type_aliases
 
 project = "cloud66_async"
 author = "the contributors of cloud66_async"
 project_copyright = author
 version = release = __version__
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx_copybutton", "operation_tables"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx_copybutton", "reference_pages"]
 exclude_patterns = ["_build", "examples"]
 nitpicky = True
 nitpick_ignore_regex = [
-    ("py:.*", r"(?!cloud66_async\.).*"),  # documented elsewhere, and nothing is fetched for a build
+    ("py:.*", r"(?!cloud66_async\.).*"),  # documented elsewhere, and a build downloads nothing
     ("py:.*", r"cloud66_async\.(.+\.)?[A-Z]"),  # type variables
     ("py:.*", r"cloud66_async\.(.+\.)?_\w+(\..+)?"),  # private
-    (
-        "py:.*",
-        r"cloud66_async\.(oauth|sandbox)\.\w+\.(Session|MaskedToken|Logins|Request|Reply|SandboxTransport|Fault)",
-    ),
+    ("py:.*", r"cloud66_async\.oauth\.\w+\.(LoginClient|MaskedToken)"),  # only in signatures, as the next ones
+    ("py:.*", r"cloud66_async\.sandbox\.(serving\.transport\.SandboxTransport|faults\.Fault)"),
 ]
-# Docstrings name things in single backquotes.
+# Docstrings put names into single backquotes.
 default_role = "code"
 
-myst_enable_extensions = ["colon_fence", "deflist"]
+myst_enable_extensions = ["attrs_block", "colon_fence", "deflist"]
 myst_heading_anchors = 3
 
 add_module_names = False
 autodoc_member_order = "bysource"
 autodoc_default_options = {"members": True}
+autodoc_type_aliases = type_aliases()
 autodoc_typehints_format = "short"
+napoleon_numpy_docstring = False
 python_use_unqualified_type_names = True
 python_maximum_signature_line_length = 88
+toc_object_entries_show_parents = "hide"
 
 html_theme = "furo"
 html_title = f"cloud66_async {__version__}"
@@ -56,26 +62,43 @@ pygments_style = "friendly"
 copybutton_prompt_text = r"\$ "
 copybutton_prompt_is_regexp = True
 
-# What readers get and never make themselves: its signature would only be in the way.
-_GIVEN = (Model, Operation, Pager, Resource, Response)
+# Users receive instances of these classes and do not create them: the signature would be noise.
+_RECEIVED: Final = (Model, Operation, Pager, Resource, Response, Table)
+# What signatures would show otherwise: sentinels, type hints for msgspec, and every value of a default.
+_READABLE: Final = (
+    (re.compile(r" \| ~?[\w.]*_Unchanged"), ""),
+    (re.compile(r"= UNCHANGED"), "= ..."),
+    (re.compile(r"~?[\w.]*Annotated\[~?[\w.]*(?:Any|datetime), [^]]*\]"), "datetime"),
+    (re.compile(re.escape(str(tuple(Timeouts())))), "Timeouts()"),
+    (re.compile(re.escape(repr(Retry()))), "Retry()"),
+    (re.compile(re.escape(repr(TOLERANT))), "TOLERANT"),
+)
 
 
 def setup(app: Sphinx) -> None:
-    """Make signatures and members read as they are meant."""
-    app.connect("autodoc-process-signature", _signature)
-    app.connect("autodoc-skip-member", _skip)
+    """Adjust signatures, members and docstrings."""
+    app.connect("autodoc-process-signature", _adjust_signature)
+    app.connect("autodoc-skip-member", _skip_member)
+    app.connect("autodoc-process-docstring", _keep_colons, priority=400)  # before napoleon
 
 
-def _signature(
-    _app: Sphinx, _what: str, _name: str, found: object, _options: object, signature: str | None, returned: str | None
+def _adjust_signature(
+    _app: Sphinx, _what: str, _name: str, found: object, _options: object, signature: str | None, returns: str | None
 ) -> tuple[str | None, str | None]:
-    if isinstance(found, type) and issubclass(found, _GIVEN):
+    if isinstance(found, type) and issubclass(found, _RECEIVED):
         return "", None
-    if signature is not None:  # what `using` leaves as it is
-        signature = signature.replace(" | _Keep", "").replace("<_Keep.KEEP: 1>", "...")
-    return signature, returned
+    if signature is not None:
+        for pattern, replacement in _READABLE:
+            signature = pattern.sub(replacement, signature)
+    return signature, returns
 
 
-def _skip(_app: Sphinx, _what: str, _name: str, found: object, _by_itself: bool, _options: object) -> bool | None:
-    """Leave out the fields of named tuples, about which Python says nothing but their number."""
+def _skip_member(_app: Sphinx, _what: str, _name: str, found: object, _skipped: bool, _options: object) -> bool | None:
+    """Leave out the fields of named tuples: Python documents them only by number."""
     return True if (getattr(found, "__doc__", None) or "").startswith("Alias for field number") else None
+
+
+def _keep_colons(_app: Sphinx, what: str, _name: str, _found: object, _options: object, lines: list[str]) -> None:
+    """Insert a comment: napoleon takes the text before a colon in the first line of an attribute for its type."""
+    if what in ("attribute", "property", "data"):
+        lines[:0] = ["..", ""]

@@ -37,17 +37,17 @@ class Action(Model):
     """
 
     id: int
-    user: str | None = None
-    resource_type: str | None = None
-    resource_id: str | None = None
-    action: str | None = None
-    started_via: str | None = None
+    user: str | None = None  # e-mail address of the user who started it
+    resource_type: str | None = None  # for example `stack` or `server`
+    resource_id: str | None = None  # internal ID of the resource
+    action: str | None = None  # name of the action; an open set
+    started_via: str | None = None  # for example `api` or `web`; an open set
     started_at: Timestamp | None = None
     finished_at: Timestamp | None = None
-    finished_success: bool | None = None
-    finished_message: str | None = None
-    finished_result: Mapping[str, Any] | None = free_form()
-    metadata: Mapping[str, Any] | None = free_form()
+    finished_success: bool | None = None  # whether it succeeded
+    finished_message: str | None = None  # result in words
+    finished_result: Mapping[str, Any] | None = free_form()  # result as data
+    metadata: Mapping[str, Any] | None = free_form()  # data of the caller, such as `user_reference`
     stack: str | None = None
 
     @property

@@ -18,22 +18,22 @@ class Deployment(Model):
     """One deployment of a stack. `is_head` marks the latest, `is_live` the one that is running."""
 
     id: int
-    triggered_by: str | None = None
-    triggered_via: CodeMeaning | None = None
+    triggered_by: str | None = None  # e-mail address of a user, or a system
+    triggered_via: CodeMeaning | None = None  # `web`, `api` or `hook`
     started_at: Timestamp | None = None
     finished_at: Timestamp | None = None
-    outcome: CodeMeaning | None = None
-    git_hash: str | None = None
-    git_ref: str | None = None
+    outcome: CodeMeaning | None = None  # `pending`, `success` or `failed`
+    git_hash: str | None = None  # commit
+    git_ref: str | None = None  # branch or tag
     deploy_session: str | None = None
-    deploy_type: CodeMeaning | None = None
+    deploy_type: CodeMeaning | None = None  # `build`, `redeploy`, `scale`, `first_build` or `revert`
     is_head: bool | None = None
     is_live: bool | None = None
     is_deploying: bool | None = None
-    reverted: bool | None = None
+    reverted: bool | None = None  # whether the deployment was reverted
     reverted_by: str | None = None
     reverted_at: Timestamp | None = None
-    commit_url: str | None = None
+    commit_url: str | None = None  # link to the commit
 
 
 LIST = get("/stacks/{stack}/deployments.json", many(Deployment), scope="public")

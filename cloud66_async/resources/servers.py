@@ -27,36 +27,36 @@ class Server(Model):
     """
 
     uid: str
-    vendor_uid: str | None = None
+    vendor_uid: str | None = None  # ID of the server at the cloud provider
     name: str | None = None
     address: str | None = None
-    distro: str | None = None
+    distro: str | None = None  # Linux distribution
     distro_version: str | None = None
-    dns_record: str | None = None
-    user_name: str | None = None
+    dns_record: str | None = None  # DNS name
+    user_name: str | None = None  # user to log in as
     server_type: str | None = None
     server_roles: tuple[str, ...] | None = None
-    server_group_id: int | None = None
+    server_group_id: int | None = None  # ID of the server group
     stack_uid: str | None = None
-    has_agent: bool | None = None
-    params: Mapping[str, Any] | None = free_form()
-    region: str | None = None
+    has_agent: bool | None = None  # whether Cloud 66's agent is installed
+    params: Mapping[str, Any] | None = free_form()  # more details, without a fixed structure
+    region: str | None = None  # region of the cloud provider; a number, as a string, for some
     availability_zone: str | None = None
-    ext_ipv4: str | None = None
-    ext_ipv6: str | None = None
-    int_ipv4: str | None = None
-    int_ipv6: str | None = None
+    ext_ipv4: str | None = None  # public IPv4 address
+    ext_ipv6: str | None = None  # public IPv6 address
+    int_ipv4: str | None = None  # private IPv4 address
+    int_ipv6: str | None = None  # private IPv6 address
     health_state: Health | None = None
-    personal_key: bool | None = None
+    personal_key: bool | None = None  # whether a personal SSH key is used
     ssh_private_key: Secret | None = None
     private_key: Secret | None = None
-    notifications: Mapping[str, Any] | None = free_form()
-    has_deploy_gateway: bool | None = None
-    deploy_gateway_address: str | None = None
-    deploy_gateway_user_name: str | None = None
-    is_kubernetes_master: bool | None = None
-    created_at: Timestamp | None = None
-    updated_at: Timestamp | None = None
+    notifications: Mapping[str, Any] | None = free_form()  # value, reason and time of each notification, by name
+    has_deploy_gateway: bool | None = None  # whether the server is reached through a deploy gateway
+    deploy_gateway_address: str | None = None  # address of the deploy gateway
+    deploy_gateway_user_name: str | None = None  # user to log in to the deploy gateway as
+    is_kubernetes_master: bool | None = None  # whether the server is a control plane node
+    created_at: Timestamp | None = None  # time of creation
+    updated_at: Timestamp | None = None  # time of the last change
 
     def __attrs_post_init__(self) -> None:
         super().__attrs_post_init__()

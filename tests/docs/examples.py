@@ -1,4 +1,4 @@
-"""The Python examples of a page: how they are found and how they are run."""
+"""The code blocks of the pages, and a way to run them."""
 
 from __future__ import annotations
 
@@ -11,14 +11,18 @@ from types import CodeType
 from typing import Any, NamedTuple, cast
 
 ROOT = Path(__file__).parents[2]
-PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
+PAGES = (
+    ROOT / "README.md",
+    *sorted((ROOT / "docs").glob("*.md")),
+    *sorted((ROOT / "docs" / "reference").glob("*.md")),  # only those written by hand
+)
 MARK = "<!-- not run: "
 
 _FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
 class Block(NamedTuple):
-    """One fenced block. `line` is that of its first line of text in the file."""
+    """One fenced block. `line` is the number of its first line of code in the file."""
 
     page: Path
     line: int
@@ -28,7 +32,7 @@ class Block(NamedTuple):
 
 
 def blocks(page: Path, language: str) -> list[Block]:
-    """The blocks of this language, in order; one right below a line with MARK is not to be run."""
+    """Return the blocks of this language in order. A block does not run if a line with MARK is directly above it."""
     text = page.read_text(encoding="utf-8")
     found: list[Block] = []
     for fence in _FENCE.finditer(text):
@@ -46,7 +50,7 @@ async def run(
     after: Callable[[dict[str, Any]], Awaitable[None]],
     fixture: Callable[[str], object],
 ) -> None:
-    """Run the block, `after` each statement that function, and then the `main` and the tests that it defines."""
+    """Run a block and call `after` after each statement. Then run the `main` and the tests that it defines."""
     before = dict(names)
     for code in _statements(block):
         found = eval(code, names)
@@ -62,7 +66,7 @@ async def run(
 
 
 def _statements(block: Block) -> Iterator[CodeType]:
-    # Blank lines before, so that a traceback names the line of the page.
+    # Padded with empty lines, so that a traceback shows the line of the page.
     source = "\n" * (block.line - 1) + block.text
     for statement in ast.parse(source, str(block.page)).body:
         module = ast.Module([statement], [])
