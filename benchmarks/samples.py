@@ -1,4 +1,4 @@
-"""The answers that everybody gets: one stack, a page of a hundred, and that page with one bad value."""
+"""Bodies of the responses: one stack, a page of 100 stacks, and that page with one invalid value."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _START = datetime(2014, 8, 14, 0, 38, 14, tzinfo=UTC)
 
 @attrs.frozen(kw_only=True)
 class PlainStack:
-    """The stack that peers decode into: only what their decoder reads by itself, so that none is held back."""
+    """The class that the other clients decode into. It has only types that every decoder supports."""
 
     uid: str
     name: str | None = None
@@ -57,12 +57,12 @@ class PlainStack:
 
 
 def uid(number: int) -> str:
-    """A uid as the API has them."""
+    """Return a uid in the format of the API."""
     return f"{number:032x}"
 
 
 def _stack(number: int) -> dict[str, Any]:
-    """One stack, with the order and the spellings of the API."""
+    """Return one stack, with the fields of the API in its order and formats."""
     created = _START + timedelta(hours=number, seconds=7 * number)
     updated, active = created + timedelta(days=number), created + timedelta(days=number, minutes=5)
     return {

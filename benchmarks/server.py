@@ -1,7 +1,7 @@
-"""The server of the measurements: answers made beforehand, on a core of its own.
+"""The server of the benchmarks. It sends prepared responses and runs on a CPU core of its own.
 
-`python -m benchmarks.server [certificate]` prints its two ports and serves until its standard input ends.
-A target under `/slow/` is answered after 50 ms.
+`python -m benchmarks.server [certificate]` prints its ports as JSON and serves until its standard input is closed.
+Responses to requests under `/slow/` are delayed by 50 ms.
 """
 
 from __future__ import annotations
@@ -18,29 +18,29 @@ from . import samples
 
 LATENCY = 0.05
 _BUFFER = memoryview(bytearray(256 * 1024))
-_HEAD = (
+_HEADERS = (
     "HTTP/1.1 200 OK\r\nServer: benchmark\r\nDate: Tue, 24 Nov 2026 12:00:00 GMT\r\n"
     "Content-Type: application/json; charset=utf-8\r\nContent-Length: {}\r\nCache-Control: max-age=0, private\r\n"
     "X-Request-Id: 5f3c1e0a-8c0e-4a34-9d1f-6f1f0f6d2b11\r\nX-RateLimit-Limit: 3600\r\nX-RateLimit-Remaining: {}\r\n\r\n"
 )
 
 
-def _answers(body: bytes, count: int) -> cycle[bytes]:
-    """The answer with each number of requests left, over and over."""
-    return cycle([_HEAD.format(len(body), left).encode() + body for left in range(count, 0, -1)])
+def _responses(body: bytes, count: int) -> cycle[bytes]:
+    """Return an endless sequence of responses that count down the remaining quota."""
+    return cycle([_HEADERS.format(len(body), remaining).encode() + body for remaining in range(count, 0, -1)])
 
 
-_STACKS = _answers(samples.STACK, 3600)
-_PAGES = _answers(samples.PAGE, 100)
+_STACKS = _responses(samples.STACK, 3600)
+_PAGES = _responses(samples.PAGE, 100)
 
 
 class Connection(asyncio.BufferedProtocol):
-    """Answers each GET on one connection."""
+    """One connection, on which every GET request gets a response."""
 
     transport: asyncio.Transport
 
     def __init__(self) -> None:
-        self._rest = b""
+        self._pending = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = transport  # type: ignore[assignment]
@@ -49,18 +49,18 @@ class Connection(asyncio.BufferedProtocol):
         return _BUFFER
 
     def buffer_updated(self, nbytes: int) -> None:
-        *requests, self._rest = (self._rest + _BUFFER[:nbytes]).split(b"\r\n\r\n")
+        *requests, self._pending = (self._pending + _BUFFER[:nbytes]).split(b"\r\n\r\n")
         for request in requests:
             target = request[4 : request.index(b" ", 4)]
-            answer = next(_PAGES if b"/stacks.json" in target else _STACKS)
+            response = next(_PAGES if b"/stacks.json" in target else _STACKS)
             if target.startswith(b"/slow/"):
-                asyncio.get_running_loop().call_later(LATENCY, self._answer, answer)
+                asyncio.get_running_loop().call_later(LATENCY, self._send, response)
             else:
-                self.transport.write(answer)
+                self.transport.write(response)
 
-    def _answer(self, answer: bytes) -> None:
+    def _send(self, response: bytes) -> None:
         if not self.transport.is_closing():
-            self.transport.write(answer)
+            self.transport.write(response)
 
 
 async def serve(certificate: str | None) -> None:

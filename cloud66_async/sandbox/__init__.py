@@ -1,19 +1,22 @@
-"""A Cloud 66 of your own that behaves: for tests, for examples, for a look around.
+"""A simulated Cloud 66 for tests, examples and experiments.
 
-`FakeCloud66` is all of it in one object, without a network. `SandboxServer` puts it on a port of this
-machine and needs the extra `sandbox`.
+`FakeCloud66` is all of it in one object and needs no network. `SandboxServer` serves it on a local port and needs the
+extra `sandbox`.
 """
 
 from .actions import FakeAction, FakeDeployment
 from .clock import FakeClock
-from .fake import FakeCloud66, RecordedRequest
+from .fake import FakeCloud66
 from .faults import Faults
 from .message import Reply, Request
 from .oauth.access import Application, Grant, User
 from .oauth.browser import consent
-from .oauth.settings import STRICT, TOLERANT, Profile
+from .oauth.settings import STRICT, TOLERANT, ProviderSettings
+from .recorder import RecordedRequest
 from .serving.server import SandboxServer
 from .stack import FakeStack
+from .table import Table
+from .world import Snapshot
 
 __all__ = [
     "STRICT",
@@ -26,11 +29,13 @@ __all__ = [
     "FakeStack",
     "Faults",
     "Grant",
-    "Profile",
+    "ProviderSettings",
     "RecordedRequest",
     "Reply",
     "Request",
     "SandboxServer",
+    "Snapshot",
+    "Table",
     "User",
     "consent",
 ]

@@ -1,13 +1,13 @@
-"""Work that goes on after the answer: actions and deployments, by the clock."""
+"""Actions and deployments: work that continues on the sandbox's clock after the response."""
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import attrs
 
-from .samples import iso
+from .samples import timestamp
 
 __all__ = ["FakeAction", "FakeDeployment"]
 
@@ -15,9 +15,25 @@ _VIA = {"web": 0, "api": 1, "hook": 2}
 _KINDS = ("build", "redeploy", "scale", "first_build", "revert")
 
 
-@attrs.define(kw_only=True, eq=False)
+@attrs.define(kw_only=True, eq=False, slots=False)
 class FakeAction:
-    """A background operation. It waits until `starts_at` and ends at `ends_at`, by the clock of who asks."""
+    """A background operation. It is queued until `starts_at` and finishes at `ends_at`.
+
+    Args:
+        id: ID of the action.
+        user: E-mail address of the user who started it.
+        action: Name of the action.
+        resource_id: ID of the resource that it works on.
+        resource_type: Kind of the resource.
+        via: How it was started: `web`, `api` or `hook`.
+        accepted_at: Time of the request.
+        starts_at: Time when it starts to run.
+        ends_at: Time when it finishes.
+        success: Whether it succeeds.
+        message: Message with which it finishes.
+        result: Result with which it finishes.
+        metadata: Metadata, which contains the user's reference if there is one.
+    """
 
     id: int
     user: str
@@ -34,16 +50,22 @@ class FakeAction:
     metadata: dict[str, Any] = attrs.field(factory=dict[str, Any])
 
     def finished(self, now: datetime) -> bool:
-        """Whether it is over."""
+        """Return whether it has finished."""
         return now >= self.ends_at
 
-    def runs(self, now: datetime) -> bool:
-        """Whether it is at work, neither waiting nor over."""
+    def running(self, now: datetime) -> bool:
+        """Return whether it is running: neither queued nor finished."""
         return self.starts_at <= now < self.ends_at
 
-    def shown(self, now: datetime) -> dict[str, Any]:
-        """What the API answers: `finished_*` are null until it is over."""
-        over = self.finished(now)
+    def delay(self, by: timedelta) -> None:
+        """Move all its times."""
+        self.accepted_at += by
+        self.starts_at += by
+        self.ends_at += by
+
+    def to_json(self, now: datetime) -> dict[str, Any]:
+        """Return the fields of the API. `finished_*` are null until it has finished."""
+        finished = self.finished(now)
         return {
             "id": self.id,
             "user": self.user,
@@ -51,18 +73,18 @@ class FakeAction:
             "resource_id": self.resource_id,
             "action": self.action,
             "started_via": self.via,
-            "started_at": iso(self.accepted_at),
-            "finished_at": iso(self.ends_at) if over else None,
-            "finished_success": self.success if over else None,
-            "finished_message": self.message if over else None,
-            "finished_result": self.result if over else None,
+            "started_at": timestamp(self.accepted_at),
+            "finished_at": timestamp(self.ends_at) if finished else None,
+            "finished_success": self.success if finished else None,
+            "finished_message": self.message if finished else None,
+            "finished_result": self.result if finished else None,
             "metadata": self.metadata,
         }
 
 
-@attrs.define(kw_only=True, eq=False)
+@attrs.define(kw_only=True, eq=False, slots=False)
 class FakeDeployment:
-    """One deployment; its times and its outcome are those of its action."""
+    """A deployment. Its action determines its times and its outcome."""
 
     id: int
     action: FakeAction
@@ -72,21 +94,21 @@ class FakeDeployment:
     git: str = ""
 
     def outcome(self, now: datetime) -> tuple[int, str]:
-        """Number and name of how it ended."""
+        """Return the number and the name of its outcome."""
         if not self.action.finished(now):
             return 0, "pending"
         return (1, "success") if self.action.success else (2, "failed")
 
-    def shown(self, now: datetime, *, head: bool, live: bool) -> dict[str, Any]:
-        """What the API answers."""
+    def to_json(self, now: datetime, *, head: bool, live: bool) -> dict[str, Any]:
+        """Return the fields of the API."""
         action = self.action
         code, meaning = self.outcome(now)
         return {
             "id": self.id,
             "triggered_by": action.user,
             "triggered_via": {"code": _VIA.get(action.via, 0), "meaning": action.via},
-            "started_at": iso(action.starts_at) if now >= action.starts_at else None,
-            "finished_at": iso(action.ends_at) if action.finished(now) else None,
+            "started_at": timestamp(action.starts_at) if now >= action.starts_at else None,
+            "finished_at": timestamp(action.ends_at) if action.finished(now) else None,
             "outcome": {"code": code, "meaning": meaning},
             "git_hash": self.git_hash,
             "git_ref": self.git_ref,
@@ -94,7 +116,7 @@ class FakeDeployment:
             "deploy_type": {"code": _KINDS.index(self.kind), "meaning": self.kind},
             "is_head": head,
             "is_live": live,
-            "is_deploying": action.runs(now),
+            "is_deploying": action.running(now),
             "reverted": None,
             "reverted_by": None,
             "reverted_at": None,
@@ -103,6 +125,6 @@ class FakeDeployment:
 
 
 def _commit_url(git: str, commit: str) -> str | None:
-    """The page of a commit, from either spelling of a repository's address."""
-    where = git.removesuffix(".git").removeprefix("https://").removeprefix("git@").replace(":", "/", 1)
-    return f"https://{where}/commit/{commit}" if where else None
+    """Return the web page of a commit, given the repository's URL in either format."""
+    site = git.removesuffix(".git").removeprefix("https://").removeprefix("git@").replace(":", "/", 1)
+    return f"https://{site}/commit/{commit}" if site else None

@@ -1,77 +1,68 @@
-"""FakeCloud66: a Cloud 66 that behaves, in one object."""
+"""FakeCloud66: a simulated Cloud 66 in one object."""
 
 from __future__ import annotations
 
 import threading
-from collections import Counter, deque
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal
 
 from ..clock import Clock
 from ..retry import Retry
 from ..token import Token
 from .api import API, PREFIX
 from .clock import FakeClock
-from .faults import Dropped, Faults
-from .handlers import HANDLERS
+from .faults import ConnectionDropped, Fault, Faults
 from .message import Reply, Request
 from .oauth.access import SCOPES, Application, Grant, User
 from .oauth.browser import consent
 from .oauth.pages import error_page, start_page
 from .oauth.provider import Provider
-from .oauth.settings import TOLERANT, Profile
+from .oauth.settings import TOLERANT, ProviderSettings
+from .recorder import RecordedRequest, Recorder
+from .resources import HANDLERS, stacks as stack_resource
+from .routes import api_routes
 from .serving.transport import SandboxTransport, httpx_transport
 from .stack import FakeStack
-from .world import World
+from .world import Snapshot, World
 
 if TYPE_CHECKING:
     from .._http.library import httpx
     from ..client import Cloud66
 
-__all__ = ["FakeCloud66", "RecordedRequest"]
+__all__ = ["FakeCloud66"]
 
 _URL = "https://cloud66.sandbox.example"
-_KEPT = 10_000
-# An hour and a bit: on a clock that jumps, waiting for the next hour's requests costs nothing.
+# More than an hour: on a fake clock that is running, waiting for the next hour's quota takes no time.
 _PATIENT = Retry(max_pause=3700.0)
 
 
-class RecordedRequest(NamedTuple):
-    """A request that the sandbox answered; `status` is None where the connection was dropped."""
-
-    method: str
-    target: str
-    operations: tuple[str, ...]
-    status: int | None
-    request_id: str | None
-    account: str | None
-
-
 class FakeCloud66:
-    """A Cloud 66 of your own: stacks that can be deployed, users who log in, faults on demand.
+    """A simulated Cloud 66: stacks that can be deployed, users who log in, and faults that you inject.
 
-    There are two users, `ada@example.com` and `grace@example.com`, in account 1; no stack until you
-    add one or `seed()`. Time is a `FakeClock` unless `clock` says otherwise. `action_seconds` is how long
-    deployments and other actions take, `hourly_limit` the requests per user and hour, `profile` the ways of the
-    OAuth provider. Everything works without a network; `SandboxServer` puts it on a port.
+    It has two users, `ada@example.com` and `grace@example.com`, in account 1, and no stacks until you call `add_stack`
+    or `seed`. It needs no network; `SandboxServer` serves it on a local port.
+
+    Args:
+        clock: Clock of the sandbox. The default is a new `FakeClock`, which is frozen.
+        provider: Settings of the OAuth provider.
+        action_seconds: How long deployments and other actions take.
+        hourly_limit: Requests per user and hour.
     """
 
     def __init__(
         self,
         *,
         clock: Clock | None = None,
-        profile: Profile = TOLERANT,
+        provider: ProviderSettings = TOLERANT,
         action_seconds: float = 60.0,
         hourly_limit: int = 3600,
     ) -> None:
         self._clock = clock or FakeClock()
         self.faults: Faults = Faults()
         self.world: World = World(self._clock, self.faults, action_seconds=action_seconds)
-        self.provider: Provider = Provider(self._clock, profile)
-        self._recorded: deque[RecordedRequest] = deque(maxlen=_KEPT)
-        self._api = API(self.world, self.provider, self._clock, HANDLERS, hourly_limit=hourly_limit)
-        self._calls: Counter[str] = Counter()
-        self._request_count = 0
+        self.provider: Provider = Provider(self._clock, provider)
+        self._api = API(self.world, self.provider, self._clock, api_routes(), HANDLERS, hourly_limit=hourly_limit)
+        self._recorder = Recorder()
         self._lock = threading.RLock()
         self.user: User = self.add_user("ada@example.com")
         self.add_user("grace@example.com")
@@ -81,17 +72,17 @@ class FakeCloud66:
 
     @property
     def clock(self) -> FakeClock:
-        """The clock that `advance()` and `running()` move. Raises TypeError if the sandbox was given a real one."""
+        """The fake clock. Raises TypeError if the sandbox was created with another clock."""
         if not isinstance(self._clock, FakeClock):
-            raise TypeError("this sandbox runs on a real clock")
+            raise TypeError("this sandbox runs on a real clock; create it without clock=... to control the time")
         return self._clock
 
     @property
     def tokens(self) -> tuple[Grant, ...]:
-        """Every token that was given out, with its user and scopes, the ended ones included."""
+        """Every token that was issued, with its user and scopes, including revoked and expired ones."""
         return self.provider.tokens
 
-    # --- what there is ---------------------------------------------------------------------------
+    # --- contents --------------------------------------------------------------------------------
 
     def add_stack(
         self,
@@ -101,17 +92,17 @@ class FakeCloud66:
         account: int = 1,
         fields: Mapping[str, object] | None = None,
     ) -> FakeStack:
-        """A new stack, deployed and healthy unless `fields` (by their names in the API) say otherwise."""
+        """Add a stack. It is deployed and healthy unless `fields`, by their names in the API, say otherwise."""
         with self._lock:
-            return self.world.add_stack(name, environment=environment, account=account, fields=fields)
+            return stack_resource.add(self.world, name, environment=environment, account=account, fields=fields)
 
     def seed(self, stacks: int = 600, *, account: int = 1) -> Sequence[FakeStack]:
-        """So many new stacks of all kinds, the same each time; some of them are being deployed."""
+        """Add stacks of all kinds, the same in every run. Some of them are being deployed."""
         with self._lock:
-            return self.world.seed(stacks, account=account)
+            return stack_resource.seed(self.world, stacks, account=account)
 
     def add_user(self, email: str, *, accounts: Iterable[int] = (1,)) -> User:
-        """A user who can log in and sees the stacks of these accounts."""
+        """Add a user who can log in and has access to the stacks of these accounts."""
         user = User(email, tuple(accounts))
         with self._lock:
             self.provider.users[email] = user
@@ -122,69 +113,85 @@ class FakeCloud66:
         name: str = "Example application",
         *,
         client_id: str = "sandbox-client",
-        client_secret: str = "sandbox-secret",  # noqa: S107  made up, and told to everybody
+        client_secret: str = "sandbox-secret",  # noqa: S107  a sample, not a secret
         redirect_urls: Iterable[str] = ("http://127.0.0.1/callback",),
     ) -> Application:
-        """A registered OAuth application; `urn:ietf:wg:oauth:2.0:oob` need not be registered."""
+        """Register an OAuth application. `urn:ietf:wg:oauth:2.0:oob` need not be among its redirect URLs."""
         application = Application(name, client_id, client_secret, tuple(redirect_urls))
         with self._lock:
             self.provider.applications[client_id] = application
         return application
 
     def add_token(self, user: User | str | None = None, scopes: Iterable[str] = SCOPES) -> Token:
-        """A new personal access token of `user`, the first user where none is named.
+        """Issue a personal access token for `user`, by default the first user.
 
-        Raises ValueError for an e-mail address that no user has.
+        Raises ValueError if no user has this e-mail address.
         """
         found = self.provider.users.get(user) if isinstance(user, str) else user or self.user
         if found is None:
-            raise ValueError(f"there is no user {user!r}: add one with add_user()")
+            raise ValueError(f"unknown user {user!r}; call add_user() first")
         with self._lock:
-            return self.provider.give(found, scopes).token
+            return self.provider.issue(found, scopes).token
 
     def revoke(self, token: Token) -> None:
-        """End a token."""
+        """Revoke a token."""
         for grant in self.tokens:
             grant.revoked = grant.revoked or grant.token == token
 
-    # --- ways in ---------------------------------------------------------------------------------
+    def snapshot(self) -> Snapshot:
+        """Return a copy of all stacks, records, actions and counters, which `restore` takes any number of times.
+
+        Users, applications, tokens, faults, quotas and recorded requests are not part of it.
+        """
+        with self._lock:
+            return self.world.snapshot()
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Bring back the state of the snapshot.
+
+        The stacks of that time stay the same objects. The clock does not go back: an action that had not finished has
+        the same time left as it had then.
+        """
+        with self._lock:
+            self.world.restore(snapshot)
+
+    # --- requests --------------------------------------------------------------------------------
 
     def handle(self, request: Request) -> Reply:
-        """The answer to a request, without faults; it touches no network and waits for nothing."""
+        """Return the response to a request, without faults."""
         with self._lock:
             reply = self._handle(request)
         request_id = request.headers.get("request-id")
-        return reply if request_id is None else reply.plus(("request-id", request_id))
+        return reply if request_id is None else reply.with_headers(("request-id", request_id))
 
-    async def send(self, request: Request, *, timeout: float | None = None) -> Reply:
-        """The answer to a request, faults included.
+    async def send(self, request: Request, *, timeout: float | None = None) -> Reply:  # noqa: ASYNC109
+        """Return the response to a request, with faults, and record the request.
 
-        Raises Dropped where a fault ends the connection, and TimeoutError where one takes longer than
-        `timeout` seconds by the sandbox's clock.
+        Raises ConnectionDropped if a fault closes the connection, and TimeoutError if a fault delays the response by
+        more than `timeout` seconds on the sandbox's clock.
         """
         operations = self._operations(request)
-        fault = self.faults.take(operations) if operations is not None else None
-        if fault is not None and fault.seconds:
-            if timeout is not None and fault.seconds > timeout:
-                await self._clock.sleep(timeout)
-                self._note(request, operations, None)
-                raise TimeoutError
-            await self._clock.sleep(fault.seconds)
-        reply = self.handle(request) if fault is None or fault.reply is None else fault.reply
-        if fault is not None and fault.cut:
+        fault = (None if operations is None else self.faults.take(operations)) or Fault()
+        if timeout is not None and fault.delay > timeout:
+            await self._clock.sleep(timeout)
+            self._recorder.record(request, operations, None)
+            raise TimeoutError
+        if fault.delay:
+            await self._clock.sleep(fault.delay)
+        reply = fault.reply or self.handle(request)
+        if fault.truncate:
             reply = reply._replace(body=reply.body[: len(reply.body) // 2])
-        if fault is not None and fault.drop:
-            self._note(request, operations, None)
-            raise Dropped
-        self._note(request, operations, reply.status)
+        self._recorder.record(request, operations, None if fault.drop else reply.status)
+        if fault.drop:
+            raise ConnectionDropped
         return reply
 
     def transport(self) -> SandboxTransport:
-        """The sandbox as a way to the wire: `Cloud66(token, transport=fake.transport(), clock=fake.clock)`."""
+        """Return a transport to the sandbox: `Cloud66(token, transport=fake.transport(), clock=fake.clock)`."""
         return SandboxTransport(self)
 
     def httpx_transport(self) -> httpx.AsyncBaseTransport:
-        """The sandbox as a transport: `httpx.AsyncClient(transport=fake.httpx_transport())`."""
+        """Return a transport of the HTTP library: `httpx.AsyncClient(transport=fake.httpx_transport())`."""
         return httpx_transport(self)
 
     def client(
@@ -199,10 +206,19 @@ class FakeCloud66:
         limit: int = 32,
         reserve: int | None = None,
     ) -> Cloud66:
-        """A client of this sandbox on its clock, with a new token of `user` unless one is given.
+        """Return a client for this sandbox that runs on its clock.
 
-        With an `application` it has no token of its own and logs users in, by `redirect_url` or the first that is
-        registered. It repeats with timeout: a throttled call waits for the next hour of the clock.
+        By default, a throttled call is retried in the next hour of the clock.
+
+        Args:
+            token: Token of the client. The default is a new one.
+            user: User of the new token. The default is the first user.
+            scopes: Scopes of the new token.
+            application: Application for which the client logs users in. Such a client has no token of its own.
+            redirect_url: Redirect URL of the application. The default is the first one that is registered.
+            retry: When calls are retried.
+            limit: Maximum number of requests in flight.
+            reserve: Requests of the hourly quota that the client leaves unused.
         """
         from ..client import Cloud66
 
@@ -226,48 +242,30 @@ class FakeCloud66:
     async def consent(
         self, url: str, *, user: str | None = None, decision: Literal["authorize", "deny"] = "authorize"
     ) -> str:
-        """Where somebody is sent who opens `url` here and answers: the redirect with the code, or with the error.
+        """Open the consent page at `url`, decide, and return the URL of the redirect.
 
-        `user` is who signs in, by default `ada@example.com`. Raises LoginError if there is no consent page.
+        `user` is the e-mail address of the user who logs in, by default `ada@example.com`. Raises LoginError if the
+        page is not a consent page.
         """
         return await consent(url, user=user, decision=decision, transport=self.httpx_transport())
 
-    # --- what was seen ---------------------------------------------------------------------------
-
     @property
     def requests(self) -> tuple[RecordedRequest, ...]:
-        """The newest requests, up to 10,000, the oldest first."""
-        with self._lock:
-            return tuple(self._recorded)
+        """The latest requests, up to 10,000, the oldest first."""
+        return self._recorder.requests
 
     def calls(self, operation: str | None = None) -> int:
-        """How many requests were seen: all, or those of one operation such as `stacks.get` or `oauth.token`."""
-        return self._request_count if operation is None else self._calls[operation]
-
-    def _note(self, request: Request, operations: tuple[str, ...] | None, status: int | None) -> None:
-        headers = request.headers
-        recorded = RecordedRequest(
-            request.method,
-            # Queries of the provider hold codes, which are nobody's business afterwards.
-            request.path if request.path.startswith("/oauth/") else request.target,
-            operations or (),
-            status,
-            headers.get("request-id"),
-            headers.get("x-account"),
-        )
-        with self._lock:
-            self._recorded.append(recorded)
-            self._request_count += 1
-            self._calls.update(operations or ())
+        """Return the number of requests: all, or those of one operation such as `stacks.get` or `oauth.token`."""
+        return self._recorder.calls(operation)
 
     def _operations(self, request: Request) -> tuple[str, ...] | None:
-        """The names under which a request is counted and struck by faults; None outside API and OAuth."""
+        """Return the names by which requests are counted and faults are chosen, or None outside the API and OAuth."""
         if request.path.startswith("/oauth/"):
             name = self.provider.operation(request)
             return () if name is None else (name,)
         if request.path.startswith(f"{PREFIX}/"):
-            found = self._api.route(request)
-            return () if found is None else found[0].names
+            match = self._api.match(request)
+            return () if match is None else match[0].names
         return None
 
     def _handle(self, request: Request) -> Reply:
@@ -278,4 +276,4 @@ class FakeCloud66:
         if request.path == "/" and request.method == "GET":
             applications = [(known.name, known.client_id) for known in self.provider.applications.values()]
             return start_page(stacks=len(self.world.stacks), applications=applications)
-        return error_page(404, "Not found", "There is nothing at this address.")
+        return error_page(404, "Not found", "There is nothing at this URL.")

@@ -1,4 +1,4 @@
-"""Faults: what goes wrong in the sandbox, when and how often; without chance."""
+"""Fault injection: what goes wrong in the sandbox, when and how often. Nothing is random."""
 
 from __future__ import annotations
 
@@ -7,38 +7,42 @@ from typing import NamedTuple
 
 import attrs
 
-from .message import Reply, problem
+from .message import Reply, error_reply
 
-__all__ = ["Dropped", "Fault", "Faults", "throttled"]
+__all__ = ["ConnectionDropped", "Fault", "Faults", "throttled"]
 
 _HTML = b"<!DOCTYPE html><html><head><title>502 Bad Gateway</title></head><body>502 Bad Gateway</body></html>"
 
 
-class Dropped(Exception):
-    """The connection ends without an answer."""
+class ConnectionDropped(Exception):
+    """The connection is closed without a response."""
 
 
 class Fault(NamedTuple):
-    """One thing that goes wrong: an answer instead of the real one, a pause before it, or no answer at all."""
+    """A fault of one request.
+
+    `reply` replaces the response, `delay` is a pause in seconds before it, `truncate` sends only its first half, and
+    `drop` closes the connection without a response.
+    """
 
     reply: Reply | None = None
-    seconds: float = 0.0
+    delay: float = 0.0
+    truncate: bool = False
     drop: bool = False
-    cut: bool = False
 
 
 @attrs.define
 class _Rule:
     fault: Fault
-    left: int
+    remaining: int
     operation: str | None
 
 
 class Faults:
-    """What goes wrong next.
+    """Rules for what goes wrong next.
 
-    Each rule strikes `times` times, on the operation that it names (`stacks.get`; `oauth.token`) or on
-    whatever comes. Rules strike in the order in which they were made, one a request.
+    Each rule applies to the next `times` requests, either of one operation (`stacks.get`, `oauth.token`) or of any.
+    Rules apply in the order in which they were added, one per request.
     """
 
     def __init__(self) -> None:
@@ -49,13 +53,13 @@ class Faults:
         return f"<Faults: {len(self._rules)} rules, {len(self._failures)} failing actions>"
 
     def throttle(self, *, times: int = 1, operation: str | None = None, retry_after: int | None = None) -> None:
-        """RawResponse 503 `throttled`, as when the hour's requests are used up.
+        """Respond with 503 `throttled`, as if the quota of this hour were exhausted.
 
-        `retry_after` adds that header, in seconds, which Cloud 66 is not known to send.
+        `retry_after` adds that header, in seconds. Cloud 66 is not known to send it.
         """
-        reply = throttled().plus(("x-ratelimit-remaining", "0"))
+        reply = throttled().with_headers(("x-ratelimit-remaining", "0"))
         if retry_after is not None:
-            reply = reply.plus(("retry-after", str(retry_after)))
+            reply = reply.with_headers(("retry-after", str(retry_after)))
         self._add(Fault(reply), times, operation)
 
     def fail(
@@ -67,61 +71,61 @@ class Faults:
         body: bytes | None = None,
         content_type: str = "application/json; charset=utf-8",
     ) -> None:
-        """RawResponse with this status; the body is an error in the API's form where none is given."""
+        """Respond with this status, and with an error in the API's format unless `body` is given."""
         reply = (
-            problem(status, "sandbox_fault", "Asked for by a rule of the sandbox")
+            error_reply(status, "sandbox_fault", "Requested by a fault rule of the sandbox")
             if body is None
             else Reply(status, (("content-type", content_type),), body)
         )
         self._add(Fault(reply), times, operation)
 
     def html(self, *, status: int = 502, times: int = 1, operation: str | None = None) -> None:
-        """RawResponse with the page of a proxy."""
+        """Respond with the HTML error page of a proxy."""
         self.fail(status, times=times, operation=operation, body=_HTML, content_type="text/html")
 
     def empty(self, *, status: int = 200, times: int = 1, operation: str | None = None) -> None:
-        """RawResponse with no body."""
+        """Respond with an empty body."""
         self.fail(status, times=times, operation=operation, body=b"")
 
     def truncate(self, *, times: int = 1, operation: str | None = None) -> None:
-        """RawResponse with the first half of the real body, as if that were all of it."""
-        self._add(Fault(cut=True), times, operation)
+        """Respond with the first half of the body, with a Content-Length to match."""
+        self._add(Fault(truncate=True), times, operation)
 
     def not_an_object(self, *, times: int = 1, operation: str | None = None) -> None:
-        """RawResponse with JSON that is a list of numbers."""
+        """Respond with JSON that is a list of numbers."""
         self.fail(200, times=times, operation=operation, body=b"[1, 2, 3]")
 
     def slow(self, seconds: float, *, times: int = 1, operation: str | None = None) -> None:
-        """RawResponse properly, but so many seconds late by the sandbox's clock."""
-        self._add(Fault(seconds=seconds), times, operation)
+        """Respond as usual, but after this many seconds on the sandbox's clock."""
+        self._add(Fault(delay=seconds), times, operation)
 
     def drop(self, *, times: int = 1, operation: str | None = None) -> None:
-        """Do as asked, and end the connection without an answer."""
+        """Process the request, then close the connection without a response."""
         self._add(Fault(drop=True), times, operation)
 
     def action_fails(
         self, *, times: int = 1, action: str | None = None, message: str = "Failed in the sandbox"
     ) -> None:
-        """Let the next actions end without success; `action` narrows it to those of this name."""
+        """Let the next actions finish without success, or only those with the name `action`."""
         self._failures.extend([(action, message)] * times)
 
     def clear(self) -> None:
-        """Forget every rule that is left."""
+        """Delete every rule."""
         self._rules.clear()
         self._failures.clear()
 
     def take(self, operations: Collection[str]) -> Fault | None:
-        """The fault that strikes a request of these operations, which uses it up; None where none does."""
+        """Return the fault that applies to a request of these operations, or None, and count it as used."""
         for rule in self._rules:
             if rule.operation is None or rule.operation in operations:
-                rule.left -= 1
-                if not rule.left:
+                rule.remaining -= 1
+                if not rule.remaining:
                     self._rules.remove(rule)
                 return rule.fault
         return None
 
-    def failure(self, action: str) -> str | None:
-        """The message with which this new action will fail, None where it will succeed."""
+    def take_failure(self, action: str) -> str | None:
+        """Return the message with which this new action will fail, or None, and count it as used."""
         for index, (name, message) in enumerate(self._failures):
             if name in (None, action):
                 del self._failures[index]
@@ -130,10 +134,10 @@ class Faults:
 
     def _add(self, fault: Fault, times: int, operation: str | None) -> None:
         if times < 1:
-            raise ValueError("a rule strikes at least once")
+            raise ValueError(f"invalid times {times}: must be at least 1")
         self._rules.append(_Rule(fault, times, operation))
 
 
 def throttled() -> Reply:
-    """The answer when the hour's requests are used up."""
-    return problem(503, "throttled", "Rate limit reached. Try again in the next hourly interval")
+    """Return the response to a request beyond the quota of this hour."""
+    return error_reply(503, "throttled", "Rate limit reached. Try again in the next hourly interval")

@@ -1,4 +1,4 @@
-"""What reaches the sandbox and what it answers, as plain values."""
+"""Requests and replies of the sandbox as plain values."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from urllib.parse import parse_qsl
 import attrs
 import msgspec
 
-__all__ = ["Refused", "Reply", "Request", "problem"]
+__all__ = ["Rejected", "Reply", "Request", "error_reply"]
 
 
 @attrs.frozen(slots=False)
 class Request:
-    """A request: verb, path with query, headers by lower-case name, body."""
+    """A request: HTTP method, path with query, headers by lower-case name, body."""
 
     method: str
     target: str
@@ -25,22 +25,22 @@ class Request:
 
     @cached_property
     def path(self) -> str:
-        """The path alone, still percent-encoded."""
+        """The path without the query, percent-encoded."""
         return self.target.partition("?")[0]
 
     @cached_property
     def query(self) -> tuple[tuple[str, str], ...]:
-        """The decoded pairs of the query, in order, repeated ones included."""
+        """The decoded names and values of the query in order, with repeated names."""
         return tuple(parse_qsl(self.target.partition("?")[2], keep_blank_values=True))
 
     @cached_property
     def form(self) -> tuple[tuple[str, str], ...]:
-        """The decoded pairs of a form body."""
+        """The decoded names and values of a form-encoded body."""
         return tuple(parse_qsl(self.body.decode("utf-8", "replace"), keep_blank_values=True))
 
     @cached_property
     def data(self) -> dict[str, Any]:
-        """The body of an API call: a JSON object or a form, as the API takes both. Raises Refused."""
+        """The body of an API call: a JSON object or a form. Raises Rejected if it is neither."""
         if not self.body:
             return {}
         if "json" not in self.headers.get("content-type", ""):
@@ -48,14 +48,14 @@ class Request:
         try:
             found: Any = msgspec.json.decode(self.body)
         except msgspec.DecodeError:
-            raise Refused(problem(400, "bad_request", "The body is no JSON")) from None
+            raise Rejected(error_reply(400, "bad_request", "The body is not valid JSON")) from None
         if not isinstance(found, dict):
-            raise Refused(problem(400, "bad_request", "The body is no JSON object"))
+            raise Rejected(error_reply(400, "bad_request", "The body is not a JSON object"))
         return cast("dict[str, Any]", found)
 
 
 class Reply(NamedTuple):
-    """An answer: status, headers in order, body."""
+    """A response: status, headers in order, body."""
 
     status: int
     headers: tuple[tuple[str, str], ...] = ()
@@ -63,28 +63,28 @@ class Reply(NamedTuple):
 
     @classmethod
     def json(cls, data: object, *, status: int = 200, headers: tuple[tuple[str, str], ...] = ()) -> Reply:
-        """`data` as JSON."""
+        """Return a reply with `data` as JSON."""
         return cls(status, (("content-type", "application/json; charset=utf-8"), *headers), msgspec.json.encode(data))
 
     def header(self, name: str) -> str | None:
-        """The first header of this name, or None."""
+        """Return the first header with this name, or None."""
         wanted = name.lower()
         return next((value for known, value in self.headers if known.lower() == wanted), None)
 
-    def plus(self, *headers: tuple[str, str]) -> Reply:
-        """The same answer with further headers."""
+    def with_headers(self, *headers: tuple[str, str]) -> Reply:
+        """Return the same reply with additional headers."""
         return self._replace(headers=(*self.headers, *headers))
 
 
-class Refused(Exception):
-    """Ends the handling of a request with `reply`."""
+class Rejected(Exception):
+    """Raised to end the handling of a request with `reply`."""
 
     def __init__(self, reply: Reply) -> None:
         super().__init__(f"{reply.status} {HTTPStatus(reply.status).phrase}")
         self.reply = reply
 
 
-def problem(status: int, code: str, details: str) -> Reply:
-    """An error answer in the form that the API's clients read."""
+def error_reply(status: int, code: str, details: str) -> Reply:
+    """Return an error in the API's format."""
     description = code.replace("_", " ").capitalize()
     return Reply.json({"error": code, "error_description": description, "details": details}, status=status)

@@ -1,97 +1,84 @@
-"""Routes of the API, made from the operation tables of the resources."""
+"""Routes of the API, made from the operations of the resources."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable
 from functools import cache
-from importlib import import_module
-from pkgutil import iter_modules
-from typing import Any, TypeGuard
+from typing import Any
 from urllib.parse import unquote
 
 import attrs
 
-from .. import resources
-from ..operation import Operation, get, post
+from ..operation import Operation
+from ..resources import operations
 
-__all__ = ["Route", "find", "key", "routes"]
+__all__ = ["Match", "Route", "Routes", "api_routes"]
 
-# Known to be there, whether or not a resource of the SDK calls them.
-_WITHOUT_RESOURCE: tuple[tuple[str, Operation[Any]], ...] = (
-    ("ping.ping", get("/ping.json")),
-    ("ping.auth", get("/ping/auth.json")),
-    ("actions.run", post("/stacks/{stack}/actions.json", scope="redeploy")),
-    ("stacks.reboot_servers", post("/stacks/{stack}/reboot_servers.json")),
-    ("servers.reboot", post("/stacks/{stack}/servers/{server}/reboot_server.json")),
-)
 _PLACEHOLDER = re.compile(r"\{\w+\}")
+_ANY = "{}"
 
 
-@attrs.frozen
+@attrs.frozen(eq=False)
 class Route:
-    """One verb and path of the API. `names` are those of its operations: `stacks.redeploy`."""
+    """The operations with one HTTP method and path, and their names, for example `stacks.redeploy`."""
 
-    operation: Operation[Any]
+    operations: tuple[Operation[Any], ...]
     names: tuple[str, ...]
-    key: str
-    pattern: re.Pattern[str]
 
 
-def key(method: str, path: str) -> str:
-    """What a verb and a path are looked up by, whatever their placeholders are called."""
-    return f"{method} {_PLACEHOLDER.sub('{}', path)}"
+Match = tuple[Route, tuple[str, ...]]
+"""A route and the decoded values in the path of a request."""
 
 
-def find(method: str, path: str) -> tuple[Route, tuple[str, ...]] | None:
-    """The route of this encoded path below the API's root, and the decoded values in it."""
-    plain = _plain(path)
-    for route in _by_shape().get((method, plain.count("/")), ()):
-        found = route.pattern.fullmatch(plain)
+class Routes:
+    """Lookup of routes by HTTP method and path."""
+
+    def __init__(self, operations: Iterable[tuple[str, Operation[Any]]]) -> None:
+        # A tree with one level for each path segment: a lookup does not get slower with the number of routes.
+        self._tree: dict[str, Any] = {}
+        for name, operation in operations:
+            node = self._tree
+            for segment in _segments(operation.method, _PLACEHOLDER.sub(_ANY, operation.path)):
+                node = node.setdefault(segment, {})
+            known = node.get("", Route((), ()))
+            node[""] = Route((*known.operations, operation), (*known.names, name))
+
+    def find(self, method: str, path: str) -> Match | None:
+        """Return the route of this percent-encoded path below the API's root, or None."""
+        segments = _segments(method, path)
+        if "" in segments:
+            return None
+        values: list[str] = []
+        route = _search(self._tree, segments, 0, values)
+        return None if route is None else (route, tuple(map(unquote, values)))
+
+
+@cache
+def api_routes() -> Routes:
+    """Return the routes of all operations of the API."""
+    return Routes(operations())
+
+
+def _search(node: dict[str, Any], segments: list[str], index: int, values: list[str]) -> Route | None:
+    """Return the route that `segments` lead to. Add to `values` those that stand for placeholders."""
+    if index == len(segments):
+        return node.get("")
+    segment = segments[index]
+    # A literal segment takes precedence: `/accounts/otp` is not the account "otp".
+    if segment in node and segment != _ANY:
+        found = _search(node[segment], segments, index + 1, values)
         if found is not None:
-            return route, tuple(map(unquote, found.groups()))
-    return None
+            return found
+    if _ANY not in node:
+        return None
+    values.append(segment)
+    found = _search(node[_ANY], segments, index + 1, values)
+    if found is None:
+        values.pop()
+    return found
 
 
-@cache
-def routes() -> tuple[Route, ...]:
-    """Every route; where several operations share one, their names are together."""
-    found = {key(operation.method, operation.path): (operation, [name]) for name, operation in _WITHOUT_RESOURCE}
-    for module in iter_modules(resources.__path__):
-        if module.name.startswith("_"):
-            continue
-        for name, operation in _table(f"{resources.__name__}.{module.name}"):
-            entry = found.setdefault(key(operation.method, operation.path), (operation, []))
-            entry[1].append(f"{module.name}.{name.lower()}")
-    return tuple(
-        Route(operation, tuple(dict.fromkeys(names)), where, _pattern(operation.path))
-        for where, (operation, names) in found.items()
-    )
-
-
-@cache
-def _by_shape() -> Mapping[tuple[str, int], tuple[Route, ...]]:
-    shapes: dict[tuple[str, int], list[Route]] = {}
-    # Fewest placeholders first: `/accounts/otp` is not the account called "otp".
-    for route in sorted(routes(), key=lambda route: len(route.operation.names)):
-        shapes.setdefault((route.operation.method, _plain(route.operation.path).count("/")), []).append(route)
-    return {shape: tuple(found) for shape, found in shapes.items()}
-
-
-def _table(module: str) -> Iterator[tuple[str, Operation[Any]]]:
-    for name, value in vars(import_module(module)).items():
-        if _is_operation(value):
-            yield name, value
-
-
-def _is_operation(value: object) -> TypeGuard[Operation[Any]]:
-    return isinstance(value, Operation)
-
-
-def _pattern(path: str) -> re.Pattern[str]:
-    return re.compile(re.escape(_PLACEHOLDER.sub("\0", _plain(path))).replace("\0", "([^/]+)"))
-
-
-def _plain(path: str) -> str:
-    """Without what the API does not insist on: the suffix `.json` and a slash at the end."""
-    return path.rstrip("/").removesuffix(".json")
+def _segments(method: str, path: str) -> list[str]:
+    """Return method and path segments, without the suffix `.json` and a final slash, which the API does not require."""
+    return [method, *path.rstrip("/").removesuffix(".json").removeprefix("/").split("/")]

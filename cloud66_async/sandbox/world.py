@@ -1,28 +1,39 @@
-"""The world of the sandbox: all stacks, and the clock by which work on them goes on."""
+"""World: everything in the sandbox that the API reads and changes."""
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Collection, Mapping, Sequence
+import copy
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
-from . import samples
+import attrs
+
 from .actions import FakeAction, FakeDeployment
-from .samples import git_hash
-from .stack import DEPLOYING, QUEUED, FakeStack
+from .samples import sample_hash
+from .table import Kind, Record, Table, Tables
 
 if TYPE_CHECKING:
     from ..clock import Clock
     from .faults import Faults
+    from .stack import FakeStack
 
-__all__ = ["World"]
+__all__ = ["Snapshot", "World"]
 
-_FIRST_NEW = 100_000_001
+R = TypeVar("R")
+
+
+@attrs.frozen(eq=False, repr=False)
+class Snapshot:
+    """The state of a world at one time, which `restore` takes."""
+
+    taken_at: datetime
+    entities: Sequence[object]
+    states: Sequence[dict[Any, Any]]
 
 
 class World:
-    """All stacks, and the clock by which work on them goes on.
+    """All stacks and tables, and the clock on which actions run.
 
     `action_seconds` is how long an action takes.
     """
@@ -31,62 +42,42 @@ class World:
         self.clock = clock
         self.action_seconds = action_seconds
         self.stacks: dict[str, FakeStack] = {}
+        self.tables: Tables = Tables(clock)
         self._faults = faults
-        self._numbers = itertools.count(_FIRST_NEW)
         self._by_account: dict[int, list[FakeStack]] = {}
 
-    def add_stack(
-        self,
-        name: str,
-        *,
-        environment: str = "production",
-        account: int = 1,
-        fields: Mapping[str, object] | None = None,
-    ) -> FakeStack:
-        """A new stack, deployed and healthy unless `fields` says otherwise."""
-        number = len(self.stacks)
-        now = self.clock.now()
-        stack = FakeStack(number, samples.stack(number, name, environment, now, settled=True), now)
-        stack.change(fields or {})
-        stack.data["account_id"] = account
-        self._keep(stack)
-        return stack
+    # --- stacks and records ----------------------------------------------------------------------
 
-    def seed(self, stacks: int = 600, *, account: int = 1) -> Sequence[FakeStack]:
-        """So many new stacks of all kinds, the same each time; some are being deployed."""
-        now = self.clock.now()
-        added: list[FakeStack] = []
-        for number in range(len(self.stacks), len(self.stacks) + stacks):
-            name, environment = samples.stack_name(number)
-            data = samples.stack(number, name, environment, now)
-            data["account_id"] = account
-            stack = FakeStack(number, data, now)
-            self._keep(stack)
-            added.append(stack)
-            if data["status"] in (QUEUED, DEPLOYING):
-                delay = 120 if data["status"] == QUEUED else 0
-                self.deploy(stack, user="ada@example.com", via="hook", delay=delay, seconds=300 + number % 7 * 60)
-        return added
+    def insert(self, stack: FakeStack) -> None:
+        """Add a stack."""
+        self.stacks[stack.uid] = stack
+        self._by_account.setdefault(stack.data["account_id"], []).append(stack)
 
     def visible(self, accounts: Collection[int]) -> Sequence[FakeStack]:
-        """The stacks of these accounts, in the order in which they were added."""
+        """Return the stacks of these accounts in the order in which they were added."""
         if len(accounts) == 1:
             return self._by_account.get(next(iter(accounts)), [])
         return [stack for stack in self.stacks.values() if stack.data["account_id"] in accounts]
 
-    def act(
-        self,
-        stack: FakeStack,
-        name: str,
-        *,
-        user: str,
-        server: str | None = None,
-    ) -> FakeAction:
-        """A new action that runs at once."""
+    @overload
+    def table(self, kind: Kind[R], parent: FakeStack | Record | int) -> Table[R]: ...
+    @overload
+    def table(self, kind: str, parent: FakeStack | Record | int) -> Table[Any]: ...
+    def table(self, kind: Kind[Any] | str, parent: FakeStack | Record | int) -> Table[Any]:
+        """Return the records of this kind, for example `server`, that `parent` has.
+
+        The parent is a stack, a record, or the number of an account. Raises KeyError if the kind is unknown.
+        """
+        return self.tables.table(kind, parent)
+
+    # --- actions ---------------------------------------------------------------------------------
+
+    def act(self, stack: FakeStack, name: str, *, user: str, server: str | None = None) -> FakeAction:
+        """Start an action that runs immediately."""
         action = self._action(stack, name, user=user, starts_at=self.clock.now())
         if server is not None:
             action.resource_type, action.resource_id = "server", server
-        stack.add(action)
+        stack.start(action)
         return action
 
     def deploy(
@@ -96,25 +87,36 @@ class World:
         user: str,
         via: str = "api",
         git_ref: str | None = None,
-        metadata: dict[str, Any] | None = None,
+        metadata: Record | None = None,
         delay: float = 0.0,
         seconds: float | None = None,
         kind: str = "redeploy",
     ) -> FakeDeployment:
-        """A new deployment; it waits `delay` seconds, and until those before it are over."""
+        """Start a deployment, or queue it behind those that have not finished.
+
+        Args:
+            stack: Stack to deploy.
+            user: E-mail address of the user who starts it.
+            via: How it is started: `web`, `api` or `hook`.
+            git_ref: Branch, tag or commit. The default is the stack's branch.
+            metadata: Metadata of the action.
+            delay: Seconds for which it is queued in any case.
+            seconds: How long it takes. The default is `action_seconds`.
+            kind: Type of the deployment.
+        """
         starts_at = stack.free_at(self.clock.now() + timedelta(seconds=delay))
         name = "stack_create" if kind == "first_build" else "application_deployment"
         action = self._action(stack, name, user=user, via=via, starts_at=starts_at, metadata=metadata, seconds=seconds)
-        number = next(self._numbers)
+        number = self.tables.new_id()
         deployment = FakeDeployment(
             id=number,
             action=action,
             kind=kind,
-            git_hash=git_hash(stack.uid, number),
+            git_hash=sample_hash(stack.uid, number),
             git_ref=git_ref or stack.data["git_branch"],
             git=stack.data["git"] or "",
         )
-        stack.add(action, deployment)
+        stack.start(action, deployment)
         return deployment
 
     def _action(
@@ -125,25 +127,64 @@ class World:
         user: str,
         starts_at: datetime,
         via: str = "api",
-        metadata: dict[str, Any] | None = None,
+        metadata: Record | None = None,
         seconds: float | None = None,
     ) -> FakeAction:
-        failure = self._faults.failure(name)
-        lasts = self.action_seconds if seconds is None else seconds
+        failure = self._faults.take_failure(name)
         return FakeAction(
-            id=next(self._numbers),
+            id=self.tables.new_id(),
             user=user,
             action=name,
             resource_id=str(stack.number + 1),
             via=via,
             accepted_at=self.clock.now(),
             starts_at=starts_at,
-            ends_at=starts_at + timedelta(seconds=lasts),
+            ends_at=starts_at + timedelta(seconds=self.action_seconds if seconds is None else seconds),
             success=failure is None,
             message=failure or "Finished",
             metadata=metadata or {},
         )
 
-    def _keep(self, stack: FakeStack) -> None:
-        self.stacks[stack.uid] = stack
-        self._by_account.setdefault(stack.data["account_id"], []).append(stack)
+    # --- snapshots -------------------------------------------------------------------------------
+
+    def snapshot(self) -> Snapshot:
+        """Return a copy of all stacks, tables, actions and counters, which `restore` takes any number of times."""
+        entities = self._entities()
+        return Snapshot(self.clock.now(), entities, self._copy(map(_state, entities), entities))
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Bring back the state of the snapshot.
+
+        The stacks, records and actions of that time stay the same objects. The clock does not go back: an action that
+        had not finished has the same time left as it had then.
+        """
+        for entity, saved in zip(snapshot.entities, self._copy(snapshot.states, snapshot.entities), strict=True):
+            state = _state(entity)
+            state.clear()
+            state.update(saved)
+        elapsed = self.clock.now() - snapshot.taken_at
+        for entity in snapshot.entities:
+            if isinstance(entity, FakeAction) and not entity.finished(snapshot.taken_at):
+                entity.delay(elapsed)
+
+    def _entities(self) -> Sequence[object]:
+        """Return every object whose state belongs to a snapshot, once each."""
+        found: list[object] = [self.stacks, self._by_account, self.tables]
+        for stack in self.stacks.values():
+            found += stack, stack.data
+        for table in self.tables:
+            found.append(table)
+            found += table.records
+            found += (record.action for record in table.records if isinstance(record, FakeDeployment))
+        return tuple({id(entity): entity for entity in found}.values())
+
+    def _copy(self, states: Iterable[dict[Any, Any]], entities: Sequence[object]) -> Sequence[dict[Any, Any]]:
+        """Copy states deeply, except that references to entities stay references to the same objects."""
+        memo: dict[int, Any] = {id(entity): entity for entity in (*entities, self.clock)}
+        # Some entities are dicts and thus their own state: copy the items, not the dict that `memo` holds.
+        return [{key: copy.deepcopy(value, memo) for key, value in state.items()} for state in states]
+
+
+def _state(entity: object) -> dict[Any, Any]:
+    """Return the mutable state of an object."""
+    return entity if isinstance(entity, dict) else vars(entity)  # pyright: ignore[reportUnknownVariableType]

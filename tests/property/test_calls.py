@@ -6,11 +6,12 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 import hypothesis.strategies as st
 from hypothesis import given
 
-from cloud66_async import Retry, _wire, errors
+from cloud66_async import Retry, errors
+from cloud66_async._core import wire
 from cloud66_async.operation import get
 from cloud66_async.quota import Allowance
 
-from ..support import START, Recorder, answer
+from ..support import START, RecordingClock, make_response
 
 READ = get("/stacks/{stack}/things/{thing}.json", query=("q", "r"))
 texts = st.text(min_size=1, alphabet=st.characters(exclude_categories=["Cs"]))
@@ -18,8 +19,8 @@ HEADERS = ["x-ratelimit-remaining", "x-ratelimit-limit", "retry-after", "www-aut
 
 
 @given(texts, texts)
-def test_path_values_come_back_as_they_were_one_segment_each(stack: str, thing: str) -> None:
-    target = _wire.target("/api/3", READ.bind(stack=stack, thing=thing))
+def test_path_values_survive_as_one_segment_each(stack: str, thing: str) -> None:
+    target = wire.target("/api/3", READ.bind(stack=stack, thing=thing))
     assert target.isascii()
     assert target.isprintable()
     parts = target.split("/")
@@ -31,8 +32,8 @@ def test_path_values_come_back_as_they_were_one_segment_each(stack: str, thing: 
 
 
 @given(texts, st.text(alphabet=st.characters(exclude_categories=["Cs"])), st.integers(1, 10**9))
-def test_query_values_come_back_as_they_were(q: str, r: str, page: int) -> None:
-    target = _wire.target("", READ.bind(stack="a", thing="b", q=q, r=r).page(page))
+def test_query_values_survive(q: str, r: str, page: int) -> None:
+    target = wire.target("", READ.bind(stack="a", thing="b", q=q, r=r).page(page))
     assert target.isascii()
     assert " " not in target
     assert parse_qsl(urlsplit(target).query, keep_blank_values=True) == [("q", q), ("r", r), ("page", str(page))]
@@ -44,10 +45,10 @@ def test_query_values_come_back_as_they_were(q: str, r: str, page: int) -> None:
     | st.sampled_from([b'{"error":"throttled"}', b'{"error":"not_implemented"}', b"<html>", b"{", b"[" * 5000]),
     st.dictionaries(st.sampled_from(HEADERS), st.text(alphabet=st.characters(max_codepoint=255), max_size=30)),
 )
-def test_any_refusal_is_an_api_error_on_one_line(status: int, body: bytes, headers: dict[str, str]) -> None:
-    kept = answer(body, status, **headers)
-    Allowance(Recorder(), reserve=1).update(kept)
-    found = _wire.error(READ.bind(stack="a", thing="b"), kept, "r-1", START)
+def test_error_response_is_an_api_error_on_one_line(status: int, body: bytes, headers: dict[str, str]) -> None:
+    response = make_response(body, status, **headers)
+    Allowance(RecordingClock(), reserve=1).update(response)
+    found = wire.error(READ.bind(stack="a", thing="b"), response, "r-1", START)
     assert isinstance(found, errors.APIError)
     assert len(str(found).splitlines()) == 1
     assert found.retry_at is None or found.retry_at.tzinfo is not None
@@ -57,7 +58,7 @@ def test_any_refusal_is_an_api_error_on_one_line(status: int, body: bytes, heade
 @given(
     st.floats(0, 100), st.floats(0, 1000), st.integers(1, 5000), st.integers(1, 5000), st.none() | st.floats(-1e6, 1e6)
 )
-def test_a_pause_is_within_its_bounds_or_there_is_none(
+def test_pause_is_within_its_bounds(
     base: float, max_pause: float, attempts: int, attempt: int, after: float | None
 ) -> None:
     error = errors.ServerError("x", status=500)
@@ -76,11 +77,11 @@ def test_a_pause_is_within_its_bounds_or_there_is_none(
 
 
 @given(st.lists(st.integers(0, 4000), max_size=30), st.integers(1, 64))
-def test_what_is_left_rises_only_by_more_than_may_be_out_of_order(counts: list[int], in_flight: int) -> None:
-    allowance = Allowance(Recorder(), in_flight=in_flight)
+def test_remaining_quota_rises_only_after_a_reset(counts: list[int], in_flight: int) -> None:
+    allowance = Allowance(RecordingClock(), in_flight=in_flight)
     before: int | None = None
     for count in counts:
-        now = allowance.update(answer(x_ratelimit_remaining=str(count))).remaining
+        now = allowance.update(make_response(x_ratelimit_remaining=str(count))).remaining
         assert now is not None
         assert now in (before, count)
         assert before is None or now <= before or now > before + in_flight

@@ -1,4 +1,4 @@
-"""Whatever a server sends: models, or an ResponseError that has the good part. Never anything else."""
+"""Every body is decoded to models, or raises a ResponseError that holds the valid part."""
 
 from __future__ import annotations
 
@@ -55,38 +55,38 @@ STACK: dict[str, Any] = {
 
 @pytest.fixture(autouse=True)
 def _quiet(reports: set[str]) -> None:
-    """Each field is reported once a process: not in these tests."""
+    """Do not log invalid fields."""
 
 
-def read(body: bytes, shape: Any) -> Any:
+def decode(body: bytes, returns: Any) -> Any:
     try:
-        return codec.decode(body, shape)
+        return codec.decode(body, returns)
     except ResponseError as error:
         return error
 
 
 @given(values, st.sampled_from(MODELS), st.booleans())
-def test_any_json_is_a_model_or_an_answer_error(value: Any, kind: Any, enveloped: bool) -> None:
+def test_any_json_is_a_model_or_a_response_error(value: Any, kind: Any, enveloped: bool) -> None:
     body = msgspec.json.encode({"response": value} if enveloped else value)
-    assert isinstance(read(body, kind), (kind, ResponseError))
-    assert isinstance(read(body, many(kind)), (Page, ResponseError))
+    assert isinstance(decode(body, kind), (kind, ResponseError))
+    assert isinstance(decode(body, many(kind)), (Page, ResponseError))
 
 
 @given(st.binary(max_size=200), st.sampled_from(MODELS))
-def test_any_bytes_are_a_model_or_an_answer_error(body: bytes, kind: Any) -> None:
-    for shape in (kind, many(kind)):
+def test_any_bytes_are_a_model_or_a_response_error(body: bytes, kind: Any) -> None:
+    for returns in (kind, many(kind)):
         for given_body in (body, b'{"response":' + body + b"}", b'{"response":[' + body + b"]}"):
-            assert isinstance(read(given_body, shape), (kind, Page, ResponseError))
+            assert isinstance(decode(given_body, returns), (kind, Page, ResponseError))
 
 
 @settings(max_examples=50)
 @given(st.lists(items, max_size=4), st.sampled_from(MODELS), st.none() | values)
-def test_a_page_loses_no_item_that_has_its_identifier(found: list[dict[str, Any]], kind: Any, paging: Any) -> None:
+def test_page_keeps_every_item_with_an_identifier(found: list[dict[str, Any]], kind: Any, paging: Any) -> None:
     key = "uid" if kind in (Stack, Server) else "id"
     for number, item in enumerate(found):
         if item.get(key) is not None or number % 2:
             item[key] = f"item-{number}" if key == "uid" else number
-    result = read(msgspec.json.encode({"response": found, "pagination": paging}), many(kind))
+    result = decode(msgspec.json.encode({"response": found, "pagination": paging}), many(kind))
     good = [item[key] for item in found if key in item and item[key] is not None]
     kept = result.partial if isinstance(result, ResponseError) else result.items
     assert [getattr(item, key) for item in kept] == good
@@ -95,64 +95,64 @@ def test_a_page_loses_no_item_that_has_its_identifier(found: list[dict[str, Any]
 
 @settings(max_examples=60)
 @given(st.sampled_from(MODELS), st.data())
-def test_one_odd_field_leaves_all_others(kind: Any, data: st.DataObject) -> None:
+def test_invalid_field_does_not_affect_the_others(kind: Any, data: st.DataObject) -> None:
     names = [field.name for field in attrs.fields(kind) if field.default is not attrs.NOTHING]
-    odd = data.draw(st.sampled_from(names))
+    invalid = data.draw(st.sampled_from(names))
     key = "uid" if kind in (Stack, Server) else "id"
     whole: dict[str, Any] = {key: "7" if key == "uid" else 7}
-    alone = read(msgspec.json.encode(whole), kind)
-    damaged = read(msgspec.json.encode({**whole, odd: data.draw(values)}), kind)
-    twins = {odd, odd.removesuffix("_iso"), "ssh_private_key" if odd == "private_key" else odd}
+    alone = decode(msgspec.json.encode(whole), kind)
+    damaged = decode(msgspec.json.encode({**whole, invalid: data.draw(values)}), kind)
+    related = {invalid, invalid.removesuffix("_iso"), "ssh_private_key" if invalid == "private_key" else invalid}
     for field in attrs.fields(kind):
-        if field.name not in twins:
+        if field.name not in related:
             assert getattr(damaged, field.name) == getattr(alone, field.name)
 
 
 @given(st.data())
-def test_damaged_bytes_never_raise_anything_else(data: st.DataObject) -> None:
+def test_damaged_body_raises_no_other_error(data: st.DataObject) -> None:
     body = bytearray(json.dumps({"response": [STACK, STACK], "pagination": {"next": 2, "pages": 3}}).encode())
     for _ in range(data.draw(st.integers(1, 4))):
-        place = data.draw(st.integers(0, len(body) - 1))
+        index = data.draw(st.integers(0, len(body) - 1))
         how = data.draw(st.sampled_from(["change", "drop", "add", "cut"]))
         if how == "change":
-            body[place] = data.draw(st.integers(0, 255))
+            body[index] = data.draw(st.integers(0, 255))
         elif how == "drop":
-            del body[place]
+            del body[index]
         elif how == "add":
-            body[place:place] = data.draw(st.sampled_from([b"1e999", b"\\ud800", b"null", b"[[", b"\xff", b'"', b"-"]))
+            body[index:index] = data.draw(st.sampled_from([b"1e999", b"\\ud800", b"null", b"[[", b"\xff", b'"', b"-"]))
         else:
-            del body[place:]
+            del body[index:]
         if not body:
             break
-    result = read(bytes(body), many(Stack))
+    result = decode(bytes(body), many(Stack))
     assert isinstance(result, (Page, ResponseError))
 
 
 @settings(max_examples=50)
 @given(st.data())
-def test_damaged_values_cost_no_good_item(data: st.DataObject) -> None:
+def test_damaged_items_do_not_affect_the_others(data: st.DataObject) -> None:
     page = [{**copy.deepcopy(STACK), "uid": f"s{number}"} for number in range(5)]
-    struck = data.draw(st.sets(st.integers(0, 4), max_size=5))
-    for number in struck:
+    damaged = data.draw(st.sets(st.integers(0, 4), max_size=5))
+    for number in damaged:
         page[number][data.draw(st.sampled_from(sorted(STACK)))] = data.draw(values)
-    result = read(msgspec.json.encode({"response": page}), many(Stack))
+    result = decode(msgspec.json.encode({"response": page}), many(Stack))
     kept = result.partial if isinstance(result, ResponseError) else result.items
     by_uid = {stack.uid: stack for stack in kept}
     untouched = codec.decode(msgspec.json.encode(STACK), Stack)
-    for number in set(range(5)) - struck:
+    for number in set(range(5)) - damaged:
         assert by_uid[f"s{number}"] == attrs.evolve(untouched, uid=f"s{number}")
 
 
 @given(values)
-def test_what_is_read_can_be_written_for_a_log(value: Any) -> None:
-    result = read(msgspec.json.encode({"uid": "a", "considerations": value, "redeploy_hook": value}), Stack)
+def test_decoded_model_can_be_logged(value: Any) -> None:
+    result = decode(msgspec.json.encode({"uid": "a", "considerations": value, "redeploy_hook": value}), Stack)
     text = json.dumps(result.to_dict())
     assert json.loads(text)["redeploy_hook"] in (None, "********")
     hash(result)
 
 
 @given(scalars | st.floats() | st.text(alphabet=string.digits + "-:TZ .+UC"))
-def test_a_moment_has_a_zone_or_is_none_or_a_value_error(value: Any) -> None:
+def test_timestamp_is_timezone_aware_or_none_or_a_value_error(value: Any) -> None:
     try:
         found = parse_timestamp(value)
     except ValueError:
@@ -160,10 +160,10 @@ def test_a_moment_has_a_zone_or_is_none_or_a_value_error(value: Any) -> None:
     assert found is None or found.tzinfo is not None
 
 
-SPELLINGS = ["%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%d %H:%M:%S UTC", "%Y-%m-%dT%H:%M:%S+0000", "%Y-%m-%dT%H:%M:%S"]
+FORMATS = ["%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%d %H:%M:%S UTC", "%Y-%m-%dT%H:%M:%S+0000", "%Y-%m-%dT%H:%M:%S"]
 
 
 @settings(max_examples=50)
-@given(st.datetimes(min_value=datetime(1000, 1, 1)), st.sampled_from(SPELLINGS))  # noqa: DTZ001  it gets its zone
-def test_the_spellings_of_the_api_agree(when: datetime, spelling: str) -> None:
-    assert parse_timestamp(when.strftime(spelling)) == when.replace(microsecond=0, tzinfo=UTC)
+@given(st.datetimes(min_value=datetime(1000, 1, 1)), st.sampled_from(FORMATS))  # noqa: DTZ001  the test adds the time zone
+def test_timestamp_formats_of_the_api_agree(when: datetime, timestamp_format: str) -> None:
+    assert parse_timestamp(when.strftime(timestamp_format)) == when.replace(microsecond=0, tzinfo=UTC)

@@ -16,44 +16,42 @@ sizes = st.lists(st.integers(0, 3), min_size=1, max_size=12)
 
 @settings(max_examples=60)
 @given(sizes, st.integers(1, 6), st.integers(0, 40), st.booleans(), st.data())
-def test_reading_ahead_gives_what_reading_page_by_page_gives(
+def test_prefetch_yields_the_same_items(
     found: list[int], count: int, stop: int, totals: bool, data: st.DataObject
 ) -> None:
     delays = data.draw(st.lists(st.integers(0, 6), min_size=len(found), max_size=len(found)))
-    flying = most = 0
+    in_flight = most = 0
 
     async def read(number: int) -> Page[tuple[int, int]]:
-        nonlocal flying, most
-        flying += 1
-        most = max(most, flying)
+        nonlocal in_flight, most
+        in_flight += 1
+        most = max(most, in_flight)
         for _ in range(delays[number - 1]):
             await asyncio.sleep(0)
-        flying -= 1
-        items = tuple((number, place) for place in range(found[number - 1]))
+        in_flight -= 1
+        items = tuple((number, index) for index in range(found[number - 1]))
         following = number + 1 if number < len(found) else None
         return Page(items, number, following, len(found) if totals else None)
 
     async def run() -> tuple[list[Any], list[Any]]:
         plain = await Pager(read)
-        ahead: list[Any] = []
+        prefetched: list[Any] = []
         async with Pager(read).prefetch(count) as items:
             async for item in items:
-                if len(ahead) == stop:
+                if len(prefetched) == stop:
                     break
-                ahead.append(item)
+                prefetched.append(item)
         assert tasks_left() == set()
-        return plain, ahead
+        return plain, prefetched
 
-    plain, ahead = asyncio.run(run())
-    assert ahead == plain[:stop]
+    plain, prefetched = asyncio.run(run())
+    assert prefetched == plain[:stop]
     assert most <= max(1, count)
 
 
 @settings(max_examples=60)
 @given(st.lists(st.integers(0, 5), max_size=25), st.integers(1, 8), st.booleans(), st.none() | st.integers(0, 25))
-def test_every_item_has_one_result_whenever_it_ends(
-    delays: list[int], limit: int, as_async: bool, stop: int | None
-) -> None:
+def test_every_item_has_one_result(delays: list[int], limit: int, as_async: bool, stop: int | None) -> None:
     pulled: list[int] = []
 
     async def work(pair: tuple[int, int]) -> int:
@@ -97,7 +95,7 @@ def test_every_item_has_one_result_whenever_it_ends(
 
 @settings(max_examples=40)
 @given(st.lists(st.integers(0, 5), max_size=25), st.integers(1, 8))
-def test_collect_is_in_order(delays: list[int], limit: int) -> None:
+def test_collect_keeps_the_order(delays: list[int], limit: int) -> None:
     async def work(delay: int) -> int:
         for _ in range(delay):
             await asyncio.sleep(0)

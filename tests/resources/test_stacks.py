@@ -1,32 +1,22 @@
+"""Stacks: what is sent, what the sandbox does, and how they are used."""
+
 from __future__ import annotations
 
-import asyncio
 import json
+from datetime import datetime
 from typing import Any
 
 import pytest
 
-from cloud66_async import (
-    AmbiguousName,
-    BulkError,
-    Cloud66,
-    Failed,
-    Forbidden,
-    NotFound,
-    Ok,
-    Redeployment,
-    ResponseError,
-    Secret,
-    Server,
-    Stack,
-)
+from cloud66_async import AmbiguousName, Forbidden, NotFound, Ok, Redeployment, ResponseError, Stack, Unauthenticated
 from cloud66_async.resources.actions import Action
-from cloud66_async.resources.common import CodeMeaning
-from cloud66_async.resources.deployments import Deployment
 from cloud66_async.resources.stacks import BuildType, DeployStrategy, RolloutStrategy
-from cloud66_async.transport import BufferedResponse
+from cloud66_async.sandbox import FakeCloud66, FakeStack
 
-from ..support import ONCE, Script, answer, client, pages, refusal
+from ..sandbox.caller import Caller, error_code
+from ..sandbox.conftest import Connected
+from ..support import Script, client, make_response, pages
+from .fields import field_names
 
 
 def stacks(*names: str, environment: str = "production") -> list[dict[str, Any]]:
@@ -39,44 +29,41 @@ def body(transport: Script) -> Any:
     return json.loads(found)
 
 
-# --- find ---------------------------------------------------------------------------------------------------
+# --- wire form -----------------------------------------------------------------------------------
 
 
-async def test_find_looks_through_every_page_whatever_the_case() -> None:
+async def test_find_reads_every_page_and_ignores_case() -> None:
     async with client(Script(pages(stacks("one", "two"), stacks("WEB")))) as c66:
         assert (await c66.stacks.find("web")).uid == "uid-WEB"
 
 
-async def test_a_name_that_nobody_has_is_not_found() -> None:
+async def test_find_raises_not_found_for_an_unknown_name() -> None:
     async with client(Script(pages(stacks("one")))) as c66:
-        with pytest.raises(NotFound, match=r"no stack is called 'web'$"):
+        with pytest.raises(NotFound, match=r"no stack has the name 'web'$"):
             await c66.stacks.find("web")
-        with pytest.raises(NotFound, match=r"no stack is called 'one' in 'staging'$") as caught:
+        with pytest.raises(NotFound, match=r"no stack has the name 'one' in 'staging'$") as caught:
             await c66.stacks.find("one", environment="staging")
     assert caught.value.status == 404
 
 
-async def test_a_name_that_several_have_says_which() -> None:
+async def test_find_raises_ambiguous_name_and_lists_the_matches() -> None:
     found = [*stacks("web"), {"uid": "b", "name": "web", "environment": "staging\nforged"}]
     async with client(Script(pages(found))) as c66:
         with pytest.raises(AmbiguousName) as caught:
             await c66.stacks.find("web")
         assert len(str(caught.value).splitlines()) == 1
-        assert "2 stacks are called 'web': production (uid-web), staging forged (b)" in str(caught.value)
+        assert "2 stacks have the name 'web': production (uid-web), staging forged (b)" in str(caught.value)
         assert [stack.uid for stack in caught.value.matches] == ["uid-web", "b"]
         assert (await c66.stacks.find("web", environment="Production")).uid == "uid-web"
 
 
-async def test_a_stack_without_a_name_is_passed_over() -> None:
+async def test_find_ignores_stacks_without_a_name() -> None:
     async with client(Script(pages([{"uid": "a"}, *stacks("web")]))) as c66:
         assert (await c66.stacks.find("web")).uid == "uid-web"
 
 
-# --- writing ------------------------------------------------------------------------------------------------
-
-
-async def test_create_sends_what_was_given_and_nothing_else() -> None:
-    transport = Script(answer({"response": {"id": 5, "action": "stack_create"}}))
+async def test_create_sends_the_given_parameters_only() -> None:
+    transport = Script(make_response({"response": {"id": 5, "action": "stack_create"}}))
     async with client(transport) as c66:
         action = await c66.stacks.create(
             "web", environment="production", service_yaml="services:", build_type=BuildType.MULTI
@@ -103,14 +90,16 @@ async def test_create_sends_what_was_given_and_nothing_else() -> None:
     ],
 )
 async def test_services_are_sent_as_a_list(services: Any, sent: list[str]) -> None:
-    transport = Script(answer({"response": {"ok": True}}))
+    transport = Script(make_response({"response": {"ok": True}}))
     async with client(transport) as c66:
         await c66.stacks.redeploy("a", services=services)
     assert body(transport) == {"services": sent}
 
 
-async def test_redeploy_sends_states_as_their_values_and_knows_its_stack() -> None:
-    transport = Script(answer({"response": {"ok": True, "message": "queued", "queued": True, "async_action_id": "7"}}))
+async def test_redeploy_sends_enumerations_as_values_and_returns_its_stack() -> None:
+    transport = Script(
+        make_response({"response": {"ok": True, "message": "queued", "queued": True, "async_action_id": "7"}})
+    )
     async with client(transport) as c66:
         found = await c66.stacks.redeploy(
             "a",
@@ -129,198 +118,268 @@ async def test_redeploy_sends_states_as_their_values_and_knows_its_stack() -> No
 
 
 @pytest.mark.parametrize("call", ["get", "redeploy"])
-async def test_an_empty_uid_is_refused_before_anything_is_sent(call: str) -> None:
+async def test_empty_uid_is_rejected_without_a_request(call: str) -> None:
     transport = Script()
     async with client(transport) as c66:
-        with pytest.raises(ValueError, match="stack is empty"):
+        with pytest.raises(ValueError, match="invalid stack: must not be empty"):
             await getattr(c66.stacks, call)("")
-        with pytest.raises(ValueError, match="stack is empty"):
+        with pytest.raises(ValueError, match="invalid stack: must not be empty"):
             await c66.servers.list("")
     assert transport.requests == []
 
 
-# --- servers and deployments -----------------------------------------------------------------------------------
-
-
-async def test_a_server_comes_with_its_key_only_where_it_was_asked_for() -> None:
-    transport = Script(answer({"response": {"uid": "s", "private_key": "hush"}}))
+async def test_reboot_servers_sends_strategy_and_group() -> None:
+    transport = Script(make_response({"response": {"id": 5, "action": "stack_reboot"}}))
     async with client(transport) as c66:
-        await c66.servers.get("a", "s")
-        server = await c66.servers.get("a", "s", include_private_key=True)
-    assert transport.targets == ["/stacks/a/servers/s.json", "/stacks/a/servers/s.json?include_private_key=1"]
-    assert server.ssh_private_key is not None
-    assert server.ssh_private_key.reveal() == "hush"
-    assert "hush" not in repr(server)
+        action = await c66.stacks.reboot_servers("a", strategy="serial")
+        await c66.stacks.reboot_servers("a", strategy="parallel", group="db")
+    assert action == Action(id=5, action="stack_reboot", stack="a")
+    assert transport.targets == ["/stacks/a/reboot_servers.json"] * 2
+    assert {request.method for request in transport.requests} == {"POST"}
+    assert [json.loads(request.body or b"") for request in transport.requests] == [
+        {"strategy": "serial"},
+        {"strategy": "parallel", "group": "db"},
+    ]
 
 
-def test_either_name_of_the_key_fills_the_one() -> None:
-    assert Server(uid="s", private_key=Secret("k")).ssh_private_key == Secret("k")
-    assert Server(uid="s", ssh_private_key=Secret("a"), private_key=Secret("b")).ssh_private_key == Secret("a")
-
-
-async def test_deployments_are_listed_read_and_cancelled() -> None:
-    one = {"id": 3, "outcome": {"code": 1, "meaning": "success"}, "is_live": "true"}
-    transport = Script(pages([one]), answer({"response": one}), answer({"response": {"ok": True}}))
-    async with client(transport) as c66:
-        expected = Deployment(id=3, outcome=CodeMeaning(code=1, meaning="success"), is_live=True)
-        assert await c66.deployments.list("a") == [expected]
-        assert await c66.deployments.get("a", 3) == expected
-        assert (await c66.deployments.cancel("a", 3)).ok
-    assert [request.method for request in transport.requests] == ["GET", "GET", "DELETE"]
-    assert transport.targets[1:] == ["/stacks/a/deployments/3.json"] * 2
-
-
-# --- many at once -----------------------------------------------------------------------------------------------
-
-
-class Site:
-    """Stacks in pages; each can be read alone as well."""
-
-    def __init__(self, *sizes: int) -> None:
-        numbers = iter(range(sum(sizes)))
-        self.pages = [[{"uid": f"s{next(numbers)}"} for _ in range(size)] for size in sizes]
-        self.transport = Script(self.reply)
-        self.troubles: dict[str, BufferedResponse] = {}
-
-    @property
-    def uids(self) -> list[str]:
-        return [stack["uid"] for page in self.pages for stack in page]
-
-    async def reply(self, request: Any) -> BufferedResponse:
-        await asyncio.sleep(0)
-        target = request.target.removeprefix("/api/3")
-        if target in self.troubles:
-            return self.troubles[target]
-        if target.startswith("/stacks.json"):
-            return pages(*self.pages)(request)
-        uid = target.removeprefix("/stacks/").removesuffix(".json")
-        return answer({"response": {"uid": uid}}) if uid in self.uids else refusal(404, "not_found")
-
-    def client(self) -> Cloud66:
-        return client(self.transport, retry=ONCE)
-
-    def lists(self) -> int:
-        return sum(target.startswith("/stacks.json") for target in self.transport.targets)
-
-
-def uids(found: Any) -> list[str]:
-    return [stack.uid for stack in found]
-
-
-async def test_all_of_the_stacks_are_taken_from_the_pages() -> None:
-    site = Site(30, 30, 10)
-    async with site.client() as c66:
-        wanted = site.uids[::-1]
-        found = await c66.stacks.get_many(wanted)
-    assert uids(found) == wanted
-    assert (found.report.pages, found.report.singles, found.report.requests) == (3, 0, 3)
-    assert len(site.transport.targets) == 3
-
-
-async def test_a_few_of_very_many_are_read_one_by_one() -> None:
-    site = Site(*[2] * 40)
-    async with site.client() as c66:
-        found = await c66.stacks.get_many(["s70", "s71", "s79"])
-    assert uids(found) == ["s70", "s71", "s79"]
-    assert (found.report.pages, found.report.singles) == (1, 3)
-
-
-async def test_a_single_one_costs_one_request() -> None:
-    site = Site(30)
-    async with site.client() as c66:
-        found = await c66.stacks.get_many(["s5"])
-    assert uids(found) == ["s5"]
-    assert site.transport.targets == ["/stacks/s5.json"]
-    assert (found.report.pages, found.report.singles) == (0, 1)
-
-
-async def test_the_plan_can_be_switched_off() -> None:
-    site = Site(30, 30)
-    async with site.client() as c66:
-        found = await c66.stacks.get_many(site.uids, batch=False, limit=7)
-    assert uids(found) == site.uids
-    assert site.lists() == 0
-    assert site.transport.most_in_flight == 7
-    assert found.report.singles == 60
-
-
-async def test_none_wanted_none_asked() -> None:
-    site = Site(30)
-    async with site.client() as c66:
-        assert await c66.stacks.get_many([]) == ()
-    assert site.transport.requests == []
-
-
-async def test_the_same_uid_twice_is_there_twice() -> None:
-    site = Site(5)
-    async with site.client() as c66:
-        assert uids(await c66.stacks.get_many(["s1", "s2", "s1"])) == ["s1", "s2", "s1"]
-        assert uids(await c66.stacks.get_many(["s1", "s1"], batch=False)) == ["s1", "s1"]
-
-
-@pytest.mark.parametrize("planned", [True, False])
-async def test_what_failed_is_an_error_that_has_what_arrived(planned: bool) -> None:
-    site = Site(5)
-    async with site.client() as c66:
-        with pytest.raises(BulkError, match="1 of 3 calls failed") as caught:
-            await c66.stacks.get_many(["s1", "gone", "s2"], batch=planned)
-    first, second, third = caught.value.results
-    assert isinstance(first, Ok)
-    assert isinstance(second, Failed)
-    assert isinstance(third, Ok)
-    assert (first.value, second.item, third.value) == (Stack(uid="s1"), "gone", Stack(uid="s2"))
-    assert isinstance(second.error, NotFound)
-    assert caught.value.report is not None
-    assert caught.value.report.singles == (1 if planned else 3)
-
-
-async def test_a_page_that_cannot_be_read_whole_loses_nothing() -> None:
-    site = Site(3, 3)
-    site.troubles["/stacks.json?page=2"] = answer({"response": [{"uid": "s3"}, {"name": "no uid"}, {"uid": "s5"}]})
-    async with site.client() as c66:
-        found = await c66.stacks.get_many(site.uids)
-    assert uids(found) == site.uids
-    assert site.transport.targets[-1] == "/stacks/s4.json"
-
-
-async def test_a_token_that_may_not_read_is_asked_no_further() -> None:
-    site = Site(3, 3)
-    site.troubles["/stacks.json?page=1"] = refusal(403)
-    async with site.client() as c66:
-        with pytest.raises(BulkError) as caught:
-            await c66.stacks.get_many(site.uids)
-    assert len(site.transport.requests) == 1
-    assert all(isinstance(error, Forbidden) for error in caught.value.exceptions)
-    assert len(caught.value.results) == 6
-
-
-async def test_a_list_that_does_not_say_how_long_it_is_is_left_alone() -> None:
-    site = Site(3)
-    site.troubles["/stacks.json?page=1"] = answer({"response": [{"uid": "s0"}]})
-    async with site.client() as c66:
-        found = await c66.stacks.get_many(site.uids)
-    assert uids(found) == site.uids
-    assert sorted(site.transport.targets) == ["/stacks.json?page=1", "/stacks/s1.json", "/stacks/s2.json"]
-
-
-async def test_a_list_that_is_no_list_is_left_alone() -> None:
-    site = Site(3)
-    site.troubles["/stacks.json?page=1"] = answer(b"<html>")
-    async with site.client() as c66:
-        assert uids(await c66.stacks.get_many(site.uids)) == site.uids
-
-
-async def test_any_iterable_of_uids_will_do() -> None:
-    site = Site(3)
-    async with site.client() as c66:
-        assert uids(await c66.stacks.get_many(uid for uid in site.uids)) == site.uids
-
-
-async def test_a_page_with_one_bad_stack_tells_where() -> None:
-    transport = Script(answer({"response": [{"uid": "a"}, {}]}))
+async def test_error_of_an_invalid_item_names_its_path() -> None:
+    transport = Script(make_response({"response": [{"uid": "a"}, {}]}))
     async with client(transport) as c66:
         with pytest.raises(
             ResponseError, match=r"GET /stacks.json: expected Stack.uid at \$.response\[1\].uid"
         ) as caught:
             await c66.stacks.list()
     assert caught.value.partial == (Stack(uid="a"),)
+
+
+# --- sandbox -------------------------------------------------------------------------------------
+
+
+def test_sandbox_has_every_field(fake: FakeCloud66, call: Caller) -> None:
+    stack = fake.seed(1)[0]
+    assert call.get(f"/stacks/{stack.uid}").keys() == field_names(Stack)
+
+
+def test_both_formats_of_a_timestamp_agree(call: Caller, web: FakeStack) -> None:
+    stack = call.get(f"/stacks/{web.uid}.json")
+    for name in ("created_at", "updated_at"):
+        legacy = datetime.strptime(stack[name], "%Y-%m-%d %H:%M:%S UTC")  # noqa: DTZ007  the zone is in the text
+        assert legacy == datetime.strptime(stack[f"{name}_iso"], "%Y-%m-%dT%H:%M:%SZ")  # noqa: DTZ007
+    assert datetime.fromisoformat(stack["last_activity"]) == datetime.fromisoformat(stack["last_activity_iso"])
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ({"filter_name": "web"}, ["web", "web"]),
+        ({"filter_name": "WEB"}, ["web", "web"]),
+        ({"filter_name": "we"}, []),
+        ({"filter_environment": "staging"}, ["web", "api"]),
+        ({"filter_name": "web", "filter_environment": "staging"}, ["web"]),
+        ({"filter_git_branch": "v2"}, ["api"]),
+        ({"filter_git_repo": "git@example.com:a/b.git"}, ["api"]),
+        ({"filter_name": ""}, ["web", "web", "api"]),
+        ({"unknown": "x"}, ["web", "web", "api"]),
+    ],
+    ids=str,
+)
+def test_filters(fake: FakeCloud66, call: Caller, query: dict[str, str], found: list[str]) -> None:
+    fake.add_stack("web")
+    fake.add_stack("web", environment="staging")
+    fake.add_stack("api", environment="staging", fields={"git_branch": "v2", "git": "git@example.com:a/b.git"})
+    assert [stack["name"] for stack in call.get("/stacks.json", **query)] == found
+
+
+def test_seeded_stacks_are_varied_and_the_same_in_every_run() -> None:
+    first, second = FakeCloud66(), FakeCloud66()
+    stacks = first.seed()
+    assert [stack.to_json(first.clock.now()) for stack in stacks] == [
+        stack.to_json(second.clock.now()) for stack in second.seed()
+    ]
+    assert len({stack.uid for stack in stacks}) == 600
+    assert len({(stack.name, stack.data["environment"]) for stack in stacks}) == 600
+    counts = {name: len({str(stack.data[name]) for stack in stacks}) for name in ("environment", "health", "cloud")}
+    assert counts == {"environment": 5, "health": 5, "cloud": 7}
+    assert {stack.data["status"] for stack in stacks} == set(range(8))
+    assert {len(stack.servers) for stack in stacks} == {1, 2, 3, 4}
+    assert [stack.servers for stack in stacks[:9]] == [stack.servers for stack in second.world.visible([1])[:9]]
+
+
+def test_second_seed_adds_more(fake: FakeCloud66, call: Caller) -> None:
+    fake.seed(10)
+    fake.seed(10)
+    assert len({stack["uid"] for stack in call.get("/stacks.json")}) == 20
+
+
+def test_seeded_deployments_finish(fake: FakeCloud66, call: Caller) -> None:
+    busy = [stack for stack in fake.seed(100) if stack.to_json(fake.clock.now())["is_busy"]]
+    assert busy
+    fake.clock.advance(1200)
+    for stack in busy:
+        found = call.get(f"/stacks/{stack.uid}.json")
+        assert (found["is_busy"], found["status"]) == (False, 1)
+
+
+def test_fields_can_be_set_and_changed(fake: FakeCloud66, call: Caller) -> None:
+    stack = fake.add_stack("web", fields={"health": 4})
+    assert call.get(f"/stacks/{stack.uid}.json")["health"] == 4
+    stack.change({"health": 2})
+    assert call.get(f"/stacks/{stack.uid}.json")["health"] == 2
+    for wrong in ({"color": "red"}, {"uid": "x"}, {"account_id": 2}):
+        with pytest.raises(KeyError, match=f"cannot change {next(iter(wrong))}: "):
+            stack.change(wrong)
+
+
+MANIFEST = {"name": "new", "environment": "qa", "service_yaml": "services: {}", "manifest_yaml": "docker: {}"}
+SIZED = {"cloud": "aws", "region": "eu-west-1", "size": "t3.small", "build_type": "single"}
+
+
+@pytest.mark.parametrize("change", [{}, {"manifest_yaml": None, **SIZED}], ids=["manifest", "cloud"])
+def test_action_creates_a_stack(fake: FakeCloud66, call: Caller, change: dict[str, object]) -> None:
+    action = call.send("POST", "/stacks.json", {**MANIFEST, **change})
+    assert (action["action"], action["finished_at"]) == ("stack_create", None)
+    (stack,) = call.get("/stacks.json")
+    assert (stack["name"], stack["environment"], stack["is_busy"], stack["status"]) == ("new", "qa", True, 6)
+    fake.clock.advance(60)
+    (stack,) = call.get("/stacks.json")
+    assert (stack["status"], stack["health"], stack["is_busy"]) == (1, 3, False)
+    (deployment,) = call.get(f"/stacks/{stack['uid']}/deployments.json")
+    assert deployment["deploy_type"] == {"code": 3, "meaning": "first_build"}
+
+
+@pytest.mark.parametrize("absent", ["name", "environment", "service_yaml", "manifest_yaml"])
+def test_new_stack_requires_parameters(call: Caller, absent: str) -> None:
+    reply = call("POST", "/stacks.json", {**MANIFEST, absent: ""})
+    assert error_code(reply) == "bad_request"
+    assert call.get("/stacks.json") == []
+
+
+def test_redeployment_from_start_to_end(fake: FakeCloud66, call: Caller, web: FakeStack) -> None:
+    path = f"/stacks/{web.uid}"
+    before = call.get(path)
+    started = call.send("POST", f"{path}/deployments.json", {"git_ref": "v2.1", "user_reference": "build 7"})
+    assert started.keys() == {"ok", "message", "queued", "async_action_id"}
+    assert (started["ok"], started["queued"]) == (True, False)
+    action_path = f"{path}/actions/{started['async_action_id']}.json"
+
+    running = call.get(action_path)
+    assert (running["user"], running["started_via"]) == ("ada@example.com", "api")
+    assert running["finished_at"] is running["finished_success"] is running["finished_message"] is None
+    assert running["metadata"] == {"user_reference": "build 7"}
+    assert (call.get(path)["status"], call.get(path)["is_busy"]) == (6, True)
+    deployment = call.get(f"{path}/deployments.json")[0]
+    assert (deployment["is_head"], deployment["is_live"], deployment["is_deploying"]) == (True, False, True)
+    assert (deployment["git_ref"], deployment["outcome"]["meaning"]) == ("v2.1", "pending")
+
+    fake.clock.advance(60)
+    finished = call.get(action_path)
+    assert (finished["finished_success"], finished["finished_message"]) == (True, "Finished")
+    assert datetime.fromisoformat(finished["finished_at"]) == fake.clock.now().replace(microsecond=0)
+    after = call.get(path)
+    assert (after["status"], after["is_busy"]) == (1, False)
+    assert int(after["revision"]) == int(before["revision"]) + 1
+    assert after["updated_at_iso"] == finished["finished_at"]
+    deployment = call.get(f"{path}/deployments/{deployment['id']}.json")
+    assert (deployment["is_live"], deployment["outcome"]) == (True, {"code": 1, "meaning": "success"})
+
+
+def test_redeployment_requires_no_body(call: Caller, web: FakeStack) -> None:
+    assert call.send("POST", f"/stacks/{web.uid}/deployments.json")["ok"] is True
+
+
+def test_status_shows_a_failed_deployment(fake: FakeCloud66, call: Caller, web: FakeStack) -> None:
+    fake.faults.action_fails()
+    call.send("POST", f"/stacks/{web.uid}/deployments.json", {})
+    fake.clock.advance(60)
+    assert call.get(f"/stacks/{web.uid}.json")["status"] == 2
+
+
+def test_reference_is_limited_to_255_characters(call: Caller, web: FakeStack) -> None:
+    path = f"/stacks/{web.uid}/deployments.json"
+    assert call("POST", path, {"user_reference": "x" * 255}).status == 200
+    assert error_code(call("POST", path, {"user_reference": "x" * 256})) == "bad_request"
+
+
+def test_reboot_of_the_servers_is_an_action(call: Caller, web: FakeStack) -> None:
+    action = call.send("POST", f"/stacks/{web.uid}/reboot_servers.json", {"strategy": "serial"})
+    assert (action["action"], action["resource_type"]) == ("stack_reboot", "stack")
+    assert error_code(call("POST", f"/stacks/{web.uid}/reboot_servers.json", {})) == "bad_request"
+    assert error_code(call("POST", "/stacks/none/reboot_servers.json", {"strategy": "serial"})) == "not_found"
+
+
+# --- story ---------------------------------------------------------------------------------------
+
+
+async def test_all_stacks_are_listed_and_read(connected: Connected) -> None:
+    fake, c66 = connected
+    listed = await c66.stacks.list()
+    assert len(listed) >= 75
+    assert len({stack.uid for stack in listed}) == len(listed)
+    uids = [stack.uid for stack in listed]
+    async with c66.each(c66.stacks.get, uids) as results:
+        found = {result.item: result.value async for result in results if isinstance(result, Ok)}
+    assert found.keys() == set(uids)
+    many = await c66.stacks.get_many(uids)
+    assert [stack.uid for stack in many] == uids
+    assert many.report.requests < 10
+    async with c66.stacks.list().prefetch(3) as items:
+        assert [stack.uid async for stack in items] == uids
+    assert c66.quota.remaining is not None
+    assert fake.calls("stacks.get") >= 75
+
+
+async def test_list_is_filtered_and_paged(connected: Connected) -> None:
+    _, c66 = connected
+    production = await c66.stacks.list(environment="production")
+    assert production
+    assert {stack.environment for stack in production} == {"production"}
+    page = await c66.stacks.list().page(2)
+    assert (page.number, len(page.items)) == (2, 30)
+    assert (await c66.stacks.list().page(99)).items == ()
+
+
+async def test_stack_is_found_and_redeployed(connected: Connected) -> None:
+    fake, c66 = connected
+    added = fake.add_stack("A Name Of Its Own", environment="staging")
+    states: list[bool] = []
+    stack = await c66.stacks.find("a name of its own", environment="staging")
+    assert stack.uid == added.uid
+    started = await c66.stacks.redeploy(stack.uid, git_ref="v2.1", user_reference="mine")
+    action = await c66.actions.wait(started, timeout=3600, progress=lambda state: states.append(state.finished))
+    assert action.succeeded
+    assert states[-1]
+    latest = await c66.deployments.list(stack.uid).first()
+    assert latest is not None
+    assert not latest.is_deploying
+
+
+async def test_servers_of_a_stack_are_rebooted(fake: FakeCloud66, web: FakeStack) -> None:
+    async with fake.client() as c66, fake.clock.running():
+        started = await c66.stacks.reboot_servers(web.uid, strategy="serial", group="web")
+        assert (await c66.stacks.get(web.uid)).is_busy
+        assert (await c66.actions.wait(started)).succeeded
+        assert not (await c66.stacks.get(web.uid)).is_busy
+
+
+async def test_missing_and_forbidden_are_different_errors(connected: Connected) -> None:
+    fake, c66 = connected
+    with pytest.raises(NotFound):
+        await c66.stacks.get("no-such-stack")
+    with pytest.raises(NotFound, match="no stack has the name"):
+        await c66.stacks.find("no such name")
+    with pytest.raises(Unauthenticated):
+        await c66.using(token="unknown").stacks.list()
+    reader = c66.using(token=fake.add_token(scopes=["public"]))
+    stack = await reader.stacks.list().first()
+    assert stack is not None
+    with pytest.raises(Forbidden) as caught:
+        await reader.stacks.redeploy(stack.uid)
+    assert caught.value.scope == "redeploy"
+
+
+async def test_ambiguous_name_lists_the_matches(connected: Connected) -> None:
+    fake, c66 = connected
+    twins = [fake.add_stack("twin", environment=environment) for environment in ("production", "staging")]
+    with pytest.raises(AmbiguousName) as caught:
+        await c66.stacks.find("twin")
+    assert {stack.uid for stack in caught.value.matches} == {twin.uid for twin in twins}

@@ -1,4 +1,4 @@
-"""FakeCloud66 as users of the SDK see it: clients, faults, logins, all without a socket."""
+"""FakeCloud66 as users of the SDK see it: clients, faults and logins, without a network."""
 
 from __future__ import annotations
 
@@ -25,20 +25,15 @@ from cloud66_async.errors import (
     TransportTimeout,
     Unauthenticated,
 )
-from cloud66_async.sandbox import STRICT, TOLERANT, FakeCloud66, Profile
+from cloud66_async.sandbox import STRICT, TOLERANT, FakeCloud66, ProviderSettings
 
 ONCE = Retry(attempts=1)
 
 
-@pytest.fixture
-def fake() -> FakeCloud66:
-    return FakeCloud66()
+# --- client --------------------------------------------------------------------------------------
 
 
-# --- the client ----------------------------------------------------------------------------------
-
-
-async def test_a_throttled_redeployment_waits_for_the_next_hour(fake: FakeCloud66) -> None:
+async def test_throttled_redeployment_waits_for_the_next_hour(fake: FakeCloud66) -> None:
     stack = fake.add_stack("web", environment="production")
     start = fake.clock.now()
     fake.faults.throttle(times=2)
@@ -49,7 +44,7 @@ async def test_a_throttled_redeployment_waits_for_the_next_hour(fake: FakeCloud6
     assert fake.clock.now() > start + timedelta(hours=1)
 
 
-async def test_all_stacks_come_through_the_client(fake: FakeCloud66) -> None:
+async def test_client_lists_all_stacks(fake: FakeCloud66) -> None:
     fake.seed(95)
     async with fake.client() as c66:
         listed = await c66.stacks.list()
@@ -63,17 +58,21 @@ async def test_all_stacks_come_through_the_client(fake: FakeCloud66) -> None:
     assert fake.calls("stacks.create") == 0
 
 
-async def test_what_was_seen_is_kept(fake: FakeCloud66) -> None:
+async def test_requests_are_recorded(fake: FakeCloud66) -> None:
     async with fake.client() as c66:
         with pytest.raises(NotFound):
             await c66.using(account=1).stacks.get("no/such")
-    (seen,) = fake.requests
-    assert (seen.method, seen.target, seen.operations) == ("GET", "/api/3/stacks/no%2Fsuch.json", ("stacks.get",))
-    assert (seen.status, seen.account) == (404, "1")
-    assert seen.request_id
+    (recorded,) = fake.requests
+    assert (recorded.method, recorded.target, recorded.operations) == (
+        "GET",
+        "/api/3/stacks/no%2Fsuch.json",
+        ("stacks.get",),
+    )
+    assert (recorded.status, recorded.account) == (404, "1")
+    assert recorded.request_id
 
 
-async def test_a_failing_action_is_an_error(fake: FakeCloud66) -> None:
+async def test_failing_action_raises_an_error(fake: FakeCloud66) -> None:
     stack = fake.add_stack("web")
     fake.faults.action_fails(message="Out of disk")
     async with fake.client() as c66, fake.clock.running():
@@ -81,7 +80,7 @@ async def test_a_failing_action_is_an_error(fake: FakeCloud66) -> None:
             await c66.actions.wait(await c66.stacks.redeploy(stack.uid))
 
 
-async def test_a_closed_client_reaches_nothing(fake: FakeCloud66) -> None:
+async def test_closed_transport_rejects_requests(fake: FakeCloud66) -> None:
     transport = fake.transport()
     async with Cloud66(fake.add_token(), transport=transport, clock=fake.clock) as c66:
         await c66.stacks.list()
@@ -101,7 +100,7 @@ async def test_scopes_and_users_of_a_client(fake: FakeCloud66) -> None:
     assert fake.tokens[0].user == fake.provider.users["grace@example.com"]
 
 
-async def test_a_revoked_token_ends_the_client(fake: FakeCloud66) -> None:
+async def test_client_with_a_revoked_token_is_unauthenticated(fake: FakeCloud66) -> None:
     token = fake.add_token()
     async with fake.client(token) as c66:
         await c66.stacks.list()
@@ -113,7 +112,7 @@ async def test_a_revoked_token_ends_the_client(fake: FakeCloud66) -> None:
 # --- faults --------------------------------------------------------------------------------------
 
 
-async def test_each_fault_and_the_error_that_it_becomes(fake: FakeCloud66) -> None:
+async def test_faults_and_their_errors(fake: FakeCloud66) -> None:
     uid = fake.add_stack("web").uid
     async with fake.client(retry=ONCE) as c66:
         faults = fake.faults
@@ -129,14 +128,14 @@ async def test_each_fault_and_the_error_that_it_becomes(fake: FakeCloud66) -> No
             (faults.not_an_object, ResponseError),
             (faults.drop, TransportError),
         ]
-        for strike, error in faulty:
-            strike()
+        for add_rule, error in faulty:
+            add_rule()
             with pytest.raises(error):
                 await c66.stacks.get(uid)
             assert (await c66.stacks.get(uid)).name == "web"
 
 
-async def test_a_fault_strikes_as_often_as_it_says(fake: FakeCloud66) -> None:
+async def test_rule_applies_the_given_number_of_times(fake: FakeCloud66) -> None:
     fake.add_stack("web")
     fake.faults.fail(500, times=3)
     async with fake.client(retry=ONCE) as c66:
@@ -146,7 +145,7 @@ async def test_a_fault_strikes_as_often_as_it_says(fake: FakeCloud66) -> None:
         await c66.stacks.list()
 
 
-async def test_a_fault_may_wait_for_its_operation(fake: FakeCloud66) -> None:
+async def test_rule_of_an_operation_applies_to_that_operation_only(fake: FakeCloud66) -> None:
     uid = fake.add_stack("web").uid
     fake.faults.fail(500, operation="servers.list")
     fake.faults.fail(502, operation="stacks.get")
@@ -158,7 +157,7 @@ async def test_a_fault_may_wait_for_its_operation(fake: FakeCloud66) -> None:
             await c66.servers.list(uid)
 
 
-async def test_faults_can_be_taken_back(fake: FakeCloud66) -> None:
+async def test_rules_can_be_deleted(fake: FakeCloud66) -> None:
     stack = fake.add_stack("web")
     fake.faults.fail(500, times=9)
     fake.faults.action_fails(times=9)
@@ -167,12 +166,12 @@ async def test_faults_can_be_taken_back(fake: FakeCloud66) -> None:
         assert (await c66.actions.wait(await c66.stacks.redeploy(stack.uid))).succeeded
 
 
-def test_a_rule_strikes_at_least_once(fake: FakeCloud66) -> None:
-    with pytest.raises(ValueError, match="once"):
+def test_rule_applies_at_least_once(fake: FakeCloud66) -> None:
+    with pytest.raises(ValueError, match="invalid times 0: must be at least 1"):
         fake.faults.drop(times=0)
 
 
-async def test_a_dropped_write_has_happened_all_the_same(fake: FakeCloud66) -> None:
+async def test_write_is_processed_before_the_connection_is_dropped(fake: FakeCloud66) -> None:
     stack = fake.add_stack("web")
     before = len(stack.deployments)
     fake.faults.drop()
@@ -184,7 +183,7 @@ async def test_a_dropped_write_has_happened_all_the_same(fake: FakeCloud66) -> N
     assert fake.requests[0].status is None
 
 
-async def test_a_slow_answer_comes_by_the_clock(fake: FakeCloud66) -> None:
+async def test_slow_response_is_delayed_on_the_clock(fake: FakeCloud66) -> None:
     fake.faults.slow(20)
     async with fake.client() as c66:
         start = fake.clock.now()
@@ -196,7 +195,7 @@ async def test_a_slow_answer_comes_by_the_clock(fake: FakeCloud66) -> None:
         assert fake.clock.now() - start == timedelta(seconds=20)
 
 
-async def test_too_slow_an_answer_is_a_timeout(fake: FakeCloud66) -> None:
+async def test_too_slow_response_is_a_timeout(fake: FakeCloud66) -> None:
     fake.faults.slow(40)
     start = fake.clock.now()
     async with fake.client(retry=ONCE) as c66, fake.clock.running():
@@ -206,7 +205,7 @@ async def test_too_slow_an_answer_is_a_timeout(fake: FakeCloud66) -> None:
     assert fake.clock.now() - start == timedelta(seconds=30)
 
 
-async def test_retry_after_can_be_sent_along(fake: FakeCloud66) -> None:
+async def test_retry_after_can_be_sent(fake: FakeCloud66) -> None:
     fake.faults.throttle(retry_after=90)
     start = fake.clock.now()
     async with fake.client() as c66, fake.clock.running():
@@ -214,10 +213,10 @@ async def test_retry_after_can_be_sent_along(fake: FakeCloud66) -> None:
     assert fake.clock.now() - start == timedelta(seconds=90)
 
 
-# --- the HTTP library ----------------------------------------------------------------------------
+# --- HTTP library --------------------------------------------------------------------------------
 
 
-async def test_the_transport_of_the_http_library(fake: FakeCloud66) -> None:
+async def test_transport_of_the_http_library(fake: FakeCloud66) -> None:
     token = fake.add_token()
     headers = {"Authorization": f"Bearer {token.reveal()}"}
     async with httpx.AsyncClient(transport=fake.httpx_transport(), base_url="https://x", headers=headers) as client:
@@ -231,20 +230,22 @@ async def test_the_transport_of_the_http_library(fake: FakeCloud66) -> None:
                 await client.get("/api/3/stacks.json")
 
 
-async def test_a_client_through_the_http_library(fake: FakeCloud66) -> None:
+async def test_client_with_a_transport_of_the_http_library(fake: FakeCloud66) -> None:
     fake.seed(3)
     async with Cloud66(fake.add_token(), transport=fake.httpx_transport(), clock=fake.clock) as c66:
         assert len(await c66.stacks.list()) == 3
 
 
-# --- logging in ----------------------------------------------------------------------------------
+# --- login --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    "profile", [TOLERANT, STRICT, Profile(pkce="required", answer="json")], ids=["tolerant", "strict", "required"]
+    "settings",
+    [TOLERANT, STRICT, ProviderSettings(pkce="required", response_format="json")],
+    ids=["tolerant", "strict", "required"],
 )
-async def test_a_whole_login(profile: Profile) -> None:
-    fake = FakeCloud66(profile=profile)
+async def test_login(settings: ProviderSettings) -> None:
+    fake = FakeCloud66(provider=settings)
     fake.add_stack("web")
     application = fake.add_application(redirect_urls=["https://app.example/callback"])
     async with fake.client(application=application) as c66:
@@ -259,7 +260,7 @@ async def test_a_whole_login(profile: Profile) -> None:
     assert fake.tokens[0].user == fake.provider.users["grace@example.com"]
 
 
-async def test_a_denied_login(fake: FakeCloud66) -> None:
+async def test_denied_login(fake: FakeCloud66) -> None:
     application = fake.add_application(redirect_urls=["https://app.example/callback"])
     async with fake.client(application=application, redirect_url="https://app.example/callback") as c66:
         login = c66.login()
@@ -268,15 +269,15 @@ async def test_a_denied_login(fake: FakeCloud66) -> None:
     assert fake.calls("oauth.token") == 0
 
 
-async def test_a_login_with_commas_at_a_strict_provider_ends_on_a_page() -> None:
-    fake = FakeCloud66(profile=STRICT)
+async def test_strict_provider_rejects_scopes_with_commas() -> None:
+    fake = FakeCloud66(provider=STRICT)
     fake.add_application(redirect_urls=["https://app.example/callback"])
     url = "https://x/oauth/authorize?client_id=sandbox-client&response_type=code&scope=public,redeploy"
     with pytest.raises(LoginError, match="Unknown scope"):
         await fake.consent(url + "&redirect_uri=https://app.example/callback")
 
 
-async def test_faults_strike_the_provider_too(fake: FakeCloud66) -> None:
+async def test_rules_apply_to_the_provider_too(fake: FakeCloud66) -> None:
     application = fake.add_application(redirect_urls=["https://app.example/callback"])
     async with fake.client(application=application) as c66:
         login = c66.login()
@@ -287,34 +288,34 @@ async def test_faults_strike_the_provider_too(fake: FakeCloud66) -> None:
     assert "code" in parse_qs(urlsplit(callback).query)
 
 
-async def test_no_code_stays_in_what_was_seen(fake: FakeCloud66) -> None:
+async def test_recorded_requests_contain_no_codes(fake: FakeCloud66) -> None:
     fake.add_application(redirect_urls=["https://app.example/callback"])
     async with httpx.AsyncClient(transport=fake.httpx_transport()) as browser:
         await browser.get("https://x/oauth/authorize/native?code=very-secret")
     assert "very-secret" not in repr(fake.requests)
 
 
-# --- the rest ------------------------------------------------------------------------------------
+# --- others ---------------------------------------------------------------------------------------
 
 
-def test_a_real_clock_cannot_be_moved() -> None:
+def test_real_clock_cannot_be_advanced() -> None:
     with pytest.raises(TypeError, match="real clock"):
         _ = FakeCloud66(clock=SystemClock()).clock
 
 
-def test_a_token_is_for_a_user_who_exists(fake: FakeCloud66) -> None:
-    with pytest.raises(ValueError, match="no user"):
-        fake.add_token("nobody@example.com")
-    fake.add_user("nobody@example.com")
-    assert fake.add_token("nobody@example.com").scopes == ("public", "redeploy", "jobs", "users", "admin")
+def test_token_requires_a_known_user(fake: FakeCloud66) -> None:
+    with pytest.raises(ValueError, match=r"unknown user 'new@example\.com'; call add_user\(\) first"):
+        fake.add_token("new@example.com")
+    fake.add_user("new@example.com")
+    assert fake.add_token("new@example.com").scopes == ("public", "redeploy", "jobs", "users", "admin")
 
 
-def test_what_it_says_of_itself(fake: FakeCloud66) -> None:
+def test_repr(fake: FakeCloud66) -> None:
     fake.add_stack("web")
     assert repr(fake) == "<FakeCloud66: 1 stacks, 0 calls>"
 
 
-async def test_more_requests_than_an_hour_has() -> None:
+async def test_more_calls_than_the_hourly_limit() -> None:
     fake = FakeCloud66(hourly_limit=10)
     stacks = fake.seed(25)
     start = fake.clock.now()

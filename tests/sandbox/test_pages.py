@@ -1,4 +1,4 @@
-"""The pages: readable by people and by assistive technology, and closed to what comes from outside."""
+"""Web pages of the sandbox: accessible, with a strict content security policy, and with escaped values."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def every_page(fake: FakeCloud66) -> dict[str, Reply]:
     return {
         "start": fake.handle(Request("GET", "/")),
         "consent": consent(fake),
-        "error": consent(fake, client_id="nobody"),
+        "error": consent(fake, client_id="unknown"),
         "code": fake.handle(Request("GET", "/oauth/authorize/native?code=abc")),
         "missing": fake.handle(Request("GET", "/favicon.ico")),
     }
@@ -56,7 +56,7 @@ def sandbox(name: str = "Stack Watch") -> FakeCloud66:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_each_page_has_language_title_heading_and_landmark(name: str) -> None:
+def test_page_has_language_title_heading_and_landmark(name: str) -> None:
     page = Page(every_page(sandbox())[name])
     assert page.all("html")[0]["lang"] == "en"
     assert len(page.all("title")) == len(page.all("h1")) == len(page.all("main")) == 1
@@ -65,7 +65,7 @@ def test_each_page_has_language_title_heading_and_landmark(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_each_page_forbids_what_it_does_not_need(name: str) -> None:
+def test_page_has_a_strict_policy(name: str) -> None:
     reply = every_page(sandbox())[name]
     policy = reply.header("content-security-policy") or ""
     assert "default-src 'none'" in policy
@@ -76,7 +76,7 @@ def test_each_page_forbids_what_it_does_not_need(name: str) -> None:
     assert reply.header("cache-control") == "no-store"
 
 
-def test_every_field_of_the_consent_form_is_labelled() -> None:
+def test_fields_of_the_consent_form_have_labels() -> None:
     page = Page(consent(sandbox()))
     labels = {attributes["for"] for attributes in page.all("label")}
     visible = [found for found in page.all("input") if found["type"] != "hidden"] + page.all("select")
@@ -87,10 +87,11 @@ def test_every_field_of_the_consent_form_is_labelled() -> None:
     ]
 
 
-def test_the_consent_page_says_who_asks_for_what() -> None:
+def test_consent_page_names_application_scopes_and_users() -> None:
     text = consent(sandbox()).body.decode()
-    for shown in ("Stack Watch", "public", "redeploy", "127.0.0.1:9999", "ada@example.com", "grace@example.com"):
-        assert shown in text
+    for expected in ("Stack Watch", "public", "redeploy", "127.0.0.1:9999", "ada@example.com", "grace@example.com"):
+        assert expected in text
+    assert "Log in as" in text
     assert "(admin)" not in text
 
 
@@ -101,12 +102,12 @@ def test_the_consent_page_says_who_asks_for_what() -> None:
         ("urn:ietf:wg:oauth:2.0:oob", "form-action 'self' urn:"),
     ],
 )
-def test_the_form_may_lead_back_to_the_application_only(redirect: str, source: str) -> None:
+def test_form_may_redirect_to_the_application_only(redirect: str, source: str) -> None:
     policy = consent(sandbox(), redirect_uri=redirect).header("content-security-policy") or ""
     assert policy.endswith(source)
 
 
-def test_what_comes_from_outside_is_escaped() -> None:
+def test_values_from_requests_are_escaped() -> None:
     fake = sandbox(EVIL)
     fake.add_user(f"{EVIL}@example.com")
     pages = [
@@ -120,25 +121,25 @@ def test_what_comes_from_outside_is_escaped() -> None:
         assert not Page(page).all("script")
 
 
-def test_the_start_page_leads_to_a_consent_page() -> None:
+def test_start_page_links_to_a_consent_page() -> None:
     fake = sandbox()
     fake.seed(3)
     start = fake.handle(Request("GET", "/"))
-    assert b"3 made-up stacks" in start.body
+    assert b"3 sample stacks" in start.body
     links = [str(link["href"]) for link in Page(start).all("a")]
     assert [fake.handle(Request("GET", link)).status for link in links] == [200, 200]
 
 
-def test_the_start_page_without_applications() -> None:
+def test_start_page_without_applications() -> None:
     assert b"None." in FakeCloud66().handle(Request("GET", "/")).body
 
 
 @pytest.mark.parametrize(
     ("redirect", "text"),
     [
-        ("http://127.0.0.1:9999/callback", "leads back to Stack Watch at <code>127.0.0.1:9999</code>"),
+        ("http://127.0.0.1:9999/callback", "lead back to Stack Watch at <code>127.0.0.1:9999</code>"),
         ("urn:ietf:wg:oauth:2.0:oob", "shows a code to copy into Stack Watch"),
     ],
 )
-def test_the_consent_page_says_what_comes_next(redirect: str, text: str) -> None:
+def test_consent_page_describes_the_next_step(redirect: str, text: str) -> None:
     assert text in consent(sandbox(), redirect_uri=redirect).body.decode()

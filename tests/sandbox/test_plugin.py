@@ -1,4 +1,4 @@
-"""The pytest plugin in suites of users, each run by a pytest of its own."""
+"""The pytest plugin in test suites of users, each in a separate process."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ async def test_redeploy(cloud66):
     assert cloud66.calls("stacks.redeploy") == 3
 
 
-async def test_each_test_has_its_own(cloud66):
+async def test_each_test_has_its_own_sandbox(cloud66):
     assert cloud66.calls() == 0
     async with cloud66.client() as c66:
         assert await c66.stacks.list() == []
 
 
-def test_without_a_loop(cloud66):
+def test_without_an_event_loop(cloud66):
     assert len(cloud66.seed(40)) == 40
 """
 
@@ -65,13 +65,13 @@ def run(folder: Path, suite: str, *options: str) -> subprocess.CompletedProcess[
     ],
     ids=["asyncio auto", "asyncio strict", "anyio"],
 )
-def test_the_fixture_works(tmp_path: Path, suite: str, options: list[str]) -> None:
+def test_fixture_works(tmp_path: Path, suite: str, options: list[str]) -> None:
     done = run(tmp_path, suite, *options)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "3 passed" in done.stdout
 
 
-def test_the_fixture_is_found_by_itself_and_described(tmp_path: Path) -> None:
+def test_fixture_is_found_and_described(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "--fixtures", "-q"],
         cwd=tmp_path,
@@ -81,21 +81,21 @@ def test_the_fixture_is_found_by_itself_and_described(tmp_path: Path) -> None:
         check=False,
     )
     assert "cloud66 -- " in done.stdout
-    assert "A fresh Cloud 66 without stacks" in done.stdout
+    assert "a new sandbox without stacks" in done.stdout
 
 
-def test_the_plugin_brings_nothing_heavy() -> None:
+def test_plugin_imports_nothing_slow() -> None:
     probe = (
         "import sys, pytest\n"
         "import cloud66_async.testing.plugin\n"
-        "heavy = {'httpx', 'httpx2', 'authlib', 'starlette', 'uvicorn', 'cloud66_async.sandbox'}\n"
-        "print(sorted(heavy & set(sys.modules)))\n"
+        "slow = {'httpx', 'httpx2', 'authlib', 'starlette', 'uvicorn', 'cloud66_async.sandbox'}\n"
+        "print(sorted(slow & set(sys.modules)))\n"
     )
     done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout.strip() == "[]"
 
 
-def test_the_fixture_needs_no_http_library() -> None:
+def test_fixture_imports_no_http_library() -> None:
     probe = (
         "import sys, asyncio\n"
         "from cloud66_async.sandbox import FakeCloud66\n"

@@ -1,4 +1,4 @@
-"""The OAuth provider, answer by answer, in both of its ready profiles."""
+"""The OAuth provider with both of the included settings."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
 import pytest
 
 from cloud66_async.errors import LoginError
-from cloud66_async.sandbox import STRICT, TOLERANT, FakeCloud66, Profile, Reply, Request
+from cloud66_async.oauth.callback import OUT_OF_BAND
+from cloud66_async.sandbox import STRICT, TOLERANT, FakeCloud66, ProviderSettings, Reply, Request
 
 CALLBACK = "https://app.example/callback"
-OUT_OF_BAND = "urn:ietf:wg:oauth:2.0:oob"
-BOTH = pytest.mark.parametrize("profile", [TOLERANT, STRICT], ids=["tolerant", "strict"])
+BOTH = pytest.mark.parametrize("settings", [TOLERANT, STRICT], ids=["tolerant", "strict"])
 
 
-def sandbox(profile: Profile = TOLERANT) -> FakeCloud66:
-    fake = FakeCloud66(profile=profile)
+def sandbox(settings: ProviderSettings = TOLERANT) -> FakeCloud66:
+    fake = FakeCloud66(provider=settings)
     fake.add_application(
         redirect_urls=[CALLBACK, "http://127.0.0.1/callback", "http://[::1]/callback", "http://localhost:8000/cb"]
     )
@@ -27,7 +27,7 @@ def sandbox(profile: Profile = TOLERANT) -> FakeCloud66:
     return fake
 
 
-def asking(**changes: str | None) -> str:
+def authorization_url(**changes: str | None) -> str:
     fields = {
         "client_id": "sandbox-client",
         "redirect_uri": CALLBACK,
@@ -52,7 +52,7 @@ def post(fake: FakeCloud66, path: str, headers: Mapping[str, str] | None = None,
 
 
 async def code(fake: FakeCloud66, **changes: str | None) -> str:
-    return parse_qs(urlsplit(await fake.consent(asking(**changes))).query)["code"][0]
+    return parse_qs(urlsplit(await fake.consent(authorization_url(**changes))).query)["code"][0]
 
 
 def exchange(
@@ -77,7 +77,7 @@ def fields(reply: Reply) -> dict[str, str]:
     return dict(parse_qsl(reply.body.decode(), strict_parsing=True))
 
 
-# --- the authorization request -------------------------------------------------------------------
+# --- authorization request -----------------------------------------------------------------------
 
 
 @BOTH
@@ -107,7 +107,7 @@ def fields(reply: Reply) -> dict[str, str]:
         ({"redirect_uri": OUT_OF_BAND}, 200, 200),
         ({"response_type": None}, 400, 400),
         ({"response_type": "token"}, 400, 400),
-        ({"client_id": "nobody"}, 400, 400),
+        ({"client_id": "unknown"}, 400, 400),
         ({"scope": "public redeploy"}, 200, 200),
         ({"scope": "public,redeploy"}, 200, 400),
         ({"scope": "public, redeploy"}, 200, 400),
@@ -121,25 +121,27 @@ def fields(reply: Reply) -> dict[str, str]:
     ],
     ids=str,
 )
-def test_authorization_request(profile: Profile, changes: dict[str, str | None], tolerant: int, strict: int) -> None:
-    reply = get(sandbox(profile), asking(**changes))
-    assert reply.status == (strict if profile is STRICT else tolerant)
-    # What is wrong is shown, never sent to an address that was not checked.
+def test_authorization_request(
+    settings: ProviderSettings, changes: dict[str, str | None], tolerant: int, strict: int
+) -> None:
+    reply = get(sandbox(settings), authorization_url(**changes))
+    assert reply.status == (strict if settings is STRICT else tolerant)
+    # Errors are shown on a page, and never sent to a URL that was not verified.
     assert reply.header("location") is None
 
 
 @BOTH
 @pytest.mark.parametrize("name", ["state", "redirect_uri", "client_id", "scope"])
-def test_a_repeated_parameter_is_refused(profile: Profile, name: str) -> None:
-    url = asking()
+def test_repeated_parameter_is_rejected(settings: ProviderSettings, name: str) -> None:
+    url = authorization_url()
     value = parse_qs(urlsplit(url).query)[name][0]
-    assert get(sandbox(profile), f"{url}&{urlencode({name: value})}").status == 400
+    assert get(sandbox(settings), f"{url}&{urlencode({name: value})}").status == 400
 
 
 @BOTH
 @pytest.mark.parametrize("state", ["s", "a&b=c", '<">', "é", "+ %2B", "\r\n", "x" * 500])
-async def test_the_state_comes_back_as_it_was(profile: Profile, state: str) -> None:
-    redirect = await sandbox(profile).consent(asking(state=state))
+async def test_state_is_returned_unchanged(settings: ProviderSettings, state: str) -> None:
+    redirect = await sandbox(settings).consent(authorization_url(state=state))
     assert redirect.startswith(CALLBACK + "?code=")
     assert parse_qs(urlsplit(redirect).query)["state"] == [state]
     assert redirect.isprintable()
@@ -147,14 +149,14 @@ async def test_the_state_comes_back_as_it_was(profile: Profile, state: str) -> N
 
 @BOTH
 @pytest.mark.parametrize("state", ["", None])
-async def test_without_a_state_none_comes_back(profile: Profile, state: str | None) -> None:
-    assert "state" not in await sandbox(profile).consent(asking(state=state))
+async def test_no_state_is_returned_without_one(settings: ProviderSettings, state: str | None) -> None:
+    assert "state" not in await sandbox(settings).consent(authorization_url(state=state))
 
 
 @BOTH
-async def test_denied(profile: Profile) -> None:
-    fake = sandbox(profile)
-    redirect = await fake.consent(asking(state="a b"), decision="deny")
+async def test_denied_consent(settings: ProviderSettings) -> None:
+    fake = sandbox(settings)
+    redirect = await fake.consent(authorization_url(state="a b"), decision="deny")
     query = parse_qs(urlsplit(redirect).query)
     assert redirect.startswith(CALLBACK)
     assert query["error"] == ["access_denied"]
@@ -163,27 +165,27 @@ async def test_denied(profile: Profile) -> None:
     assert not fake.tokens
 
 
-async def test_a_redirect_with_a_query_keeps_it() -> None:
-    redirect = await sandbox().consent(asking(redirect_uri=CALLBACK + "?kept=1"))
+async def test_query_of_the_redirect_url_is_kept() -> None:
+    redirect = await sandbox().consent(authorization_url(redirect_uri=CALLBACK + "?kept=1"))
     assert redirect.startswith(CALLBACK + "?kept=1&code=")
 
 
-async def test_out_of_band_shows_the_code_on_a_page() -> None:
+async def test_out_of_band_code_is_shown_on_a_page() -> None:
     fake = sandbox()
-    where = await fake.consent(asking(redirect_uri=OUT_OF_BAND))
-    assert where.startswith("https://sandbox.example/oauth/authorize/native?code=")
-    page = get(fake, where)
-    shown = parse_qs(urlsplit(where).query)["code"][0]
-    assert shown in page.body.decode()
-    assert exchange(fake, shown, redirect_uri=OUT_OF_BAND).status == 200
+    url = await fake.consent(authorization_url(redirect_uri=OUT_OF_BAND))
+    assert url.startswith("https://sandbox.example/oauth/authorize/native?code=")
+    page = get(fake, url)
+    code_shown = parse_qs(urlsplit(url).query)["code"][0]
+    assert code_shown in page.body.decode()
+    assert exchange(fake, code_shown, redirect_uri=OUT_OF_BAND).status == 200
 
 
-async def test_out_of_band_denied_is_an_error_with_no_redirect() -> None:
+async def test_out_of_band_denial_is_an_error_without_a_redirect() -> None:
     with pytest.raises(LoginError, match="400"):
-        await sandbox().consent(asking(redirect_uri=OUT_OF_BAND), decision="deny")
+        await sandbox().consent(authorization_url(redirect_uri=OUT_OF_BAND), decision="deny")
 
 
-# --- the consent form ----------------------------------------------------------------------------
+# --- consent form --------------------------------------------------------------------------------
 
 
 def form(page: Reply) -> dict[str, str]:
@@ -196,25 +198,25 @@ def cookie(page: Reply) -> dict[str, str]:
     return {"cookie": (page.header("set-cookie") or "").partition(";")[0]}
 
 
-def test_the_consent_form_works_with_its_cookie() -> None:
+def test_consent_form_works_with_its_cookie() -> None:
     fake = sandbox()
-    page = get(fake, asking())
+    page = get(fake, authorization_url())
     reply = post(fake, "/oauth/authorize", cookie(page), **form(page), decision="authorize")
     assert reply.status == 302
 
 
-@pytest.mark.parametrize("user", ["", "nobody@example.com"])
-def test_an_unknown_user_is_refused(user: str) -> None:
+@pytest.mark.parametrize("user", ["", "unknown@example.com"])
+def test_unknown_user_is_rejected(user: str) -> None:
     fake = sandbox()
-    page = get(fake, asking())
+    page = get(fake, authorization_url())
     reply = post(fake, "/oauth/authorize", cookie(page), **{**form(page), "user": user}, decision="authorize")
     assert reply.status == 400
 
 
 @pytest.mark.parametrize("decision", ["", None, "maybe"])
-def test_no_decision_is_no_consent(decision: str | None) -> None:
+def test_missing_decision_is_rejected(decision: str | None) -> None:
     fake = sandbox()
-    page = get(fake, asking())
+    page = get(fake, authorization_url())
     assert post(fake, "/oauth/authorize", cookie(page), **form(page), decision=decision).status == 400
 
 
@@ -231,40 +233,40 @@ def test_no_decision_is_no_consent(decision: str | None) -> None:
     ],
     ids=str,
 )
-def test_a_form_of_another_page_is_refused(change: dict[str, str | None]) -> None:
+def test_form_of_another_page_is_rejected(change: dict[str, str | None]) -> None:
     fake = sandbox()
-    page = get(fake, asking())
+    page = get(fake, authorization_url())
     sent: dict[str, str | None] = {**form(page), "decision": "authorize", **change}
     assert post(fake, "/oauth/authorize", cookie(page), **sent).status == 403
 
 
-@pytest.mark.parametrize("kept", [{}, {"cookie": "cloud66_sandbox=other"}, {"cookie": "=;;a/b=c;\x00"}], ids=str)
-def test_a_form_of_another_browser_is_refused(kept: dict[str, str]) -> None:
+@pytest.mark.parametrize("headers", [{}, {"cookie": "cloud66_sandbox=other"}, {"cookie": "=;;a/b=c;\x00"}], ids=str)
+def test_form_of_another_browser_is_rejected(headers: dict[str, str]) -> None:
     fake = sandbox()
-    page = get(fake, asking())
-    assert post(fake, "/oauth/authorize", kept, **form(page), decision="authorize").status == 403
+    page = get(fake, authorization_url())
+    assert post(fake, "/oauth/authorize", headers, **form(page), decision="authorize").status == 403
 
 
-def test_the_cookie_lasts_from_page_to_page() -> None:
+def test_cookie_is_kept_between_pages() -> None:
     fake = sandbox()
-    first = get(fake, asking())
-    second = get(fake, asking(), cookie(first))
+    first = get(fake, authorization_url())
+    second = get(fake, authorization_url(), cookie(first))
     assert cookie(second) == cookie(first)
     assert "HttpOnly" in (first.header("set-cookie") or "")
 
 
-# --- the token request ---------------------------------------------------------------------------
+# --- token request -------------------------------------------------------------------------------
 
 
 @BOTH
-async def test_a_code_becomes_a_token_of_the_user(profile: Profile) -> None:
-    fake = sandbox(profile)
-    redirect = await fake.consent(asking(scope="public redeploy"), user="grace@example.com")
+async def test_code_is_exchanged_for_a_token_of_the_user(settings: ProviderSettings) -> None:
+    fake = sandbox(settings)
+    redirect = await fake.consent(authorization_url(scope="public redeploy"), user="grace@example.com")
     reply = exchange(fake, parse_qs(urlsplit(redirect).query)["code"][0], headers={"accept": "application/json"})
     found = fields(reply)
     (grant,) = fake.tokens
     assert reply.status == 200
-    assert ("json" in (reply.header("content-type") or "")) is (profile is STRICT)
+    assert ("json" in (reply.header("content-type") or "")) is (settings is STRICT)
     assert reply.header("cache-control") == "no-store"
     assert found["access_token"] == grant.token.reveal()
     assert len(found["access_token"]) == 43
@@ -278,8 +280,8 @@ async def test_a_code_becomes_a_token_of_the_user(profile: Profile) -> None:
 
 
 @pytest.mark.parametrize(("accept", "kind"), [("application/json", "json"), ("*/*", "form"), (None, "form")])
-async def test_a_provider_may_go_by_the_accept_header(accept: str | None, kind: str) -> None:
-    fake = sandbox(Profile(answer="accept"))
+async def test_response_format_may_depend_on_the_accept_header(accept: str | None, kind: str) -> None:
+    fake = sandbox(ProviderSettings(response_format="accept"))
     headers = {} if accept is None else {"accept": accept}
     for reply in (exchange(fake, await code(fake), headers), exchange(fake, "no", headers)):
         assert kind in (reply.header("content-type") or "")
@@ -300,85 +302,85 @@ async def test_a_provider_may_go_by_the_accept_header(accept: str | None, kind: 
         ({"code": "wrong"}, "invalid_grant", "invalid_grant"),
         ({"client_secret": "wrong"}, "invalid_client", "invalid_client"),
         ({"client_secret": None}, "invalid_client", "invalid_client"),
-        ({"client_id": "nobody"}, "invalid_client", "invalid_client"),
+        ({"client_id": "unknown"}, "invalid_client", "invalid_client"),
         ({"client_id": "other", "client_secret": "other-secret"}, "invalid_grant", "invalid_grant"),
         ({"code_verifier": "never-challenged"}, "invalid_grant", "invalid_grant"),
     ],
     ids=str,
 )
 async def test_token_request(
-    profile: Profile, changes: dict[str, str | None], tolerant: str | None, strict: str | None
+    settings: ProviderSettings, changes: dict[str, str | None], tolerant: str | None, strict: str | None
 ) -> None:
-    fake = sandbox(profile)
+    fake = sandbox(settings)
     sent: dict[str, str | None] = {"code": await code(fake), **changes}
     reply = exchange(fake, sent.pop("code"), None, **sent)
-    wanted = strict if profile is STRICT else tolerant
+    wanted = strict if settings is STRICT else tolerant
     assert fields(reply).get("error") == wanted
     assert reply.status == (200 if wanted is None else 401 if wanted == "invalid_client" else 400)
     assert ("access_token" in fields(reply)) is (wanted is None)
     assert (reply.header("www-authenticate") is not None) is (wanted == "invalid_client")
 
 
-async def test_a_mistake_does_not_use_up_the_code() -> None:
+async def test_failed_exchange_does_not_use_the_code() -> None:
     fake = sandbox()
-    given = await code(fake)
-    assert exchange(fake, given, client_secret="wrong").status == 401
-    assert exchange(fake, given).status == 200
+    issued = await code(fake)
+    assert exchange(fake, issued, client_secret="wrong").status == 401
+    assert exchange(fake, issued).status == 200
 
 
-async def test_a_code_works_once() -> None:
+async def test_code_works_once() -> None:
     fake = sandbox()
-    given = await code(fake)
-    first, second = exchange(fake, given), exchange(fake, given)
+    issued = await code(fake)
+    first, second = exchange(fake, issued), exchange(fake, issued)
     assert (first.status, second.status) == (200, 400)
     assert fields(second)["error"] == "invalid_grant"
     assert not fake.tokens[0].revoked
 
 
-async def test_a_code_used_twice_may_cost_the_token() -> None:
-    fake = sandbox(Profile(revoke_on_reuse=True))
-    given = await code(fake)
-    exchange(fake, given)
-    exchange(fake, given)
+async def test_reuse_of_a_code_may_revoke_the_token() -> None:
+    fake = sandbox(ProviderSettings(revoke_on_reuse=True))
+    issued = await code(fake)
+    exchange(fake, issued)
+    exchange(fake, issued)
     assert fake.tokens[0].revoked
 
 
-async def test_a_code_lasts_ten_minutes() -> None:
+async def test_code_expires_after_ten_minutes() -> None:
     fake = sandbox()
-    in_time, too_late = await code(fake), await code(fake)
+    valid, expired = await code(fake), await code(fake)
     fake.clock.advance(599)
-    assert exchange(fake, in_time).status == 200
+    assert exchange(fake, valid).status == 200
     fake.clock.advance(1)
-    assert fields(exchange(fake, too_late))["error"] == "invalid_grant"
+    assert fields(exchange(fake, expired))["error"] == "invalid_grant"
 
 
 @BOTH
-async def test_credentials_in_the_header(profile: Profile) -> None:
-    fake = sandbox(profile)
+async def test_credentials_in_the_header(settings: ProviderSettings) -> None:
+    fake = sandbox(settings)
     basic = "Basic " + base64.b64encode(b"sandbox-client:sandbox-secret").decode()
-    given = await code(fake)
+    issued = await code(fake)
     wrong = "Basic " + base64.b64encode(b"sandbox-client:wrong").decode()
     for header in (wrong, "Basic !", "Basic " + base64.b64encode(b"\xff:").decode()):
-        reply = exchange(fake, given, {"authorization": header}, client_id=None, client_secret=None)
+        reply = exchange(fake, issued, {"authorization": header}, client_id=None, client_secret=None)
         assert reply.status == 401
-    reply = exchange(fake, given, {"authorization": basic}, client_id=None, client_secret=None)
+    reply = exchange(fake, issued, {"authorization": basic}, client_id=None, client_secret=None)
     assert reply.status == 200
 
 
-async def test_a_body_that_is_no_form_is_refused() -> None:
+async def test_body_that_is_not_a_form_is_rejected() -> None:
     fake = sandbox()
     reply = exchange(fake, await code(fake), {"content-type": "application/json"})
     assert fields(reply)["error"] == "invalid_request"
 
 
-async def test_a_repeated_field_is_refused() -> None:
+async def test_repeated_field_is_rejected() -> None:
     fake = sandbox()
     body = urlencode([("code", await code(fake)), ("code", "other"), ("grant_type", "authorization_code")]).encode()
     kind = {"content-type": "application/x-www-form-urlencoded"}
     assert fake.handle(Request("POST", "/oauth/token", kind, body)).status == 400
 
 
-async def test_an_applications_own_token_is_no_users() -> None:
+async def test_token_of_an_application_does_not_belong_to_a_user() -> None:
     fake = sandbox(STRICT)
     token = fields(exchange(fake, None, grant_type="client_credentials"))["access_token"]
     info = get(fake, "/oauth/token/info", {"authorization": f"Bearer {token}"})
@@ -395,11 +397,11 @@ CHALLENGE = base64.urlsafe_b64encode(hashlib.sha256(VERIFIER.encode()).digest())
 @pytest.mark.parametrize(
     ("pkce", "challenged", "verifier", "error"),
     [
-        ("known", True, VERIFIER, None),
-        ("known", True, "w" * 64, "invalid_grant"),
-        ("known", True, None, "invalid_request"),
-        ("known", False, VERIFIER, "invalid_grant"),
-        ("known", False, None, None),
+        ("optional", True, VERIFIER, None),
+        ("optional", True, "w" * 64, "invalid_grant"),
+        ("optional", True, None, "invalid_request"),
+        ("optional", False, VERIFIER, "invalid_grant"),
+        ("optional", False, None, None),
         ("ignored", True, VERIFIER, None),
         ("ignored", True, "w" * 64, None),
         ("ignored", True, None, None),
@@ -409,20 +411,20 @@ CHALLENGE = base64.urlsafe_b64encode(hashlib.sha256(VERIFIER.encode()).digest())
         ("required", True, None, "invalid_request"),
     ],
 )
-async def test_proof_of_possession(pkce: str, challenged: bool, verifier: str | None, error: str | None) -> None:
-    fake = sandbox(Profile(pkce=pkce))  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+async def test_pkce(pkce: str, challenged: bool, verifier: str | None, error: str | None) -> None:
+    fake = sandbox(ProviderSettings(pkce=pkce))  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     challenge = {"code_challenge": CHALLENGE, "code_challenge_method": "S256"} if challenged else {}
     reply = exchange(fake, await code(fake, **challenge), code_verifier=verifier)
     assert fields(reply).get("error") == error
 
 
-def test_a_provider_that_wants_a_challenge_says_so_to_the_application() -> None:
-    reply = get(sandbox(Profile(pkce="required")), asking())
+def test_missing_challenge_is_reported_to_the_application() -> None:
+    reply = get(sandbox(ProviderSettings(pkce="required")), authorization_url())
     query = parse_qs(urlsplit(reply.header("location") or "").query)
     assert (reply.status, query["error"], query["state"]) == (302, ["invalid_request"], ["s"])
 
 
-# --- what a token is worth -----------------------------------------------------------------------
+# --- tokens ------------------------------------------------------------------------------------
 
 
 def test_token_info() -> None:
@@ -436,9 +438,9 @@ def test_token_info() -> None:
         "application": {"uid": None},
         "created_at": int(fake.clock.now().timestamp()),
     }
-    refused = get(fake, "/oauth/token/info", {"authorization": "Bearer wrong"})
-    assert refused.status == 401
-    assert json.loads(refused.body)["error"] == "invalid_token"
+    rejected = get(fake, "/oauth/token/info", {"authorization": "Bearer wrong"})
+    assert rejected.status == 401
+    assert json.loads(rejected.body)["error"] == "invalid_token"
 
 
 async def test_revocation() -> None:
@@ -456,12 +458,12 @@ async def test_revocation() -> None:
         reply = post(fake, "/oauth/revoke", None, **mine, token=known)
         assert (reply.status, reply.body) == (200, b"{}")
     assert fake.tokens[0].revoked
-    refused = get(fake, "/api/3/stacks.json", {"authorization": f"Bearer {token}"})
-    assert "The access token was revoked" in (refused.header("www-authenticate") or "")
+    rejected = get(fake, "/api/3/stacks.json", {"authorization": f"Bearer {token}"})
+    assert "The access token was revoked" in (rejected.header("www-authenticate") or "")
 
 
-async def test_tokens_that_expire() -> None:
-    fake = sandbox(Profile(expires_in=7200))
+async def test_token_expires() -> None:
+    fake = sandbox(ProviderSettings(expires_in=7200))
     found = fields(exchange(fake, await code(fake)))
     assert found["expires_in"] == "7200"
     header = {"authorization": f"Bearer {found['access_token']}"}
@@ -475,15 +477,15 @@ async def test_tokens_that_expire() -> None:
 @pytest.mark.parametrize(
     ("method", "path"), [("GET", "/oauth/token"), ("POST", "/oauth/nothing"), ("PUT", "/oauth/authorize")]
 )
-def test_nothing_else_is_there(method: str, path: str) -> None:
+def test_other_endpoints_are_not_found(method: str, path: str) -> None:
     assert sandbox().handle(Request(method, path)).status == 404
 
 
-async def test_no_repr_shows_a_secret() -> None:
+async def test_repr_contains_no_secret() -> None:
     fake = sandbox()
-    given = await code(fake)
-    exchange(fake, given)
-    shown = f"{fake!r} {fake.provider!r} {fake.provider.applications!r} {fake.tokens!r} {fake.requests!r}"
-    shown += repr(fake.provider._authorization.codes.get(given))
-    for secret in (given, fake.tokens[0].token.reveal(), "sandbox-secret", "other-secret"):
-        assert secret not in shown
+    issued = await code(fake)
+    exchange(fake, issued)
+    text = f"{fake!r} {fake.provider!r} {fake.provider.applications!r} {fake.tokens!r} {fake.requests!r}"
+    text += repr(fake.provider._authorization.codes.get(issued))
+    for secret in (issued, fake.tokens[0].token.reveal(), "sandbox-secret", "other-secret"):
+        assert secret not in text

@@ -1,4 +1,4 @@
-"""The sandbox over a real socket."""
+"""The sandbox on a local port."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from cloud66_async.sandbox import FakeCloud66, SandboxServer, consent
 
 @pytest.fixture
 def server() -> Iterator[SandboxServer]:
-    with SandboxServer() as served:
-        yield served
+    with SandboxServer() as running:
+        yield running
 
 
 def is_open(url: str) -> bool:
@@ -36,14 +36,14 @@ def is_open(url: str) -> bool:
     return True
 
 
-async def test_a_client_reads_over_one_connection(server: SandboxServer) -> None:
+async def test_client_with_limit_1_opens_one_connection(server: SandboxServer) -> None:
     server.fake.seed(65)
     async with Cloud66(server.fake.add_token(), url=server.url, limit=1) as c66:
         assert len(await c66.stacks.list()) == 65
     assert (server.connections_opened, server.request_count) == (1, 3)
 
 
-async def test_many_at_once_open_many_connections(server: SandboxServer) -> None:
+async def test_concurrent_calls_open_at_most_limit_connections(server: SandboxServer) -> None:
     stacks = server.fake.seed(40)
     async with (
         Cloud66(server.fake.add_token(), url=server.url, limit=8) as c66,
@@ -53,7 +53,7 @@ async def test_many_at_once_open_many_connections(server: SandboxServer) -> None
     assert 1 <= server.connections_opened <= 8
 
 
-async def test_a_login_over_http(server: SandboxServer) -> None:
+async def test_login_over_http(server: SandboxServer) -> None:
     server.fake.add_stack("web")
     application = server.fake.add_application()
     async with Cloud66(
@@ -67,25 +67,25 @@ async def test_a_login_over_http(server: SandboxServer) -> None:
         assert len(await c66.using(token=token).stacks.list()) == 1
 
 
-async def test_the_answer_is_that_of_the_core(server: SandboxServer) -> None:
+async def test_server_sends_the_replies_of_the_sandbox(server: SandboxServer) -> None:
     async with httpx.AsyncClient(base_url=server.url, trust_env=False) as client:
         start = await client.get("/")
         assert "Cloud 66 sandbox" in start.text
         assert "server" not in start.headers
-        refused = await client.get("/api/3/stacks.json", headers={"Request-Id": "abc"})
-        assert (refused.status_code, refused.content) == (401, b"")
-        assert refused.headers["request-id"] == "abc"
-        assert "invalid_token" in refused.headers["www-authenticate"]
+        rejected = await client.get("/api/3/stacks.json", headers={"Request-Id": "abc"})
+        assert (rejected.status_code, rejected.content) == (401, b"")
+        assert rejected.headers["request-id"] == "abc"
+        assert "invalid_token" in rejected.headers["www-authenticate"]
         assert (await client.get("/nothing")).status_code == 404
         assert (await client.post("/oauth/token", content=b"x" * 2_000_000)).status_code == 413
 
 
-async def test_odd_paths_arrive_as_they_were_sent(server: SandboxServer) -> None:
+async def test_unusual_paths_arrive_unchanged(server: SandboxServer) -> None:
     async with Cloud66(server.fake.add_token(), url=server.url) as c66:
         for uid in ("a/b", "..", "a?b#c", "é", "a%2Fb"):
             with pytest.raises(NotFound):
                 await c66.stacks.get(uid)
-    assert [seen.target for seen in server.fake.requests] == [
+    assert [request.target for request in server.fake.requests] == [
         "/api/3/stacks/a%2Fb.json",
         "/api/3/stacks/%2E%2E.json",
         "/api/3/stacks/a%3Fb%23c.json",
@@ -94,7 +94,7 @@ async def test_odd_paths_arrive_as_they_were_sent(server: SandboxServer) -> None
     ]
 
 
-async def test_a_dropped_connection_is_gone(server: SandboxServer) -> None:
+async def test_dropped_connection_is_not_reused(server: SandboxServer) -> None:
     server.fake.faults.drop()
     async with Cloud66(server.fake.add_token(), url=server.url, retry=Retry(attempts=1)) as c66:
         with pytest.raises(TransportError):
@@ -103,7 +103,7 @@ async def test_a_dropped_connection_is_gone(server: SandboxServer) -> None:
     assert server.connections_opened == 2
 
 
-async def test_latency_is_real_and_of_the_api_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_latency_delays_the_api_only(monkeypatch: pytest.MonkeyPatch) -> None:
     from cloud66_async.sandbox.serving import app
 
     slept: list[float] = []
@@ -120,7 +120,7 @@ async def test_latency_is_real_and_of_the_api_alone(monkeypatch: pytest.MonkeyPa
     assert slept == [0.25]
 
 
-async def test_state_can_be_changed_while_it_is_served(server: SandboxServer) -> None:
+async def test_stacks_can_be_added_while_serving(server: SandboxServer) -> None:
     def add() -> None:
         for _ in range(500):
             server.fake.add_stack("web")
@@ -133,7 +133,7 @@ async def test_state_can_be_changed_while_it_is_served(server: SandboxServer) ->
         assert len(await c66.stacks.list()) == 500
 
 
-async def test_a_fake_clock_moves_what_is_served() -> None:
+async def test_served_sandbox_runs_on_its_fake_clock() -> None:
     fake = FakeCloud66()
     stack = fake.add_stack("web")
     with SandboxServer(fake) as server:
@@ -145,17 +145,47 @@ async def test_a_fake_clock_moves_what_is_served() -> None:
             assert (await c66.actions.get(stack.uid, started.async_action_id)).succeeded
 
 
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+async def test_responses_are_sent_without_delay(monkeypatch: pytest.MonkeyPatch, loop: str, host: str) -> None:
+    """Without TCP_NODELAY, each response on a reused connection waits 44 ms for a delayed ACK."""
+    from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+    accepted: list[tuple[str, int]] = []
+    connection_made = HttpToolsProtocol.connection_made
+
+    def record(self: HttpToolsProtocol, transport: asyncio.Transport) -> None:
+        option = transport.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+        accepted.append((type(transport).__module__.partition(".")[0], option))
+        connection_made(self, transport)
+
+    if loop == "uvloop":
+        pytest.importorskip("uvloop")
+    else:
+        monkeypatch.setitem(sys.modules, "uvloop", None)  # uvicorn uses it if it is installed
+    monkeypatch.setattr(HttpToolsProtocol, "connection_made", record)
+    with SandboxServer(host=host) as server:
+        stacks = server.fake.seed(8)
+        async with Cloud66(server.fake.add_token(), url=server.url, limit=4) as c66:
+            for stack in stacks:
+                await c66.stacks.get(stack.uid)
+            await c66.stacks.get_many([stack.uid for stack in stacks], batch=False)
+        assert len(accepted) == server.connections_opened > 0
+    assert {name for name, _ in accepted} == {loop}
+    assert all(option for _, option in accepted)
+
+
 # --- starting and stopping -----------------------------------------------------------------------
 
 
-def test_it_stops_at_the_end_of_the_block() -> None:
+def test_server_stops_at_the_end_of_the_block() -> None:
     with SandboxServer() as server:
         assert is_open(server.url)
     assert not is_open(server.url)
     assert not [thread for thread in threading.enumerate() if thread.name == "cloud66-sandbox"]
 
 
-def test_it_stops_on_an_error() -> None:
+def test_server_stops_on_an_error() -> None:
     url = ""
     with pytest.raises(ZeroDivisionError), SandboxServer() as server:
         url = server.url
@@ -164,7 +194,7 @@ def test_it_stops_on_an_error() -> None:
     assert not is_open(url)
 
 
-async def test_it_stops_while_a_request_is_under_way() -> None:
+async def test_server_stops_while_a_request_is_in_flight() -> None:
     fake = FakeCloud66()
     fake.faults.slow(3600)
     with SandboxServer(fake) as server:
@@ -178,7 +208,7 @@ async def test_it_stops_while_a_request_is_under_way() -> None:
     assert not is_open(server.url)
 
 
-def test_stopping_twice_or_before_the_start_does_nothing() -> None:
+def test_stop_does_nothing_if_the_server_is_not_running() -> None:
     server = SandboxServer()
     server.stop()
     server.start()
@@ -186,7 +216,7 @@ def test_stopping_twice_or_before_the_start_does_nothing() -> None:
     server.stop()
 
 
-def test_a_port_can_be_chosen_and_used_again() -> None:
+def test_port_can_be_chosen_and_reused() -> None:
     with SandboxServer() as server:
         port = urlsplit(server.url).port
         assert port
@@ -196,16 +226,16 @@ def test_a_port_can_be_chosen_and_used_again() -> None:
             SandboxServer(port=port).start()
 
 
-def test_two_servers_know_nothing_of_each_other() -> None:
+def test_servers_are_independent() -> None:
     with SandboxServer() as one, SandboxServer() as two:
         one.fake.add_stack("web")
         assert one.url != two.url
         assert not two.fake.world.stacks
 
 
-def test_it_writes_nothing_to_the_terminal(capfd: pytest.CaptureFixture[str]) -> None:
+def test_server_does_not_write_to_the_terminal(capfd: pytest.CaptureFixture[str]) -> None:
     with SandboxServer() as server:
-        server.fake.faults.drop(operation="ping.ping")
+        server.fake.faults.drop(operation="ping.check")
         for path in ("/", "/nothing", "/api/3/ping.json"):
             with httpx.Client(trust_env=False) as client:
                 try:
@@ -215,7 +245,7 @@ def test_it_writes_nothing_to_the_terminal(capfd: pytest.CaptureFixture[str]) ->
     assert capfd.readouterr() == ("", "")
 
 
-def test_it_writes_where_it_is_asked_to(capfd: pytest.CaptureFixture[str]) -> None:
+def test_server_writes_its_log_if_requested(capfd: pytest.CaptureFixture[str]) -> None:
     loggers = [logging.getLogger(name) for name in ("uvicorn", "uvicorn.access", "uvicorn.error")]
     before = [(logger.handlers[:], logger.propagate, logger.level) for logger in loggers]
     try:
@@ -230,7 +260,7 @@ def test_it_writes_where_it_is_asked_to(capfd: pytest.CaptureFixture[str]) -> No
 
 
 @pytest.mark.parametrize("missing", ["starlette", "uvicorn"])
-def test_without_the_extra_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch, missing: str) -> None:
+def test_error_without_the_extra_names_it(monkeypatch: pytest.MonkeyPatch, missing: str) -> None:
     real = builtins.__import__
 
     def without(name: str, *args: Any, **kwargs: Any) -> Any:
@@ -245,7 +275,7 @@ def test_without_the_extra_it_says_what_to_install(monkeypatch: pytest.MonkeyPat
         SandboxServer().start()
 
 
-async def test_a_client_that_hangs_up_in_the_middle_of_a_body_does_no_harm(
+async def test_client_that_disconnects_during_a_body_is_ignored(
     server: SandboxServer, capfd: pytest.CaptureFixture[str]
 ) -> None:
     parts = urlsplit(server.url)

@@ -1,4 +1,4 @@
-"""Who may do what: users, applications, and the tokens that they hold."""
+"""Users, applications, and the tokens that they hold."""
 
 from __future__ import annotations
 
@@ -11,22 +11,19 @@ import attrs
 
 from ...token import Token
 
-__all__ = ["OUT_OF_BAND", "SCOPES", "Application", "Grant", "User", "mint"]
-
-OUT_OF_BAND = "urn:ietf:wg:oauth:2.0:oob"
-"""The redirect URL of programs that no redirect reaches: the user copies the code from a page."""
+__all__ = ["SCOPES", "Application", "Grant", "User", "random_text"]
 
 SCOPES = ("public", "redeploy", "jobs", "users", "admin")
 
 
-def mint() -> str:
-    """A new token, code or key: 43 characters, as Cloud 66's tokens have."""
+def random_text() -> str:
+    """Return a random token, code or key of 43 characters, the length of Cloud 66's tokens."""
     return secrets.token_urlsafe(32)
 
 
 @attrs.frozen
 class User:
-    """Somebody who can log in; sees the stacks of `accounts`, the first of which is the user's own."""
+    """A user who can log in and has access to the stacks of `accounts`. The first one is the user's own account."""
 
     email: str
     accounts: tuple[int, ...] = (1,)
@@ -43,19 +40,29 @@ class Application:
     scopes: tuple[str, ...] = SCOPES
 
     def accepts(self, redirect: str) -> bool:
-        """Whether `redirect` is registered.
+        """Return whether this redirect URL is registered.
 
-        For an IP literal of the loopback interface that is registered without a port, any port will do
-        (RFC 8252, section 7.3). A query that is not registered is accepted, as by Doorkeeper.
+        If a loopback IP address is registered without a port, any port is accepted (RFC 8252, section 7.3). A query
+        that is not registered is accepted, as by Doorkeeper.
         """
         if "#" in redirect or not redirect.isprintable():
             return False
-        return any(redirect == known or _alike(redirect, known) for known in self.redirect_urls)
+        return any(redirect == known or _matches(redirect, known) for known in self.redirect_urls)
 
 
 @attrs.define
 class Grant:
-    """What a token stands for; `user` is None where the application acts for itself."""
+    """What a token gives access to. `user` is None for the token of an application itself.
+
+    Args:
+        token: Token.
+        user: User who granted it.
+        scopes: Scopes of the token.
+        created_at: Time when it was issued.
+        application: Application that it was issued to, or None for a personal access token.
+        expires_at: Time when it expires, or None if it does not.
+        revoked: Whether it was revoked.
+    """
 
     token: Token = attrs.field(repr=False)
     user: User | None
@@ -65,8 +72,8 @@ class Grant:
     expires_at: datetime | None = None
     revoked: bool = False
 
-    def trouble(self, now: datetime) -> str | None:
-        """Why the token is not valid, None where it is."""
+    def problem(self, now: datetime) -> str | None:
+        """Return why the token is not valid, or None if it is."""
         if self.revoked:
             return "The access token was revoked"
         if self.expires_at is not None and now >= self.expires_at:
@@ -74,11 +81,11 @@ class Grant:
         return None
 
     def allows(self, scope: str | None) -> bool:
-        """Whether an operation that asks for `scope` may be called; one that `admin` alone has is not `public`."""
+        """Return whether the token may call an operation that requires this scope. No scope includes another."""
         return scope is None or scope in self.scopes
 
 
-def _alike(redirect: str, known: str) -> bool:
+def _matches(redirect: str, known: str) -> bool:
     try:
         given, registered = urlsplit(redirect), urlsplit(known)
         ports = given.port, registered.port
@@ -87,10 +94,10 @@ def _alike(redirect: str, known: str) -> bool:
     same = (given.scheme, given.hostname, given.path) == (registered.scheme, registered.hostname, registered.path)
     if not same or given.username is not None or registered.query not in ("", given.query):
         return False
-    return ports[0] == ports[1] or (ports[1] is None and _loopback(registered.hostname or ""))
+    return ports[0] == ports[1] or (ports[1] is None and _is_loopback(registered.hostname or ""))
 
 
-def _loopback(host: str) -> bool:
+def _is_loopback(host: str) -> bool:
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

@@ -1,4 +1,4 @@
-"""The authorization endpoint: from the application's request through the user's answer to a code."""
+"""The authorization endpoint: the application's request, the user's decision, and the code."""
 
 from __future__ import annotations
 
@@ -11,28 +11,29 @@ from urllib.parse import urlencode
 
 import attrs
 
-from ..message import Refused, Reply, Request
-from .access import OUT_OF_BAND, Application, Grant, User, mint
+from ...oauth.callback import OUT_OF_BAND
+from ..message import Rejected, Reply, Request
+from .access import Application, Grant, User, random_text
 from .pages import code_page, consent_page, error_page
 
 if TYPE_CHECKING:
     from ...clock import Clock
-    from .settings import Profile
+    from .settings import ProviderSettings
 
-__all__ = ["Authorization", "Code", "redirect_value", "unrepeated"]
+__all__ = ["Authorization", "Code", "find_redirect_url"]
 
 _COOKIE = "cloud66_sandbox"
-_ECHOED = (
+_PARAMETERS = (
     "client_id", "redirect_uri", "redirect_url", "response_type", "scope", "state", "code_challenge",
     "code_challenge_method",
 )  # fmt: skip
-_LIFE = timedelta(minutes=10)
+_LIFETIME = timedelta(minutes=10)
 _DENIED = "The resource owner or authorization server denied the request."
 
 
 @attrs.frozen
-class _Asked:
-    """What an application asks for, checked."""
+class _Validated:
+    """A valid authorization request."""
 
     application: Application
     redirect: str
@@ -43,7 +44,17 @@ class _Asked:
 
 @attrs.define
 class Code:
-    """A code that was given out; `grant` is what its use brought."""
+    """An authorization code. `grant` is set when it has been exchanged for a token.
+
+    Args:
+        application: Application that requested it.
+        redirect: Redirect URL of the request.
+        scopes: Scopes that the user granted.
+        challenge: PKCE code challenge, if the request had one.
+        user: User who logged in.
+        expires_at: Time when it expires.
+        grant: Grant that it was exchanged for.
+    """
 
     application: Application
     redirect: str
@@ -55,104 +66,113 @@ class Code:
 
 
 class Authorization:
-    """The endpoint itself; `codes` holds what the token endpoint redeems."""
+    """The authorization endpoint. `codes` holds the codes that the token endpoint accepts."""
 
     def __init__(
         self,
         clock: Clock,
-        profile: Profile,
+        settings: ProviderSettings,
         applications: Mapping[str, Application],
         users: Mapping[str, User],
     ) -> None:
         self.codes: dict[str, Code] = {}
         self._clock = clock
-        self._profile = profile
+        self._settings = settings
         self._applications = applications
         self._users = users
-        self._key = mint().encode()
+        self._key = random_text().encode()
 
-    def ask(self, request: Request) -> Reply:
-        """The consent page."""
-        fields = unrepeated(request.query)
-        asked = self._read(fields)
-        browser = _browser(request) or mint()
-        echoed = [(name, fields[name]) for name in _ECHOED if name in fields]
+    def show_consent(self, request: Request) -> Reply:
+        """Return the consent page."""
+        fields = _parameters(request.query)
+        validated = self._validate(fields)
+        browser = _browser(request) or random_text()
+        hidden = [(name, fields[name]) for name in _PARAMETERS if name in fields]
         page = consent_page(
-            application=asked.application.name,
-            scopes=asked.scopes,
+            application=validated.application.name,
+            scopes=validated.scopes,
             users=self._users,
-            redirect=asked.redirect,
-            hidden=[*echoed, ("authenticity_token", self._seal(browser, fields))],
+            redirect=validated.redirect,
+            hidden=[*hidden, ("authenticity_token", self._sign(browser, fields))],
         )
-        return page.plus(("set-cookie", f"{_COOKIE}={browser}; Path=/oauth; HttpOnly; SameSite=Lax"))
+        return page.with_headers(("set-cookie", f"{_COOKIE}={browser}; Path=/oauth; HttpOnly; SameSite=Lax"))
 
     def decide(self, request: Request) -> Reply:
-        """The redirect that follows from the user's answer."""
-        fields = unrepeated(request.form)
-        # A browser without the cookie gets a seal that nobody knows.
-        seal = self._seal(_browser(request) or mint(), fields)
-        if not hmac.compare_digest(seal.encode(), fields.get("authenticity_token", "").encode()):
-            raise _refused("Not from this page", "Go back to the application and start anew.", status=403)
-        asked = self._read(fields)
+        """Return the redirect that follows from the user's decision."""
+        fields = _parameters(request.form)
+        # Without the cookie, the signature is compared with that of an unknown browser.
+        signature = self._sign(_browser(request) or random_text(), fields)
+        if not hmac.compare_digest(signature.encode(), fields.get("authenticity_token", "").encode()):
+            raise _rejected("Invalid form", "Go back to the application and start the login again.", status=403)
+        validated = self._validate(fields)
         user = self._users.get(fields.get("user", ""))
         decision = fields.get("decision")
         if decision == "deny":
-            return _send(asked, error="access_denied", error_description=_DENIED)
+            return _redirect_back(validated, error="access_denied", error_description=_DENIED)
         if decision != "authorize" or user is None:
-            raise _refused("Incomplete answer", "Choose a user and press one of the two buttons.")
-        code = mint()
+            raise _rejected("Incomplete form", "Choose a user and press one of the two buttons.")
+        code = random_text()
         self.codes[code] = Code(
-            asked.application, asked.redirect, asked.scopes, asked.challenge, user, self._clock.now() + _LIFE
+            validated.application,
+            validated.redirect,
+            validated.scopes,
+            validated.challenge,
+            user,
+            self._clock.now() + _LIFETIME,
         )
-        return _send(asked, code=code)
+        return _redirect_back(validated, code=code)
 
-    def show(self, request: Request) -> Reply:
-        """The page with the code, for programs that no redirect reaches."""
-        return code_page(unrepeated(request.query).get("code", ""))
+    def show_code(self, request: Request) -> Reply:
+        """Return the page with the code, for programs that cannot receive a redirect."""
+        return code_page(_parameters(request.query).get("code", ""))
 
-    def _read(self, fields: Mapping[str, str]) -> _Asked:
-        """The request, checked. Raises Refused: with a page where nobody can be told, else with a redirect."""
+    def _validate(self, fields: Mapping[str, str]) -> _Validated:
+        """Validate an authorization request.
+
+        Raises Rejected with a page, or with a redirect if the error may be sent to the application.
+        """
         application = self._applications.get(fields.get("client_id", ""))
         if application is None:
-            raise _refused("Unknown application", "No application is registered under this client id.")
-        redirect = redirect_value(fields, self._profile)
+            raise _rejected("Unknown application", "No application is registered with this client ID.")
+        redirect = find_redirect_url(fields, self._settings)
         if redirect is None or not (redirect == OUT_OF_BAND or application.accepts(redirect)):
-            raise _refused("Unknown redirect", "The redirect URL is missing, or not registered for this application.")
+            raise _rejected("Unknown redirect URL", "The redirect URL is missing or not registered.")
         if fields.get("response_type") != "code":
-            raise _refused("Unsupported response type", "This server gives codes: response_type must be code.")
-        scopes = _scopes(fields.get("scope", ""), self._profile.scope_separators)
+            raise _rejected("Unsupported response type", "This server issues codes: response_type must be code.")
+        scopes = _scopes(fields.get("scope", ""), self._settings.scope_separators)
         if not set(scopes) <= set(application.scopes):
-            raise _refused("Unknown scope", "A requested scope is unknown, or they are separated in another way.")
-        asked = _Asked(application, redirect, scopes, fields.get("state", ""), self._challenge(fields))
-        if asked.challenge is None and self._profile.pkce == "required":
-            raise Refused(_send(asked, error="invalid_request", error_description="A code challenge is required."))
-        return asked
+            raise _rejected("Unknown scope", "A requested scope is unknown, or the separator is not supported.")
+        validated = _Validated(application, redirect, scopes, fields.get("state", ""), self._challenge(fields))
+        if validated.challenge is None and self._settings.pkce == "required":
+            description = "A code challenge is required."
+            raise Rejected(_redirect_back(validated, error="invalid_request", error_description=description))
+        return validated
 
     def _challenge(self, fields: Mapping[str, str]) -> str | None:
         challenge = fields.get("code_challenge")
-        if not challenge or self._profile.pkce == "ignored":
+        if not challenge or self._settings.pkce == "ignored":
             return None
         if fields.get("code_challenge_method") != "S256":
-            raise _refused("Unsupported code challenge", "The code challenge method must be S256.")
+            raise _rejected("Unsupported code challenge", "The code challenge method must be S256.")
         return challenge
 
-    def _seal(self, browser: str, fields: Mapping[str, str]) -> str:
-        """Binds a form to the browser that got it and to what the application asked for."""
-        asked = urlencode([(name, fields[name]) for name in _ECHOED if name in fields])
-        return hmac.new(self._key, f"{browser}\n{asked}".encode(), hashlib.sha256).hexdigest()
+    def _sign(self, browser: str, fields: Mapping[str, str]) -> str:
+        """Return a signature that ties a form to the browser that received it and to the application's request."""
+        parameters = urlencode([(name, fields[name]) for name in _PARAMETERS if name in fields])
+        return hmac.new(self._key, f"{browser}\n{parameters}".encode(), hashlib.sha256).hexdigest()
 
 
-def redirect_value(fields: Mapping[str, str], profile: Profile) -> str | None:
-    """The redirect URL under any of the names that the profile knows; None if it is absent or they differ."""
-    values = {fields[name] for name in profile.redirect_names if fields.get(name)}
+def find_redirect_url(fields: Mapping[str, str], settings: ProviderSettings) -> str | None:
+    """Return the redirect URL under any of the accepted names, or None if it is absent or the values differ."""
+    values = {fields[name] for name in settings.redirect_names if fields.get(name)}
     return values.pop() if len(values) == 1 else None
 
 
-def unrepeated(pairs: Sequence[tuple[str, str]]) -> dict[str, str]:
-    """The parameters by name. Raises Refused where one is repeated (RFC 6749, section 3.1)."""
+def _parameters(pairs: Sequence[tuple[str, str]]) -> dict[str, str]:
+    """Return the parameters by name. Raises Rejected if one is repeated (RFC 6749, section 3.1)."""
     fields = dict(pairs)
     if len(fields) != len(pairs):
-        raise _refused("Repeated parameter", "A parameter of the request is there more than once.")
+        raise _rejected("Repeated parameter", "The request contains a parameter more than once.")
     return fields
 
 
@@ -162,15 +182,15 @@ def _scopes(text: str, separators: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(text.split())) or ("public",)
 
 
-def _send(asked: _Asked, **fields: str) -> Reply:
-    """The way back to the application, or to where its user can read what it has to know."""
-    if asked.redirect == OUT_OF_BAND:
+def _redirect_back(validated: _Validated, **fields: str) -> Reply:
+    """Return the redirect to the application, or to the page with the code if it cannot receive a redirect."""
+    if validated.redirect == OUT_OF_BAND:
         if "error" in fields:
             return Reply.json(fields, status=400)
         return _redirect("/oauth/authorize/native?" + urlencode(fields))
-    if asked.state:
-        fields["state"] = asked.state
-    return _redirect(f"{asked.redirect}{'&' if '?' in asked.redirect else '?'}{urlencode(fields)}")
+    if validated.state:
+        fields["state"] = validated.state
+    return _redirect(f"{validated.redirect}{'&' if '?' in validated.redirect else '?'}{urlencode(fields)}")
 
 
 def _redirect(target: str) -> Reply:
@@ -178,7 +198,7 @@ def _redirect(target: str) -> Reply:
 
 
 def _browser(request: Request) -> str | None:
-    """The cookie by which a browser is known again."""
+    """Return the cookie that identifies the browser."""
     for cookie in request.headers.get("cookie", "").split(";"):
         name, _, value = cookie.strip().partition("=")
         if name == _COOKIE:
@@ -186,5 +206,5 @@ def _browser(request: Request) -> str | None:
     return None
 
 
-def _refused(title: str, text: str, *, status: int = 400) -> Refused:
-    return Refused(error_page(status, title, text))
+def _rejected(title: str, text: str, *, status: int = 400) -> Rejected:
+    return Rejected(error_page(status, title, text))

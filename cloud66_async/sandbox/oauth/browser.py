@@ -1,4 +1,4 @@
-"""A user at the consent page, for programs that log in without a person: a demo, a test."""
+"""A simulated user at the consent page, for demos and tests that log in without a person."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from html.parser import HTMLParser
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import urljoin
 
+from ..._core.text import clean
 from ...errors import LoginError
 
 if TYPE_CHECKING:
@@ -21,10 +22,10 @@ async def consent(
     decision: Literal["authorize", "deny"] = "authorize",
     transport: httpx.AsyncBaseTransport | None = None,
 ) -> str:
-    """Where the browser is sent after somebody opened `url` and pressed a button.
+    """Open the consent page at `url`, decide, and return the URL of the redirect, which is not followed.
 
-    `user` is who signs in, by default the first that the page offers. `transport` leads to a sandbox without a
-    network. The redirect itself is not followed. Raises LoginError if there is no consent page at `url`.
+    `user` is the e-mail address of the user who logs in, by default the first one that the page offers. `transport`
+    leads to a sandbox without a network. Raises LoginError if the page is not a consent page.
     """
     from ..._http.library import httpx
 
@@ -32,17 +33,17 @@ async def consent(
         page = await browser.get(url)
         form = _Form(page.text)
         if not form.action:
-            raise LoginError(f"there is no consent page at this address: {form.title or page.status_code}")
+            raise LoginError(f"no consent page at this URL ({page.status_code}): {_title(form)}; check the URL")
         fields = {**form.fields, "user": user or form.fields.get("user", ""), "decision": decision}
-        answer = await browser.post(urljoin(url, form.action), data=fields)
-        location = answer.headers.get("location")
+        response = await browser.post(urljoin(url, form.action), data=fields)
+        location = response.headers.get("location")
         if location is None:
-            raise LoginError(f"the consent led nowhere: {_Form(answer.text).title or answer.status_code}")
+            raise LoginError(f"no redirect after consent ({response.status_code}): {_title(_Form(response.text))}")
         return str(urljoin(url, location))
 
 
 class _Form(HTMLParser):
-    """Reads the title, and the form with what it would send: hidden fields, and the first option of each list."""
+    """Parser for a page's title and form: its hidden fields, and the first option of each list."""
 
     def __init__(self, page: str) -> None:
         super().__init__()
@@ -73,3 +74,7 @@ class _Form(HTMLParser):
             self.title = data
         elif self._tag == "option" and self._select:
             self.fields.setdefault(self._select, data)
+
+
+def _title(form: _Form) -> str:
+    return clean(form.title) or "a page without a title"

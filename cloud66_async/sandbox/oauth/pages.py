@@ -1,4 +1,4 @@
-"""The sandbox's few web pages: plain HTML, no script, everything from outside escaped."""
+"""Web pages of the sandbox: plain HTML without scripts. Values from requests are escaped."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from urllib.parse import urlencode, urlsplit
 
+from ...oauth.callback import OUT_OF_BAND
 from ..message import Reply
-from .access import OUT_OF_BAND
 
 __all__ = ["code_page", "consent_page", "error_page", "start_page"]
 
-_ABOUT = {
+_DESCRIPTIONS = {
     "public": "Read your stacks and everything on them",
     "redeploy": "Create, change and redeploy stacks",
     "jobs": "Run and change scheduled jobs",
@@ -60,83 +60,85 @@ def consent_page(
     redirect: str,
     hidden: Iterable[tuple[str, str]],
 ) -> Reply:
-    """The question whether `application` may act for the user, as a form."""
-    items = "".join(f"<li>{escape(_ABOUT.get(scope, scope))} <code>({escape(scope)})</code></li>" for scope in scopes)
+    """Return the page that asks the user to grant access to `application`."""
+    items = "".join(
+        f"<li>{escape(_DESCRIPTIONS.get(scope, scope))} <code>({escape(scope)})</code></li>" for scope in scopes
+    )
     options = "".join(f"<option>{escape(user)}</option>" for user in users)
     fields = "".join(f'<input type="hidden" name="{escape(name)}" value="{escape(value)}">' for name, value in hidden)
     name = escape(application)
     return _page(
         f"Authorize {application}",
-        f"""<p>It asks for these rights on your Cloud 66 sandbox account:</p>
+        f"""<p>It requests access to your Cloud 66 sandbox account:</p>
 <ul>{items}</ul>
 <form method="post" action="/oauth/authorize">{fields}
-<label for="user">Sign in as</label>
+<label for="user">Log in as</label>
 <select id="user" name="user">{options}</select>
 <div class="buttons">
 <button class="go" type="submit" name="decision" value="authorize">Authorize</button>
 <button type="submit" name="decision" value="deny">Deny</button>
 </div>
 </form>
-<p class="note">{_outlook(name, redirect)} This is a sandbox: there are no passwords.</p>""",
+<p class="note">{_next_step(name, redirect)} This is a sandbox, which has no passwords.</p>""",
         form_target=_origin(redirect),
     )
 
 
 def code_page(code: str) -> Reply:
-    """The code, for a program that cannot receive a redirect."""
+    """Return the page with the code, for a program that cannot receive a redirect."""
     return _page(
         "Authorization code",
-        f"""<p>Copy this code into the program that asked for it. It can be used once, within ten minutes.</p>
+        f"""<p>Copy this code into the application. It can be used once, within ten minutes.</p>
 <p><code class="code" id="authorization_code">{escape(code)}</code></p>""",
     )
 
 
 def error_page(status: int, title: str, text: str) -> Reply:
-    """What is wrong, for the person in front of the browser; nothing is sent back to the application."""
+    """Return a page that tells the user what is wrong. The application is not notified."""
     return _page(title, f"<p>{escape(text)}</p>", status=status)
 
 
 def start_page(*, stacks: int, applications: Iterable[tuple[str, str]]) -> Reply:
-    """What this server is and where to go."""
+    """Return the start page, which describes the server and links to its parts."""
     rows = "".join(
-        f'<li>{escape(name)}, client id <code>{escape(client_id)}</code>: <a href="{escape(_trial(client_id))}">'
-        f"see its consent page</a></li>"
+        f'<li>{escape(name)}, client ID <code>{escape(client_id)}</code>: <a href="{escape(_example_url(client_id))}">'
+        f"open its consent page</a></li>"
         for name, client_id in applications
     )
     listed = f"<ul>{rows}</ul>" if rows else "<p>None.</p>"
     return _page(
         "Cloud 66 sandbox",
-        f"""<p>A stand-in for Cloud 66 with {stacks} made-up stacks. Nothing here reaches real servers.</p>
-<h2>Addresses</h2>
+        f"""<p>A simulated Cloud 66 with {stacks} sample stacks. It does not manage any real servers.</p>
+<h2>URLs</h2>
 <ul>
 <li>API: <code>/api/3</code>, for example <a href="/api/3/ping.json">/api/3/ping.json</a></li>
-<li>Log in: <code>/oauth/authorize</code>, called by an application with its client id</li>
+<li>Log in: <code>/oauth/authorize</code>, opened by an application with its client ID</li>
 <li>Token: <code>/oauth/token</code></li>
 </ul>
 <h2>Registered applications</h2>
 {listed}
-<p class="note">A program finds this server by <code>CLOUD66_URL</code> set to this page's address.</p>""",
+<p class="note">To use this server, set <code>CLOUD66_URL</code> to the URL of this page.</p>""",
     )
 
 
-def _trial(client_id: str) -> str:
+def _example_url(client_id: str) -> str:
     fields = {"client_id": client_id, "redirect_uri": OUT_OF_BAND, "response_type": "code", "scope": "public redeploy"}
     return "/oauth/authorize?" + urlencode(fields)
 
 
 def _page(title: str, content: str, *, status: int = 200, form_target: str = "") -> Reply:
-    shown = escape(title)
+    escaped = escape(title)
     body = f"""<!DOCTYPE html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{shown} · Cloud 66 sandbox</title>
+<title>{escaped} · Cloud 66 sandbox</title>
 <style>{_STYLE}</style>
 </head>
 <body>
 <main>
-<h1>{shown}</h1>
+<h1>{escaped}</h1>
 {content}
 </main>
 </body>
@@ -146,7 +148,7 @@ def _page(title: str, content: str, *, status: int = 200, form_target: str = "")
 
 
 def _headers(form_target: str) -> tuple[tuple[str, str], ...]:
-    # Browsers hold the redirect that follows a form against `form-action` too.
+    # Browsers apply `form-action` also to the redirect that follows the form.
     action = f"'self' {form_target}".strip()
     return (
         (
@@ -164,17 +166,17 @@ def _headers(form_target: str) -> tuple[tuple[str, str], ...]:
 
 
 def _origin(redirect: str) -> str:
-    """The redirect's origin as a source of the policy, its scheme for a program's own one."""
+    """Return the origin of the redirect URL for the policy, or its scheme if it is not a web page."""
     parts = urlsplit(redirect)
     if parts.scheme in ("http", "https"):
         return f"{parts.scheme}://{parts.netloc}"
     return f"{parts.scheme}:"
 
 
-def _outlook(name: str, redirect: str) -> str:
-    """What happens next, `name` being escaped already."""
+def _next_step(name: str, redirect: str) -> str:
+    """Return what happens after the decision. `name` is already escaped."""
     if redirect == OUT_OF_BAND:
         return f"The next page shows a code to copy into {name}."
     parts = urlsplit(redirect)
-    place = f" at <code>{escape(parts.netloc)}</code>" if parts.scheme in ("http", "https") else ""
-    return f"Either answer leads back to {name}{place}."
+    host = f" at <code>{escape(parts.netloc)}</code>" if parts.scheme in ("http", "https") else ""
+    return f"Both buttons lead back to {name}{host}."

@@ -1,4 +1,4 @@
-"""The OAuth provider: applications, users, and the tokens they get."""
+"""The OAuth provider: applications, users and tokens."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote_plus, urlencode
 
 from ...token import Token
-from ..message import Refused, Reply, Request
-from .access import SCOPES, Application, Grant, User, mint
-from .authorize import Authorization, Code, redirect_value
+from ..message import Rejected, Reply, Request
+from .access import SCOPES, Application, Grant, User, random_text
+from .authorize import Authorization, Code, find_redirect_url
 from .pages import error_page
-from .settings import TOLERANT, Profile
+from .settings import TOLERANT, ProviderSettings
 
 if TYPE_CHECKING:
     from ...clock import Clock
@@ -29,19 +29,19 @@ _FORM = "application/x-www-form-urlencoded"
 
 
 class Provider:
-    """Everything under `/oauth`, and who holds which token."""
+    """Everything under `/oauth`, and every token with its user."""
 
-    def __init__(self, clock: Clock, profile: Profile = TOLERANT) -> None:
+    def __init__(self, clock: Clock, settings: ProviderSettings = TOLERANT) -> None:
         self.applications: dict[str, Application] = {}
         self.users: dict[str, User] = {}
         self._grants: dict[str, Grant] = {}
         self._clock = clock
-        self._profile = profile
-        self._authorization = Authorization(clock, profile, self.applications, self.users)
+        self._settings = settings
+        self._authorization = Authorization(clock, settings, self.applications, self.users)
         self._endpoints: Mapping[tuple[str, str], tuple[str, Callable[[Request], Reply]]] = {
-            ("GET", "/oauth/authorize"): ("oauth.authorize", self._authorization.ask),
+            ("GET", "/oauth/authorize"): ("oauth.authorize", self._authorization.show_consent),
             ("POST", "/oauth/authorize"): ("oauth.decide", self._authorization.decide),
-            ("GET", "/oauth/authorize/native"): ("oauth.native", self._authorization.show),
+            ("GET", "/oauth/authorize/native"): ("oauth.native", self._authorization.show_code),
             ("POST", "/oauth/token"): ("oauth.token", self._token),
             ("POST", "/oauth/revoke"): ("oauth.revoke", self._revoke),
             ("GET", "/oauth/token/info"): ("oauth.token_info", self._info),
@@ -52,25 +52,25 @@ class Provider:
 
     @property
     def tokens(self) -> tuple[Grant, ...]:
-        """Every token that was given out, the ended ones included."""
+        """Every token that was issued, including revoked and expired ones."""
         return tuple(self._grants.values())
 
     def operation(self, request: Request) -> str | None:
-        """The name of the endpoint that `request` goes to, `oauth.token` for example."""
+        """Return the name of the endpoint that `request` goes to, for example `oauth.token`, or None."""
         found = self._endpoints.get((request.method, request.path))
         return None if found is None else found[0]
 
     def handle(self, request: Request) -> Reply:
-        """The answer to a request under `/oauth`."""
+        """Return the response to a request under `/oauth`."""
         found = self._endpoints.get((request.method, request.path))
         if found is None:
-            return error_page(404, "Not found", "There is nothing at this address.")
+            return error_page(404, "Not found", "There is nothing at this URL.")
         try:
             return found[1](request)
-        except Refused as refused:
-            return refused.reply
+        except Rejected as rejected:
+            return rejected.reply
 
-    def give(
+    def issue(
         self,
         user: User | None,
         scopes: Iterable[str] = SCOPES,
@@ -78,54 +78,58 @@ class Provider:
         application: Application | None = None,
         expires_in: int | None = None,
     ) -> Grant:
-        """A new token; without an application it is a personal access token."""
+        """Issue a token. Without an application it is a personal access token."""
         now = self._clock.now()
-        text = mint()
+        text = random_text()
         granted = tuple(dict.fromkeys(scopes))
-        ends = None if expires_in is None else now + timedelta(seconds=expires_in)
-        grant = Grant(Token(text, scopes=granted, expires_at=ends), user, granted, now, application, ends)
+        expires_at = None if expires_in is None else now + timedelta(seconds=expires_in)
+        token = Token(text, scopes=granted, expires_at=expires_at)
+        grant = Grant(token, user, granted, now, application, expires_at)
         self._grants[text] = grant
         return grant
 
-    def check(self, authorization: str) -> Grant:
-        """What the token in this `Authorization` header stands for. Raises Refused, as Doorkeeper does."""
+    def authenticate(self, authorization: str) -> Grant:
+        """Return the grant of the token in this `Authorization` header.
+
+        Raises Rejected with Doorkeeper's response if the token is not valid.
+        """
         scheme, _, text = authorization.strip().partition(" ")
         grant = self._grants.get(text.strip()) if scheme.lower() == "bearer" else None
-        trouble = "The access token is invalid" if grant is None else grant.trouble(self._clock.now())
-        if grant is None or trouble is not None:
-            challenge = f'Bearer realm="{REALM}", error="invalid_token", error_description="{trouble}"'
-            raise Refused(Reply(401, (("content-type", "text/html"), ("www-authenticate", challenge))))
+        problem = "The access token is invalid" if grant is None else grant.problem(self._clock.now())
+        if grant is None or problem is not None:
+            challenge = f'Bearer realm="{REALM}", error="invalid_token", error_description="{problem}"'
+            raise Rejected(Reply(401, (("content-type", "text/html"), ("www-authenticate", challenge))))
         return grant
 
     def _token(self, request: Request) -> Reply:
         try:
-            return self._granted(request, self._grant(request))
+            return self._token_response(request, self._exchange(request))
         except _TokenError as error:
             headers = (("www-authenticate", f'Bearer realm="{REALM}"'),) if error.status == 401 else ()
             fields = {"error": error.code, "error_description": str(error)}
-            return self._answer(request, fields, status=error.status, headers=headers)
+            return self._encode(request, fields, status=error.status, headers=headers)
 
-    def _grant(self, request: Request) -> Grant:
+    def _exchange(self, request: Request) -> Grant:
         fields = _fields(request)
         application = self._application(request, fields)
-        kind = _needed(fields, "grant_type")
-        if kind == "client_credentials" and self._profile.client_credentials:
-            return self.give(None, ("public",), application=application, expires_in=self._profile.expires_in)
+        kind = _required(fields, "grant_type")
+        if kind == "client_credentials" and self._settings.client_credentials:
+            return self.issue(None, ("public",), application=application, expires_in=self._settings.expires_in)
         if kind != "authorization_code":
             raise _TokenError("unsupported_grant_type", "The grant type is not supported by this server.")
-        code = self._authorization.codes.get(_needed(fields, "code"))
-        redirect = redirect_value(fields, self._profile)
-        if self._profile.redirect_required and redirect is None:
-            raise _TokenError("invalid_request", f"Missing required parameter: {self._profile.redirect_names[0]}.")
+        code = self._authorization.codes.get(_required(fields, "code"))
+        redirect = find_redirect_url(fields, self._settings)
+        if self._settings.redirect_required and redirect is None:
+            raise _TokenError("invalid_request", f"Missing required parameter: {self._settings.redirect_names[0]}.")
         if code is None or code.application is not application or self._clock.now() >= code.expires_at:
             raise _invalid_grant()
         if code.grant is not None:
-            code.grant.revoked = code.grant.revoked or self._profile.revoke_on_reuse
+            code.grant.revoked = code.grant.revoked or self._settings.revoke_on_reuse
             raise _invalid_grant()
         if redirect not in (None, code.redirect):
             raise _invalid_grant()
         self._check_verifier(code, fields.get("code_verifier"))
-        code.grant = self.give(code.user, code.scopes, application=application, expires_in=self._profile.expires_in)
+        code.grant = self.issue(code.user, code.scopes, application=application, expires_in=self._settings.expires_in)
         return code.grant
 
     def _application(self, request: Request, fields: Mapping[str, str]) -> Application:
@@ -142,7 +146,7 @@ class Provider:
         return application
 
     def _check_verifier(self, code: Code, verifier: str | None) -> None:
-        if self._profile.pkce == "ignored" or code.challenge is None is verifier:
+        if self._settings.pkce == "ignored" or code.challenge is None is verifier:
             return
         if verifier is None:
             raise _TokenError("invalid_request", "Missing required parameter: code_verifier.")
@@ -151,7 +155,7 @@ class Provider:
         if code.challenge is None or not hmac.compare_digest(found, code.challenge.encode()):
             raise _invalid_grant()
 
-    def _granted(self, request: Request, grant: Grant) -> Reply:
+    def _token_response(self, request: Request, grant: Grant) -> Reply:
         fields: dict[str, object] = {
             "access_token": grant.token.reveal(),
             "token_type": "Bearer",
@@ -160,9 +164,9 @@ class Provider:
         }
         if grant.expires_at is not None:
             fields["expires_in"] = int((grant.expires_at - grant.created_at).total_seconds())
-        return self._answer(request, fields)
+        return self._encode(request, fields)
 
-    def _answer(
+    def _encode(
         self,
         request: Request,
         fields: Mapping[str, object],
@@ -170,12 +174,12 @@ class Provider:
         status: int = 200,
         headers: tuple[tuple[str, str], ...] = (),
     ) -> Reply:
-        """`fields` in the shape that the profile wants."""
-        kept = (("cache-control", "no-store"), ("pragma", "no-cache"), *headers)
+        """Return a response with `fields` in the configured format."""
+        sent = (("cache-control", "no-store"), ("pragma", "no-cache"), *headers)
         wants_json = "json" in request.headers.get("accept", "")
-        if self._profile.answer == "json" or (self._profile.answer == "accept" and wants_json):
-            return Reply.json(fields, status=status, headers=kept)
-        return Reply(status, (("content-type", f"{_FORM}; charset=utf-8"), *kept), urlencode(fields).encode())
+        if self._settings.response_format == "json" or (self._settings.response_format == "accept" and wants_json):
+            return Reply.json(fields, status=status, headers=sent)
+        return Reply(status, (("content-type", f"{_FORM}; charset=utf-8"), *sent), urlencode(fields).encode())
 
     def _revoke(self, request: Request) -> Reply:
         try:
@@ -185,24 +189,24 @@ class Provider:
             described = {"error": "unauthorized_client", "error_description": str(error)}
             return Reply.json(described, status=403)
         grant = self._grants.get(fields.get("token", ""))
-        # An unknown token is no error (RFC 7009, section 2.2), nor is it said to be another application's.
+        # An unknown token is not an error (RFC 7009, section 2.2), and neither is another application's.
         if grant is not None and grant.application is application:
             grant.revoked = True
         return Reply.json({})
 
     def _info(self, request: Request) -> Reply:
         try:
-            grant = self.check(request.headers.get("authorization", ""))
-        except Refused as refused:
+            grant = self.authenticate(request.headers.get("authorization", ""))
+        except Rejected as rejected:
             described = {"error": "invalid_token", "error_description": "The access token is not valid"}
-            challenge = refused.reply.header("www-authenticate") or ""
+            challenge = rejected.reply.header("www-authenticate") or ""
             return Reply.json(described, status=401, headers=(("www-authenticate", challenge),))
-        ends = grant.expires_at
+        expires_at = grant.expires_at
         return Reply.json(
             {
                 "resource_owner_id": None if grant.user is None else list(self.users).index(grant.user.email) + 1,
                 "scope": grant.scopes,
-                "expires_in": None if ends is None else int((ends - self._clock.now()).total_seconds()),
+                "expires_in": None if expires_at is None else int((expires_at - self._clock.now()).total_seconds()),
                 "application": {"uid": grant.application.client_id if grant.application else None},
                 "created_at": int(grant.created_at.timestamp()),
             }
@@ -226,7 +230,7 @@ def _invalid_grant() -> _TokenError:
     )
 
 
-def _needed(fields: Mapping[str, str], name: str) -> str:
+def _required(fields: Mapping[str, str], name: str) -> str:
     value = fields.get(name)
     if not value:
         raise _TokenError("invalid_request", f"Missing required parameter: {name}.")
@@ -238,12 +242,12 @@ def _fields(request: Request) -> dict[str, str]:
     if _FORM not in request.headers.get("content-type", ""):
         raise _TokenError("invalid_request", "The body must be form-encoded.")
     if len(fields) != len(request.form):
-        raise _TokenError("invalid_request", "A parameter is there more than once.")
+        raise _TokenError("invalid_request", "The request contains a parameter more than once.")
     return fields
 
 
 def _basic(header: str) -> tuple[str, str] | None:
-    """Id and secret of a client that says them in the header (RFC 6749, section 2.3.1)."""
+    """Return client ID and client secret from the header, or None (RFC 6749, section 2.3.1)."""
     scheme, _, text = header.partition(" ")
     if scheme.lower() != "basic":
         return None

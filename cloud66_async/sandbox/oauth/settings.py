@@ -1,4 +1,4 @@
-"""How the sandbox's OAuth provider behaves where real ones differ."""
+"""How the sandbox's OAuth provider behaves in points in which real providers differ."""
 
 from __future__ import annotations
 
@@ -6,39 +6,42 @@ from typing import Literal
 
 import attrs
 
-__all__ = ["STRICT", "TOLERANT", "Profile"]
+__all__ = ["STRICT", "TOLERANT", "ProviderSettings"]
 
 
 @attrs.frozen(kw_only=True)
-class Profile:
-    """What the provider accepts and how it answers.
+class ProviderSettings:
+    """What the OAuth provider accepts and how it responds.
 
-    `redirect_names` are the names under which the redirect URL is looked for, `scope_separators` the
-    characters that may stand between scopes. `answer` is the form of a token answer: always form-encoded,
-    always JSON, or what `Accept` asks for. `pkce` is ignored, checked where it is used, or required.
-    `redirect_required` asks for the redirect URL in the token request too, `client_credentials` says whether an
-    application gets a token of its own, `revoke_on_reuse` whether a code's second use ends the token of the
-    first. `expires_in` is the life of a token in seconds, None without end.
+    Args:
+        redirect_names: Names of the parameter with the redirect URL that it accepts.
+        scope_separators: Characters that may separate scopes.
+        response_format: Format of token responses: always form-encoded, always JSON, or as `Accept` requests.
+        pkce: Whether code challenges are ignored, optional or required.
+        redirect_required: Whether the token request must contain the redirect URL.
+        client_credentials: Whether an application can get a token of its own.
+        revoke_on_reuse: Whether the second use of a code revokes the token of the first.
+        expires_in: Lifetime of a token in seconds, or None if it does not expire.
     """
 
     redirect_names: tuple[str, ...] = ("redirect_uri", "redirect_url")
     scope_separators: str = ", "
-    answer: Literal["form", "json", "accept"] = "form"
-    pkce: Literal["ignored", "known", "required"] = "known"
+    response_format: Literal["form", "json", "accept"] = "form"
+    pkce: Literal["ignored", "optional", "required"] = "optional"
     redirect_required: bool = False
     client_credentials: bool = False
     revoke_on_reuse: bool = False
     expires_in: int | None = None
 
 
-TOLERANT = Profile()
-"""As Cloud 66's documentation has it: either name, either separator, the answer form-encoded."""
+TOLERANT = ProviderSettings()
+"""A provider as in Cloud 66's documentation: either name, either separator, form-encoded token responses."""
 
-STRICT = Profile(
+STRICT = ProviderSettings(
     redirect_names=("redirect_uri",),
     scope_separators=" ",
-    answer="json",
+    response_format="json",
     redirect_required=True,
     client_credentials=True,
 )
-"""As a Doorkeeper does it, the kind of provider that Cloud 66 shows signs of."""
+"""A provider that runs Doorkeeper, as Cloud 66's own provider seems to do."""

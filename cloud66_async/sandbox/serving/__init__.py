@@ -1,1 +1,1 @@
-"""Ways to reach a sandbox: in process, as an ASGI application, and as a server on a local port."""
+"""Ways to connect to a sandbox: as a transport, as an ASGI application, and as a server on a local port."""

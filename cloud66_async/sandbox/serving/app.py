@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ...errors import ConfigError
 from .. import message
-from ..faults import Dropped
+from ..faults import ConnectionDropped
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
@@ -21,15 +21,15 @@ __all__ = ["ABORT", "MISSING", "application"]
 MISSING = 'the sandbox server needs Starlette and uvicorn: pip install "cloud66-async[sandbox]"'
 
 ABORT = "cloud66_async.abort"
-"""The name under which a server may offer, in `scope["extensions"]`, a function `now` that ends the connection."""
+"""Key in `scope["extensions"]` under which a server offers a function `now` that closes the connection."""
 
-_LARGEST = 1024 * 1024
+_MAX_BODY = 1024 * 1024
 
 
 def application(fake: FakeCloud66, *, latency: float = 0.0) -> Starlette:
-    """An application that answers as `fake` does, `latency` real seconds late on API calls.
+    """Return an ASGI application that serves `fake`. Responses of the API are delayed by `latency` real seconds.
 
-    Raises ConfigError without the extra `sandbox`.
+    Raises ConfigError if the extra `sandbox` is not installed.
     """
     try:
         from starlette.applications import Starlette
@@ -37,11 +37,11 @@ def application(fake: FakeCloud66, *, latency: float = 0.0) -> Starlette:
     except ImportError:
         raise ConfigError(MISSING) from None
 
-    return Starlette(routes=[Mount("/", app=_Everything(fake, latency))])
+    return Starlette(routes=[Mount("/", app=_Endpoint(fake, latency))])
 
 
-class _Everything:
-    """Answers every path; the sandbox has routes of its own."""
+class _Endpoint:
+    """ASGI application for all paths: the sandbox does its own routing."""
 
     def __init__(self, fake: FakeCloud66, latency: float) -> None:
         self._fake = fake
@@ -62,12 +62,12 @@ class _Everything:
         target = scope["raw_path"].decode("latin-1")
         if scope["query_string"]:
             target = f"{target}?{scope['query_string'].decode('latin-1')}"
-        incoming = message.Request(request.method, target, dict(request.headers), body)
+        received = message.Request(request.method, target, dict(request.headers), body)
         if self._latency and target.startswith("/api/"):
             await asyncio.sleep(self._latency)
         try:
-            reply = await self._fake.send(incoming)
-        except Dropped:
+            reply = await self._fake.send(received)
+        except ConnectionDropped:
             scope.get("extensions", {})[ABORT]["now"]()
             return
         response = Response(reply.body, status_code=reply.status)
@@ -76,10 +76,10 @@ class _Everything:
 
 
 async def _body(request: Request) -> bytes | None:
-    """The whole body, None if it is larger than anything that the API takes."""
-    parts = bytearray()
-    async for part in request.stream():
-        parts += part
-        if len(parts) > _LARGEST:
+    """Return the whole body, or None if it is larger than the API accepts."""
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > _MAX_BODY:
             return None
-    return bytes(parts)
+    return bytes(body)

@@ -1,4 +1,4 @@
-"""The sandbox on a port of this machine. Needs the extra `sandbox`."""
+"""The sandbox on a local port. Needs the extra `sandbox`."""
 
 from __future__ import annotations
 
@@ -23,11 +23,16 @@ _GRACE = 2
 
 
 class SandboxServer:
-    """Serves a sandbox over HTTP from a thread of its own, as long as the `with` block lasts.
+    """HTTP server for a sandbox. It runs in a background thread until the `with` block ends.
 
-    `fake` is what it serves, by default a fresh one on the real clock. `port` 0 takes a free one; `latency` is
-    how many real seconds each answer of the API takes; `log` lets uvicorn write its lines to the terminal.
-    Entering raises ConfigError if the extra `sandbox` is missing or the port is taken.
+    Entering the block raises ConfigError if the extra `sandbox` is not installed or the port is in use.
+
+    Args:
+        fake: Sandbox to serve. The default is a new one on the real clock.
+        host: IP address to listen on.
+        port: Port to listen on. 0 chooses a free one.
+        latency: Real seconds by which each response of the API is delayed.
+        log: Whether uvicorn writes its log to the terminal.
 
     ::
 
@@ -48,7 +53,7 @@ class SandboxServer:
         self.fake: FakeCloud66 = fake or FakeCloud66(clock=SystemClock())
         self._latency = latency
         self.connections_opened = 0
-        """How many TCP connections were accepted."""
+        """The number of TCP connections that were accepted."""
         self._host = host
         self._port = port
         self._log = log
@@ -57,28 +62,28 @@ class SandboxServer:
 
     @property
     def url(self) -> str:
-        """The address of the site, `http://127.0.0.1:54321`: what CLOUD66_URL takes."""
+        """The URL of the server, for example `http://127.0.0.1:54321`. The variable CLOUD66_URL takes it."""
         host = f"[{self._host}]" if ":" in self._host else self._host
         return f"http://{host}:{self._port}"
 
     @property
     def request_count(self) -> int:
-        """How many requests were answered, those of the OAuth provider included."""
+        """The number of requests, including those to the OAuth provider."""
         return self.fake.calls()
 
     def start(self) -> None:
-        """Serve from now on, until `stop()`."""
+        """Start serving. It ends with `stop()`."""
         try:
             import uvicorn
             from uvicorn.config import LOGGING_CONFIG
 
-            served = application(self.fake, latency=self._latency)
-            protocol = _counting(self)
+            app = application(self.fake, latency=self._latency)
+            protocol = _protocol(self)
         except ImportError:
             raise ConfigError(MISSING) from None
         listener = self._listen()
         config = uvicorn.Config(
-            served,
+            app,
             http=protocol,
             ws="none",
             lifespan="off",
@@ -98,16 +103,16 @@ class SandboxServer:
                 ready.set()
                 listener.close()
 
-        _tell_when_started(server, ready)
+        _notify_when_started(server, ready)
         self._thread = threading.Thread(target=serve, name="cloud66-sandbox", daemon=True)
         self._thread.start()
         ready.wait()
         if not server.started:
             self.stop()
-            raise ConfigError("the sandbox server did not start")
+            raise ConfigError(f"the sandbox server did not start (port {self._port}); pass log=True to see why")
 
     def stop(self) -> None:
-        """Stop serving and close every connection; nothing happens if it is not running."""
+        """Stop serving and close every connection. Does nothing if it is not running."""
         if self._server is not None:
             self._server.should_exit = True
         if self._thread is not None:
@@ -125,19 +130,23 @@ class SandboxServer:
 
     def _listen(self) -> socket.socket:
         family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
-        listener = socket.socket(family)
+        # asyncio sets TCP_NODELAY only on connections whose socket names the protocol, and a connection takes it from
+        # the listener. Without it, the body of a response waits for the client's delayed ACK of the headers: 44 ms.
+        listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         try:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listener.bind((self._host, self._port))
             listener.listen(1024)
         except OSError as error:
             listener.close()
-            raise ConfigError(f"cannot listen on {self._host} port {self._port}: {error.strerror}") from None
+            raise ConfigError(
+                f"cannot listen on {self._host} port {self._port}: {error.strerror}; choose another port"
+            ) from None
         self._port = listener.getsockname()[1]
         return listener
 
 
-def _tell_when_started(server: uvicorn.Server, ready: threading.Event) -> None:
+def _notify_when_started(server: uvicorn.Server, ready: threading.Event) -> None:
     startup = server.startup
 
     async def start(sockets: list[socket.socket] | None = None) -> None:
@@ -147,19 +156,19 @@ def _tell_when_started(server: uvicorn.Server, ready: threading.Event) -> None:
     server.startup = start  # type: ignore[method-assign]
 
 
-def _counting(server: SandboxServer) -> type[asyncio.Protocol]:
-    """Uvicorn's protocol on httptools, which counts its connections and can end them without an answer."""
+def _protocol(server: SandboxServer) -> type[asyncio.Protocol]:
+    """Return uvicorn's protocol, extended to count connections and to close them without a response."""
     from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-    class Counting(HttpToolsProtocol):
+    class Protocol(HttpToolsProtocol):
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
             server.connections_opened += 1
-            # Another server in this process may have set uvicorn's log up; addresses of the provider hold states.
-            self.access_log = self.access_log and server._log  # noqa: SLF001  it is part of the server
+            # Another server in this process may have configured uvicorn's log, and URLs of the provider contain states.
+            self.access_log = self.access_log and server._log  # noqa: SLF001  part of the server
             super().connection_made(transport)
 
         def on_message_begin(self) -> None:
             super().on_message_begin()
             self.scope["extensions"] = {ABORT: {"now": self.transport.abort}}
 
-    return Counting
+    return Protocol

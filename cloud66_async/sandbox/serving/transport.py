@@ -1,28 +1,35 @@
-"""The sandbox without a socket: as a transport of the SDK, and as a transport of the HTTP library."""
+"""The sandbox as a transport of the SDK, and as a transport of the HTTP library. Both need no network."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from ..._core.response import BufferedResponse, join_headers
 from ...errors import TransportError, TransportTimeout
 from .. import message
-from ..faults import Dropped
+from ..faults import ConnectionDropped
 
 if TYPE_CHECKING:
     from ..._core.response import RawResponse
     from ..._http.library import httpx
     from ...transport import Request, Timeouts
-    from ..fake import FakeCloud66
 
-__all__ = ["SandboxTransport", "httpx_transport"]
+__all__ = ["Sandbox", "SandboxTransport", "httpx_transport"]
+
+
+class Sandbox(Protocol):
+    """What both transports send requests to: `FakeCloud66`."""
+
+    async def send(self, request: message.Request, *, timeout: float | None = None) -> message.Reply:  # noqa: ASYNC109
+        """Return the response to a request."""
+        ...
 
 
 class SandboxTransport:
-    """Passes requests of the SDK directly to the sandbox."""
+    """A transport of the SDK that passes requests directly to the sandbox."""
 
-    def __init__(self, fake: FakeCloud66) -> None:
-        self._fake = fake
+    def __init__(self, sandbox: Sandbox) -> None:
+        self._sandbox = sandbox
         self._closed = False
 
     async def send(self, request: Request) -> RawResponse:
@@ -34,10 +41,10 @@ class SandboxTransport:
             headers["request-id"] = request.request_id
         if request.body is not None:
             headers.setdefault("content-type", "application/json")
-        incoming = message.Request(request.method, request.target, headers, request.body or b"")
+        received = message.Request(request.method, request.target, headers, request.body or b"")
         try:
-            reply = await self._fake.send(incoming, timeout=_timeout(request.timeouts))
-        except Dropped:
+            reply = await self._sandbox.send(received, timeout=_timeout(request.timeouts))
+        except ConnectionDropped:
             raise TransportError("the server closed the connection without a response", sent=True) from None
         except TimeoutError:
             raise TransportTimeout("timed out (read)", phase="read", sent=True) from None
@@ -48,18 +55,18 @@ class SandboxTransport:
         self._closed = True
 
 
-def httpx_transport(fake: FakeCloud66) -> httpx.AsyncBaseTransport:
+def httpx_transport(sandbox: Sandbox) -> httpx.AsyncBaseTransport:
     """Return the sandbox as a transport of the HTTP library."""
     from ..._http.library import httpx
 
     async def respond(request: httpx.Request) -> httpx.Response:
         headers = {name.lower(): value for name, value in request.headers.items()}
         target = request.url.raw_path.decode("ascii")
-        incoming = message.Request(request.method, target, headers, await request.aread())
+        received = message.Request(request.method, target, headers, await request.aread())
         timeout = request.extensions.get("timeout", {}).get("read")
         try:
-            reply = await fake.send(incoming, timeout=timeout)
-        except Dropped:
+            reply = await sandbox.send(received, timeout=timeout)
+        except ConnectionDropped:
             raise httpx.RemoteProtocolError("Server disconnected without sending a response.") from None
         except TimeoutError:
             raise httpx.ReadTimeout("timed out (read)", request=request) from None

@@ -1,0 +1,98 @@
+"""Servers in the sandbox."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
+from random import Random
+
+from ...resources import servers as api
+from ..crud import find, serve_list
+from ..handling import Context, handles
+from ..samples import CLOUDS, sample_uid, timestamp
+from ..stack import FakeStack
+from ..table import Kind, Record, register
+
+__all__ = ["SERVERS"]
+
+_ANIMALS = ("badger", "cheetah", "dolphin", "falcon", "gibbon", "lion", "otter", "panda", "tiger")
+
+
+def sample(stack: FakeStack) -> Iterator[Record]:
+    """Yield one to four servers. From two servers on, the database has its own."""
+    data = stack.data
+    chance = Random(f"servers:{stack.uid}")  # noqa: S311  sample data, not a secret
+    count = 1 + chance.choices((0, 1, 2, 3), (3, 4, 2, 1) if data["environment"] == "production" else (7, 2, 1, 0))[0]
+    region, size = chance.choice(CLOUDS.get(data["cloud"], (("", ""),)))
+    for number in range(count):
+        roles = ["postgresql"] if number == 1 else ["web", "app"] if count > 1 else ["web", "app", "postgresql"]
+        yield _server(stack, number, roles=roles, region=region, size=size)
+
+
+SERVERS = register(Kind("server", key="uid", uid=True, sample=sample))
+
+serve_list(api.LIST, SERVERS)
+
+
+@handles(api.GET)
+def get_server(context: Context, stack: str, server: str) -> Record:
+    """Return one server, with its private key if it was requested."""
+    found = find(context, SERVERS, stack, server)
+    if context.parameter("include_private_key") in ("1", "true"):
+        return {**found, "ssh_private_key": _private_key(server)}
+    return found
+
+
+@handles(api.REBOOT)
+def reboot_server(context: Context, stack: str, server: str) -> Record:
+    """Start the action that reboots one server."""
+    find(context, SERVERS, stack, server)
+    action = context.world.act(context.stack(stack), "server_reboot", user=context.user, server=server)
+    return action.to_json(context.now)
+
+
+def _server(stack: FakeStack, number: int, *, roles: Sequence[str], region: str, size: str) -> Record:
+    """Return every field of one server except its private key."""
+    data = stack.data
+    uid = sample_uid("server", stack.uid, number)
+    chance = Random(f"server:{uid}")  # noqa: S311  sample data, not a secret
+    created = stack.added_at - timedelta(seconds=chance.randrange(15 * 86_400, 900 * 86_400))
+    updated = stack.added_at - timedelta(seconds=chance.randrange(60, 14 * 86_400))
+    name = f"{chance.choice(_ANIMALS)}-{number + 1}"
+    address = f"203.0.113.{chance.randrange(1, 255)}"
+    return {
+        "uid": uid,
+        "vendor_uid": str(chance.randrange(10**8, 10**9)),
+        "name": name,
+        "address": address,
+        "distro": "ubuntu",
+        "distro_version": chance.choice(("20.04", "22.04", "24.04")),
+        "dns_record": f"{name}.{data['name']}.{data['environment']}.c66.example.com",
+        "user_name": "root" if data["cloud"] == "DigitalOcean" else "ubuntu",
+        "server_type": f"{roles[0]} ",
+        "server_roles": list(roles),
+        "server_group_id": chance.randrange(1000, 9999),
+        "stack_uid": data["uid"],
+        "has_agent": True,
+        "params": {"agent_version": "1.7.4", "cores": chance.choice((1, 2, 4)), "size": size},
+        "region": region,
+        "availability_zone": f"{region}a" if data["cloud"] == "aws" else "",
+        "ext_ipv4": address,
+        "ext_ipv6": None,
+        "int_ipv4": f"10.{chance.randrange(256)}.{chance.randrange(256)}.{chance.randrange(1, 255)}",
+        "int_ipv6": None,
+        "health_state": data["health"],
+        "personal_key": False,
+        "notifications": {},
+        "has_deploy_gateway": False,
+        "deploy_gateway_address": None,
+        "deploy_gateway_user_name": None,
+        "is_kubernetes_master": data["backend"] == "kubernetes" and number == 0,
+        "created_at": timestamp(created),
+        "updated_at": timestamp(updated),
+    }
+
+
+def _private_key(server: str) -> str:
+    lines = "\n".join(sample_uid("key", server, number) * 2 for number in range(6))
+    return f"-----BEGIN OPENSSH PRIVATE KEY-----\n{lines}\n-----END OPENSSH PRIVATE KEY-----\n"

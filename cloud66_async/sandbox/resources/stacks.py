@@ -1,0 +1,218 @@
+"""Stacks in the sandbox."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from random import Random
+from typing import TYPE_CHECKING
+
+from ...resources import stacks as api
+from ...resources.common import Health
+from ...resources.stacks import StackStatus
+from ..handling import Context, Listing, handles, require
+from ..message import Rejected, error_reply
+from ..samples import CLOUDS, legacy_timestamp, sample_uid, timestamp
+from ..stack import FakeStack
+
+if TYPE_CHECKING:
+    from ..table import Record
+    from ..world import World
+
+__all__ = ["add", "seed"]
+
+_FILTERS = {
+    "filter_name": "name",
+    "filter_environment": "environment",
+    "filter_git_repo": "git",
+    "filter_git_branch": "git_branch",
+}
+_MAX_REFERENCE = 255
+
+
+def add(
+    world: World,
+    name: str,
+    *,
+    environment: str = "production",
+    account: int = 1,
+    fields: Mapping[str, object] | None = None,
+) -> FakeStack:
+    """Add a stack that is deployed and healthy unless `fields` says otherwise."""
+    now, number = world.clock.now(), len(world.stacks)
+    stack = FakeStack(number, _sample(number, name, environment, now, settled=True), now, world.tables)
+    stack.change(fields or {})
+    stack.data["account_id"] = account
+    world.insert(stack)
+    return stack
+
+
+def seed(world: World, count: int, *, account: int = 1) -> Sequence[FakeStack]:
+    """Add stacks of all kinds, the same in every run. Some of them are being deployed."""
+    now = world.clock.now()
+    added: list[FakeStack] = []
+    for number in range(len(world.stacks), len(world.stacks) + count):
+        data = _sample(number, *_sample_name(number), now)
+        data["account_id"] = account
+        stack = FakeStack(number, data, now, world.tables)
+        world.insert(stack)
+        added.append(stack)
+        queued = data["status"] == StackStatus.QUEUED_FOR_DEPLOYMENT.value
+        if queued or data["status"] == StackStatus.DEPLOYING.value:
+            seconds = 300 + number % 7 * 60
+            world.deploy(stack, user="ada@example.com", via="hook", delay=120 if queued else 0, seconds=seconds)
+    return added
+
+
+@handles(api.LIST)
+def list_stacks(context: Context) -> Listing[FakeStack]:
+    """List the stacks that match all filters. That a filter compares the whole value, ignoring case, is a guess."""
+    stacks = context.world.visible(context.accounts)
+    for parameter, field in _FILTERS.items():
+        value = context.parameter(parameter)
+        if value is not None:
+            wanted = value.casefold()
+            stacks = [stack for stack in stacks if str(stack.data[field]).casefold() == wanted]
+    return Listing(stacks, lambda stack: stack.to_json(context.now))
+
+
+@handles(api.GET)
+def get_stack(context: Context, stack: str) -> Record:
+    """Return one stack."""
+    return context.stack(stack).to_json(context.now)
+
+
+@handles(api.CREATE)
+def create_stack(context: Context) -> Record:
+    """Start the action that creates a stack."""
+    data = context.request.data
+    require(data, "name", "environment", "service_yaml")
+    if not data.get("manifest_yaml"):
+        require(data, "cloud", "region", "size", "build_type")
+    fields = {
+        "status": StackStatus.ANALYSING.value,
+        "health": Health.UNKNOWN.value,
+        "framework": "docker",
+        "cloud": str(data.get("cloud") or "no_cloud"),
+        "cloud_status": "partial",
+        "revision": "0",
+    }
+    name, environment = str(data["name"]), str(data["environment"])
+    stack = add(context.world, name, environment=environment, account=context.accounts[0], fields=fields)
+    return context.world.deploy(stack, user=context.user, kind="first_build").action.to_json(context.now)
+
+
+@handles(api.REDEPLOY)
+def redeploy_stack(context: Context, stack: str) -> Record:
+    """Start or queue a deployment, and return its action."""
+    found, data = context.stack(stack), context.request.data
+    reference = data.get("user_reference")
+    if reference is not None and len(str(reference)) > _MAX_REFERENCE:
+        message = f"user_reference is longer than {_MAX_REFERENCE} characters"
+        raise Rejected(error_reply(400, "bad_request", message))
+    action = context.world.deploy(
+        found,
+        user=context.user,
+        git_ref=data.get("git_ref"),
+        metadata={} if reference is None else {"user_reference": str(reference)},
+    ).action
+    queued = not action.running(context.now)
+    message = "Your redeployment is queued behind another one" if queued else "Stack starting redeployment"
+    return {"ok": True, "message": message, "queued": queued, "async_action_id": action.id}
+
+
+@handles(api.REBOOT_SERVERS)
+def reboot_servers(context: Context, stack: str) -> Record:
+    """Start the action that reboots the servers of the stack."""
+    found = context.stack(stack)
+    require(context.request.data, "strategy")
+    return context.world.act(found, "stack_reboot", user=context.user).to_json(context.now)
+
+
+# --- sample data ---------------------------------------------------------------------------------
+
+_TOPICS = (
+    "billing", "catalog", "checkout", "chat", "courier", "crew", "depot", "fleet", "harbor", "invoice", "ledger",
+    "library", "mail", "market", "orders", "payroll", "photos", "pricing", "ratings", "search", "shop", "stock",
+    "tickets", "travel",
+)  # fmt: skip
+_ROLES = ("web", "api", "admin", "worker", "gateway", "site", "portal", "feed", "reports", "hooks")
+_FRAMEWORKS = (
+    ("ruby", "rails", None), ("ruby", "rails", None), ("ruby", "rack", None), ("ruby", "sinatra", None),
+    ("docker", "docker", "kubernetes"), ("docker", "docker", "kubernetes"), ("node", "express", "kubernetes"),
+    ("python", "django", "kubernetes"), ("php", "laravel", "kubernetes"), ("static", "hugo", None),
+)  # fmt: skip
+_GIT_URLS = (
+    "git@github.com:acme/{}.git", "https://github.com/acme/{}.git", "git@bitbucket.org:acme/{}.git",
+    "git@gitlab.com:acme/{}.git",
+)  # fmt: skip
+# (status, health) with weights: most stacks work well, and some have a problem that a program can look for.
+_STATES = {
+    "production": (((1, 3), 84), ((1, 2), 7), ((2, 2), 3), ((2, 4), 2), ((6, 1), 2), ((1, 0), 2)),
+    "staging": (((1, 3), 68), ((1, 2), 10), ((2, 4), 8), ((6, 1), 4), ((5, 3), 3), ((0, 0), 3), ((1, 0), 4)),
+    "": (((1, 3), 58), ((2, 4), 10), ((4, 0), 8), ((3, 0), 4), ((7, 0), 6), ((6, 1), 4), ((1, 2), 10)),
+}
+
+
+def _sample_name(number: int) -> tuple[str, str]:
+    """Return the name and the environment of the stack with this number. Each application has three environments."""
+    application, index = divmod(number, 3)
+    series, position = divmod(application, len(_TOPICS) * len(_ROLES))
+    # 7 and 240 have no common factor, so every name is used once before one is used again.
+    topic, role = divmod(position * 7 % (len(_TOPICS) * len(_ROLES)), len(_ROLES))
+    name = f"{_TOPICS[topic]}-{_ROLES[role]}" + (f"-{series + 1}" if series else "")
+    return name, ("production", "staging", ("development", "qa", "review")[application % 3])[index]
+
+
+def _sample(number: int, name: str, environment: str, now: datetime, *, settled: bool = False) -> Record:
+    """Return every field of a stack. A `settled` one is deployed and healthy."""
+    chance = Random(f"stack:{number}")  # noqa: S311  sample data, not a secret
+    language, framework, backend = chance.choice(_FRAMEWORKS)
+    cloud = chance.choice(tuple(CLOUDS))
+    states = _STATES.get(environment, _STATES[""])
+    status, health = chance.choices([pair for pair, _ in states], [weight for _, weight in states])[0]
+    if settled:
+        status, health = 1, 3
+    created = now - timedelta(seconds=chance.randrange(20 * 86_400, 1500 * 86_400))
+    updated = now - timedelta(seconds=chance.randrange(600, 19 * 86_400))
+    uid = sample_uid("stack", number)
+    clustered = backend == "kubernetes"
+    address = f"{name}.{environment}.c66.example.com"
+    return {
+        "uid": uid,
+        "name": name,
+        "account_id": 1,
+        "account_name": "Acme <ada@example.com>",
+        "git": chance.choice(_GIT_URLS).format(name),
+        "git_branch": {"production": "main", "staging": "main"}.get(environment, f"feature/{name.partition('-')[0]}"),
+        "environment": environment,
+        "cloud": cloud,
+        "fqdn": address,
+        "language": language,
+        "framework": framework,
+        "status": status,
+        "health": health,
+        "last_activity": updated.isoformat(timespec="seconds"),
+        "last_activity_iso": timestamp(updated),
+        "maintenance_mode": not settled and chance.random() < 0.02,
+        "has_loadbalancer": environment == "production" and chance.random() < 0.6,
+        "created_at": legacy_timestamp(created),
+        "updated_at": legacy_timestamp(updated),
+        "created_at_iso": timestamp(created),
+        "updated_at_iso": timestamp(updated),
+        "deploy_directory": "/var/deploy/" + name,
+        "cloud_status": "deployed" if status in (1, 2, 5, 6) else "partial",
+        "redeploy_hook": f"https://hooks.cloud66.example.com/stacks/redeploy/{uid}/{sample_uid('hook', uid)}",
+        "backend": backend,
+        "version": "v3" if clustered else "v2",
+        "revision": str(chance.randrange(1, 400)),
+        "is_busy": False,
+        "is_cluster": False,
+        "is_inside_cluster": clustered and chance.random() < 0.3,
+        "cluster_name": "acme-" + cloud.lower() if clustered else None,
+        "application_address": f"https://{address}" if status in (1, 6) else None,
+        "configstore_namespace": str(uuid.UUID(sample_uid("configstore", uid))),
+        "namespaces": [f"{name}-{environment}"] if clustered else [],
+        "considerations": {"warnings": ["Servers are close to full"] if health == 2 else [], "notices": []},
+    }
