@@ -151,10 +151,6 @@ class Wire:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
-    @property
-    def seen(self) -> list[ReceivedRequest]:
-        return self.received
-
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
         task = asyncio.current_task()
@@ -208,6 +204,3 @@ async def wire(reply: Callable[[ReceivedRequest], bytes] | None = None, *, once:
         running.close()
         await server.aclose()
         await running.wait_closed()
-
-
-answer, refusal, turns, Asked, Recorder = make_response, make_error, iterations, ReceivedRequest, RecordingClock

@@ -37,7 +37,7 @@ def example() -> ModuleType:
 @contextmanager
 def dashboard() -> Generator[Dashboard]:
     """Serve the dashboard, with a sandbox whose clock is frozen."""
-    with socket.socket() as listener:
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen()
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
