@@ -1,12 +1,13 @@
 """Ready-made handlers for plain collections: list, get, create, update and delete records of a table.
 
 The path of an operation gives the parents: `/stacks/{stack}/servers/{server}/...` leads to a record of a stack, and a
-path without a stack to a record of the user's account.
+path without a stack to a record of one of the user's accounts. New records belong to the first account.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from ..operation import Operation
@@ -17,7 +18,7 @@ from .message import Rejected, error_reply
 if TYPE_CHECKING:
     from .table import Kind, Record, Table
 
-__all__ = ["find", "serve_create", "serve_delete", "serve_get", "serve_list", "serve_update", "table_of"]
+__all__ = ["find", "serve_create", "serve_delete", "serve_get", "serve_list", "serve_update", "tables_of"]
 
 R = TypeVar("R")
 
@@ -27,7 +28,7 @@ def serve_list(operation: Operation[Any], kind: Kind[Record]) -> None:
 
     @handles(operation)
     def handle(context: Context, *values: str) -> Listing[Record]:
-        return Listing(table_of(context, kind, *values).list())
+        return Listing([record for table in tables_of(context, kind, *values) for record in table.list()])
 
 
 def serve_get(operation: Operation[Any], kind: Kind[Record]) -> None:
@@ -48,7 +49,7 @@ def serve_create(operation: Operation[Any], kind: Kind[Record], *, required: tup
     def handle(context: Context, *values: str) -> Record:
         fields = _body(context, operation)
         require(fields, *required)
-        record = table_of(context, kind, *values).create(fields)
+        record = tables_of(context, kind, *values)[0].create(fields)
         return _result(operation, record, f"{kind.name} created")
 
 
@@ -75,24 +76,24 @@ def find(context: Context, kind: Kind[R], *values: str) -> R:
     return _lookup(context, kind, lambda table, key: table.get(key), *values)
 
 
-def table_of(context: Context, kind: Kind[R], *values: str) -> Table[R]:
-    """Return the table that the values in a path, without the record's own, lead to.
+def tables_of(context: Context, kind: Kind[R], *values: str) -> list[Table[R]]:
+    """Return the tables that the values in a path, without the record's own, lead to: one, or one for each account.
 
     Raises Rejected with 404 if there is no such parent.
     """
     if kind.parent is not None:
-        return context.world.table(kind, find(context, kind.parent, *values))
+        return [context.world.table(kind, find(context, kind.parent, *values))]
     if values:
-        return context.world.table(kind, context.stack(*values))
-    return context.world.table(kind, context.accounts[0])
+        return [context.world.table(kind, context.stack(*values))]
+    return [context.world.table(kind, account) for account in context.accounts]
 
 
 def _lookup(context: Context, kind: Kind[R], use: Callable[[Table[R], str], R], *values: str) -> R:
     *parents, key = values
-    try:
-        return use(table_of(context, kind, *parents), key)
-    except KeyError:
-        raise missing(kind.name) from None
+    for table in tables_of(context, kind, *parents):
+        with suppress(KeyError):
+            return use(table, key)
+    raise missing(kind.name)
 
 
 def _body(context: Context, operation: Operation[Any]) -> Record:

@@ -177,9 +177,8 @@ def _sample(number: int, name: str, environment: str, now: datetime, *, settled:
     created = now - timedelta(seconds=chance.randrange(20 * 86_400, 1500 * 86_400))
     updated = now - timedelta(seconds=chance.randrange(600, 19 * 86_400))
     uid = sample_uid("stack", number)
-    clustered = backend == "kubernetes"
     address = f"{name}.{environment}.c66.example.com"
-    return {
+    data: Record = {
         "uid": uid,
         "name": name,
         "account_id": 1,
@@ -204,15 +203,23 @@ def _sample(number: int, name: str, environment: str, now: datetime, *, settled:
         "deploy_directory": "/var/deploy/" + name,
         "cloud_status": "deployed" if status in (1, 2, 5, 6) else "partial",
         "redeploy_hook": f"https://hooks.cloud66.example.com/stacks/redeploy/{uid}/{sample_uid('hook', uid)}",
+        "application_address": f"https://{address}" if status in (1, 6) else None,
+        "considerations": {"warnings": ["Servers are close to full"] if health == 2 else [], "notices": []},
+    }
+    return data | _sample_runtime(data, backend, chance)
+
+
+def _sample_runtime(data: Record, backend: str | None, chance: Random) -> Record:
+    """Return the fields of a stack that describe what it runs on."""
+    clustered = backend == "kubernetes"
+    return {
         "backend": backend,
         "version": "v3" if clustered else "v2",
         "revision": str(chance.randrange(1, 400)),
         "is_busy": False,
         "is_cluster": False,
         "is_inside_cluster": clustered and chance.random() < 0.3,
-        "cluster_name": "acme-" + cloud.lower() if clustered else None,
-        "application_address": f"https://{address}" if status in (1, 6) else None,
-        "configstore_namespace": str(uuid.UUID(sample_uid("configstore", uid))),
-        "namespaces": [f"{name}-{environment}"] if clustered else [],
-        "considerations": {"warnings": ["Servers are close to full"] if health == 2 else [], "notices": []},
+        "cluster_name": "acme-" + data["cloud"].lower() if clustered else None,
+        "configstore_namespace": str(uuid.UUID(sample_uid("configstore", data["uid"]))),
+        "namespaces": [f"{data['name']}-{data['environment']}"] if clustered else [],
     }

@@ -1,0 +1,53 @@
+"""Every resource is an attribute of the client, and every model has its name in `cloud66_async.models`."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from enum import Enum
+
+import attrs
+import pytest
+
+from cloud66_async import Cloud66, models, resources
+from cloud66_async.resources import Resources
+from cloud66_async.resources._resource import Resource
+
+from ..support import TOKEN, Script
+
+MODULES = sorted(resources.modules())
+
+
+def public(module: str) -> dict[str, type]:
+    """Return the public classes that this module of a resource defines."""
+    found = importlib.import_module(f"{resources.__name__}.{module}")
+    names = {name: getattr(found, name) for name in found.__all__}
+    return {name: kind for name, kind in names.items() if inspect.isclass(kind) and kind.__module__ == found.__name__}
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_resource_is_an_attribute_of_the_client(module: str) -> None:
+    (kind,) = (kind for kind in public(module).values() if issubclass(kind, Resource))
+    c66 = Cloud66(TOKEN, transport=Script())
+    assert type(getattr(c66, module, None)) is kind, f"add `{module}: {kind.__name__} = _lazy(...)` to `Resources`"
+    assert Resources.__annotations__[module] == kind.__name__
+
+
+def test_every_attribute_is_a_resource_in_alphabetical_order() -> None:
+    assert [name for name in Resources.__annotations__ if not name.startswith("_")] == MODULES
+
+
+@pytest.mark.parametrize("module", [*MODULES, "common"])
+def test_every_model_is_in_the_list_of_models(module: str) -> None:
+    names = {name for name, kind in public(module).items() if attrs.has(kind) or issubclass(kind, Enum)}
+    missing = sorted(names - set(dir(models)))
+    assert missing == [], f"add to models.pyi: from .resources.{module} import {', '.join(missing)}"
+    for name in names:
+        assert getattr(models, name) is public(module)[name]
+
+
+def test_list_of_models_has_nothing_else() -> None:
+    known = {name for module in (*MODULES, "common") for name in public(module)}
+    assert set(dir(models)) <= known
+    with pytest.raises(AttributeError, match="has no attribute 'Nothing'"):
+        _ = models.Nothing  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue]
