@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, NoReturn, Self, TypeVar
 
 from ._core import tls as tls_context
 from ._core.connections import Connections
+from ._core.expiry import ExpiringAllowance
 from ._core.sender import Sender
 from ._core.shared import SharedState
 from .clock import Clock, SystemClock
@@ -161,8 +162,9 @@ class Cloud66(Resources):
             return _to_token(token)
         if self._config.application is not None:
             return None
-        found = environment_token() if profile is None else None
-        found = found or _stored_token(self._config.address.site, profile)
+        site = self._config.address.site
+        found = environment_token(site=site) if profile is None else None
+        found = found or _stored_token(site, profile)
         if found is None:
             raise ConfigError(MISSING_LOGIN if profile is None else f"no login is stored for the profile {profile!r}")
         return found
@@ -178,7 +180,10 @@ class Cloud66(Resources):
         if token is None:
             raise ConfigError(MISSING_USER_LOGIN)
         self._load_certificates()
-        return _shared_headers(token, self._account), self._shared.allowance(token)
+        allowance = self._shared.allowance(token)
+        if token.expires_at is not None:
+            allowance = ExpiringAllowance(allowance, token.expires_at, self._shared.clock)
+        return _shared_headers(token, self._account), allowance
 
     def _load_certificates(self) -> None:
         """Start loading the CA certificates in a background thread if TLS is needed, so that imports can continue."""
@@ -304,6 +309,7 @@ class Cloud66(Resources):
             pkce=application.pkce,
             url=self._config.address.site,
             clock=self._shared.clock,
+            timeout=self._sender.timeouts,
             transport=self.transport,
         )
 

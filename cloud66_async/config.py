@@ -16,7 +16,7 @@ from ._core.proxies import environment_names_proxy
 from ._version import __version__
 from .errors import ConfigError
 from .secret import Secret
-from .token import Token
+from .token import Token, parse_toolbelt_login
 from .transport import Timeouts
 
 if TYPE_CHECKING:
@@ -176,7 +176,31 @@ def read_pool(pool: str | None) -> str:
     return given
 
 
-def environment_token(environment: Mapping[str, str] | None = None) -> Token | None:
-    """Return the token in CLOUD66_ACCESS_TOKEN, or None if it is not set or empty."""
-    text = (os.environ if environment is None else environment).get("CLOUD66_ACCESS_TOKEN")
-    return Token(text) if text else None
+def environment_token(environment: Mapping[str, str] | None = None, *, site: str = URL) -> Token | None:
+    """Return the token in CLOUD66_ACCESS_TOKEN, or else that in CLOUD66_TOKEN, or None if neither is set.
+
+    CLOUD66_TOKEN holds the toolbelt's login file in base64, as CI recipes of Cloud 66 set it. It is a login at Cloud 66
+    itself and not used for another `site`. Raises ConfigError if a value is invalid.
+    """
+    found = os.environ if environment is None else environment
+    text = found.get("CLOUD66_ACCESS_TOKEN")
+    if text:
+        return Token(text)
+    encoded = found.get("CLOUD66_TOKEN", "").strip()
+    return _toolbelt_token(encoded) if encoded and site == URL else None
+
+
+def _toolbelt_token(encoded: str) -> Token:
+    import base64  # imported lazily: takes 1 ms, and only this variable needs it
+
+    try:
+        token = parse_toolbelt_login(base64.b64decode("".join(encoded.split()), validate=True))
+    except ValueError:
+        token = None
+    if token is None:
+        del encoded  # a traceback may show local variables
+        raise ConfigError(
+            "invalid CLOUD66_TOKEN: expected the toolbelt's login file in base64; "
+            "set CLOUD66_ACCESS_TOKEN for an access token as it is"
+        )
+    return token

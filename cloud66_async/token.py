@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import math
 import re
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import TypeGuard
 
-from .errors import ConfigError
+import msgspec
+
+from ._core.timestamps import parse_timestamp
+from .errors import ConfigError, LoginError
 from .secret import Secret
 
-__all__ = ["Token", "is_bearer"]
+__all__ = ["Token", "check_expiry", "is_bearer", "parse_expiry", "parse_toolbelt_login"]
 
 # RFC 6750, section 2.1: what may follow "Bearer ".
 _BEARER = re.compile(r"[A-Za-z0-9\-._~+/]+=*")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MAX_SECONDS = 253_402_300_799  # the end of the year 9999
 
 
 def is_bearer(text: object) -> TypeGuard[str]:
@@ -24,7 +30,7 @@ class Token(Secret):
     """An access token or a personal access token. It is redacted in all output; `reveal()` returns the value.
 
     `scopes` are the scopes that the server granted, or None if it did not say. `expires_at` is None for tokens that
-    do not expire, such as Cloud 66's. Comparisons take constant time.
+    do not expire, such as Cloud 66's. An expired token is never sent. Comparisons take constant time.
     """
 
     __slots__ = ("expires_at", "scopes")
@@ -43,7 +49,8 @@ class Token(Secret):
                 "invalid character in the access token (whitespace or a quotation mark); "
                 "copy it again from Account > Apps"
             )
-        for name, value in (("_text", text), ("scopes", scopes), ("expires_at", expires_at)):
+        expiry = parse_expiry(expires_at)
+        for name, value in (("_text", text), ("scopes", scopes), ("expires_at", expiry)):
             object.__setattr__(self, name, value)
 
     def __setattr__(self, name: str, value: object) -> None:
@@ -54,6 +61,58 @@ class Token(Secret):
 
     def __reduce__(self) -> tuple[object, ...]:
         return _restore, (self.reveal(), self.scopes, self.expires_at)
+
+
+def parse_expiry(value: object) -> datetime | None:
+    """Return the time at which a token expires as a timezone-aware datetime, or None if it does not expire.
+
+    Accepts a timezone-aware datetime, ISO 8601 text (in UTC if it has no timezone), and seconds or milliseconds since
+    1970, as a number or as text. None, an empty text and "never" stand for a token that does not expire. Raises
+    ConfigError for anything else: an expired token must not pass for a valid one.
+    """
+    if isinstance(value, datetime):
+        if value.tzinfo is None:
+            raise ConfigError("invalid expiry of the token: the datetime has no timezone; use datetime.now(UTC)")
+        return value
+    if value is None or value in ("", "never"):
+        return None
+    try:
+        if isinstance(value, int | float | str) and not isinstance(value, bool):
+            return _parse_seconds(value)
+    except (ValueError, OverflowError):
+        pass
+    raise ConfigError(
+        f"invalid expiry of the token ({type(value).__name__}): expected seconds since 1970, or a date as in ISO 8601"
+    )
+
+
+def _parse_seconds(value: float | str) -> datetime | None:
+    try:
+        seconds = float(value)
+    except ValueError:
+        return parse_timestamp(value)
+    if not math.isfinite(seconds):
+        raise ValueError("not finite")
+    if seconds > _MAX_SECONDS:
+        seconds /= 1000  # some programs store milliseconds
+    if seconds > _MAX_SECONDS:
+        raise ValueError("out of range")
+    return _EPOCH + timedelta(seconds=seconds)
+
+
+def check_expiry(expires_at: datetime | None, now: datetime) -> None:
+    """Raise LoginError if a token with this expiry has expired."""
+    if expires_at is not None and expires_at <= now:
+        raise LoginError("the token has expired; log in again")
+
+
+def parse_toolbelt_login(body: bytes) -> Token | None:
+    """Return the token in a login file of Cloud 66's toolbelt, or None if the file is invalid."""
+    try:
+        fields = msgspec.json.decode(body)
+        return Token(fields["AccessToken"], expires_at=parse_expiry(fields.get("Expiry")))
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError, ConfigError):
+        return None
 
 
 def _restore(text: str, scopes: tuple[str, ...] | None, expires_at: datetime | None) -> Token:

@@ -48,6 +48,11 @@ class SharedHeaders:
             raise ConfigError("invalid character in a header that is sent with every request; check the token")
         self.encoded: Hidden = Hidden("".join(lines).encode("ascii"))
 
+    @property
+    def token(self) -> str:
+        """The access token among the headers, or an empty string."""
+        return dict(self.pairs).get("Authorization", "").removeprefix("Bearer ")
+
     def __repr__(self) -> str:
         return f"SharedHeaders({MASK})"
 

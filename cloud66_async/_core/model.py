@@ -50,7 +50,7 @@ class Model:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as JSON-ready values: timestamps as ISO 8601, secrets masked."""
-        return {name: _plain(getattr(self, name)) for name in attrs.fields_dict(type(self))}
+        return cast("dict[str, Any]", plain(self))
 
     def __iter__(self) -> Iterator[tuple[str, Any]]:
         """Iterate over the items of `to_dict`, so that `dict(model)` works. FastAPI reads models in this way."""
@@ -58,10 +58,13 @@ class Model:
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:
-        """Return pydantic's schema: instances are accepted unchanged and serialized with `to_dict`."""
+        """Return pydantic's schema: instances are accepted unchanged and serialized as by `to_dict`.
+
+        Pydantic's options such as `include` and `exclude_none` work as for pydantic's own models.
+        """
         from .pydantic import core_schema  # imported lazily: pydantic is installed if this is called
 
-        return core_schema(cls)
+        return core_schema(cls, plain)
 
     @classmethod
     def __get_pydantic_json_schema__(cls, schema: Any, handler: Any) -> dict[str, Any]:
@@ -77,9 +80,11 @@ def free_form() -> Any:
     return attrs.field(default=None, hash=False)
 
 
-def _plain(value: object) -> Any:  # noqa: PLR0911  one line for each kind
+def plain(value: object, omit: Callable[[attrs.Attribute[Any], object], bool] | None = None) -> Any:  # noqa: PLR0911  one line for each kind
+    """Return a value as JSON-ready values: the fields of models, except those for which `omit` returns True."""
     if isinstance(value, Model):
-        return value.to_dict()
+        fields = [(field, getattr(value, field.name)) for field in attrs.fields(type(value))]
+        return {field.name: plain(item, omit) for field, item in fields if omit is None or not omit(field, item)}
     if isinstance(value, enum.Enum):
         return value.value
     if isinstance(value, datetime):
@@ -87,9 +92,9 @@ def _plain(value: object) -> Any:  # noqa: PLR0911  one line for each kind
     if isinstance(value, Secret):
         return MASK
     if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in cast("Mapping[object, object]", value).items()}
+        return {str(key): plain(item, omit) for key, item in cast("Mapping[object, object]", value).items()}
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in cast("Sequence[object]", value)]
+        return [plain(item, omit) for item in cast("Sequence[object]", value)]
     return value
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 import types
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 import attrs
@@ -20,14 +20,31 @@ _JSON_TYPES: Mapping[object, dict[str, Any]] = {
 }
 
 
-def core_schema(model: Any) -> Any:
-    """Return a pydantic schema that accepts only instances of `model` and serializes them with `to_dict`."""
-    from pydantic_core import core_schema as schemas
+def core_schema(model: Any, plain: Callable[..., Any]) -> Any:
+    """Return a pydantic schema that accepts only instances of `model` and serializes them with `plain`."""
+    from pydantic_core import SchemaSerializer, core_schema as schemas
+
+    json = SchemaSerializer(schemas.any_schema())
+
+    def serialize(value: object, info: Any) -> Any:
+        found = plain(value, lambda field, item: _is_omitted(field, item, info))
+        if info.include is None and info.exclude is None:
+            return found
+        return json.to_python(found, include=info.include, exclude=info.exclude)
 
     return schemas.is_instance_schema(
         model,
         ref=f"{model.__module__}.{model.__qualname__}",
-        serialization=schemas.plain_serializer_function_ser_schema(lambda value: value.to_dict()),
+        serialization=schemas.plain_serializer_function_ser_schema(serialize, info_arg=True),
+    )
+
+
+def _is_omitted(field: attrs.Attribute[Any], value: object, info: Any) -> bool:
+    """Return whether pydantic's options omit this field. A model does not record whether the API sent a default."""
+    if value is None and info.exclude_none:
+        return True
+    return (
+        (info.exclude_defaults or info.exclude_unset) and field.default is not attrs.NOTHING and value == field.default
     )
 
 

@@ -103,7 +103,8 @@ class Sender:
                 quota = allowance.update(response)
                 if 200 <= response.status < 300:
                     return Response(wire.value(call, response, request_id), response, request_id, quota)
-                problem: APIError | TransportError = wire.error(call, response, request_id, self.clock.now())
+                raw = wire.redact(response, headers.token)
+                problem: APIError | TransportError = wire.error(call, raw, request_id, self.clock.now())
             except TransportError as error:
                 problem = error
             if not await self._pause(call, problem, attempt):

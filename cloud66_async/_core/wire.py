@@ -11,7 +11,7 @@ import msgspec
 
 from .. import errors
 from ..quota import next_hour
-from ..secret import Hidden
+from ..secret import MASK, Hidden
 from . import codec
 from .response import BufferedResponse
 from .text import clean
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ..operation import Call
     from .response import RawResponse
 
-__all__ = ["error", "payload", "target", "value"]
+__all__ = ["error", "payload", "redact", "target", "value"]
 
 T = TypeVar("T")
 
@@ -80,8 +80,17 @@ def value(call: Call[T], response: RawResponse, request_id: str) -> T:
         raise problem.with_traceback(None)  # noqa: B904  the same error
 
 
-def error(call: Call[Any], response: RawResponse, request_id: str, now: datetime) -> errors.APIError:
-    """Return the error that `response` represents."""
+def redact(response: RawResponse, token: str) -> BufferedResponse:
+    """Return `response` with the token masked: a server may repeat it in an error."""
+    body, headers = response.body, dict(response.headers)
+    for form in filter(None, {token, token.replace("/", "\\/")}):  # JSON may escape slashes
+        body = body.replace(form.encode(), MASK.encode())
+        headers = {name: value.replace(form, MASK) for name, value in headers.items()}
+    return BufferedResponse(response.status, body, headers)
+
+
+def error(call: Call[Any], response: BufferedResponse, request_id: str, now: datetime) -> errors.APIError:
+    """Return the error that `response`, which has passed `redact`, represents."""
     fields = _error_fields(response.body)
     challenge = _challenge(response)
     code = fields.get("error") or challenge.get("error")
@@ -96,7 +105,7 @@ def error(call: Call[Any], response: RawResponse, request_id: str, now: datetime
         details=details,
         operation=str(call.operation),
         request_id=request_id,
-        response=BufferedResponse.copy(response),
+        response=response,
     )
     if isinstance(problem, errors.Forbidden):
         problem.scope = challenge.get("scope") or call.operation.scope

@@ -98,7 +98,9 @@ def login(
     timeout: Annotated[float, Parameter(help="Maximum time to wait for the callback, in seconds.")] = 300.0,
     token: Annotated[
         bool,
-        Parameter(negative="", show_default=False, help="Prompt for a personal access token and store it instead."),
+        Parameter(
+            negative="", show_default=False, help="Prompt for a personal access token, check it, and store it instead."
+        ),
     ] = False,
     profile: Profile = None,
 ) -> None:
@@ -109,9 +111,9 @@ def login(
     from .login import log_in, store_token
 
     if token:
-        run(store_token(profile=profile))
+        store_token(profile=profile)
     else:
-        run(log_in(client_id, scope=scope, browser=browser, port=port, timeout=timeout, profile=profile))
+        log_in(client_id, scope=scope, browser=browser, port=port, timeout=timeout, profile=profile)
 
 
 @app.command
@@ -126,7 +128,7 @@ def logout(
     """Revoke the stored access token if possible, and delete it in any case."""
     from .login import log_out
 
-    run(log_out(client_id, profile=profile))
+    log_out(client_id, profile=profile)
 
 
 @app.command

@@ -7,6 +7,7 @@ from collections import Counter
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
 from ..bulk import BulkError, Ok
 from ..client import Cloud66
@@ -15,9 +16,9 @@ from ..errors import Cloud66Error
 from ..resources.common import Health
 from ..resources.stacks import Stack, StackStatus
 from ..sandbox import FakeCloud66, ProviderSettings, SandboxServer, consent
-from .console import out, to_markup
+from .console import console, plain, print_result
 from .redeploy import describe, follow
-from .stacks import health_markup
+from .stacks import health_text
 
 __all__ = ["demo"]
 
@@ -54,7 +55,7 @@ async def _log_in(c66: Cloud66, encoding: str) -> Cloud66:
     callback = await consent(login.url, transport=c66.transport)  # stands in for the user and their browser
     token = await c66.finish_login(login, callback)
     _print_line("Login", f"code exchanged for a {encoding} token response")
-    _print_line("Scopes", " ".join(token.scopes or login.scopes))
+    _print_line("Scopes", plain(" ".join(token.scopes or login.scopes)))
     return c66.using(token=token)
 
 
@@ -74,9 +75,9 @@ async def _read(c66: Cloud66, expected: int) -> list[Stack]:
     elapsed = time.perf_counter() - started
     if len(found) != expected:
         raise Cloud66Error(f"fetched {len(found)} stacks, expected {expected}")
-    out.print()
-    out.print(_table(found))
-    out.print()
+    print_result("")
+    print_result(_table(found))
+    print_result("")
     _print_line("Fetch", f"{len(found)} of {len(uids)} stacks by uid in {elapsed:.2f} s, at most {c66.limit} at a time")
     _print_line(
         "Estimate",
@@ -90,7 +91,7 @@ async def _fetch(c66: Cloud66, uids: list[str]) -> list[Stack]:
     found: list[Stack] = []
     problems: list[Cloud66Error] = []
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=out, transient=True, disable=not out.is_terminal) as progress:
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         bar = progress.add_task("Fetching stacks", total=len(uids))
         async with c66.each(c66.stacks.get, uids) as results:
             async for result in results:
@@ -119,14 +120,14 @@ def _table(stacks: list[Stack]) -> Table:
     table = Table(title="Stacks by environment and health", title_justify="left", box=None, pad_edge=False)
     table.add_column("")
     for health in healths:
-        table.add_column(health_markup(health), justify="right")
+        table.add_column(health_text(health), justify="right")
     table.add_column("total", justify="right", style="bold")
     rows = {environment: [counts[environment, health] for health in healths] for environment, _ in counts}
     for environment, row in sorted(rows.items()):
-        table.add_row(to_markup(environment), *(str(number or "·") for number in row), str(sum(row)))
+        table.add_row(plain(environment), *(str(number or "-") for number in row), str(sum(row)))
     table.add_row("total", *(str(sum(column)) for column in zip(*rows.values(), strict=True)), str(len(stacks)))
     return table
 
 
 def _print_line(label: str, text: str) -> None:
-    out.print(f"[bold]{label:<9}[/] {text}", soft_wrap=True)
+    print_result(Text.assemble((f"{label:<9}", "bold"), " ", text), soft_wrap=True)

@@ -1,35 +1,27 @@
-"""The commands `login` and `logout`."""
+"""The commands `login` and `logout`. Their prompts come before the event loop runs."""
 
 from __future__ import annotations
 
-import getpass
 import os
-import sys
-import webbrowser
-
-from rich.markup import escape
+import threading
 
 from ..client import Cloud66
 from ..config import Address
 from ..errors import Cloud66Error, ConfigError
+from ..oauth.browser import open_in_browser
+from ..oauth.callback import OUT_OF_BAND
 from ..oauth.file_store import FileStore
-from ..oauth.loopback import login_with_browser, login_with_code
+from ..oauth.login import Login
+from ..oauth.loopback import login_with_browser
 from ..oauth.store import DEFAULT
 from ..token import Token
-from .console import errors, out, to_markup
+from .console import plain, report, run
+from .prompts import ask_secret
 
 __all__ = ["log_in", "log_out", "store_token"]
 
 
-async def log_in(
-    client_id: str | None,
-    *,
-    scope: str,
-    browser: bool,
-    port: int,
-    timeout: float,  # noqa: ASYNC109  raises LoginError, unlike asyncio.timeout
-    profile: str | None,
-) -> None:
+def log_in(client_id: str | None, *, scope: str, browser: bool, port: int, timeout: float, profile: str | None) -> None:
     """Log in with the authorization code flow and store the access token.
 
     Args:
@@ -40,37 +32,35 @@ async def log_in(
         timeout: Maximum seconds to wait for the callback.
         profile: Name under which the login is stored.
     """
-    async with _application(client_id) as c66:
-        if browser:
-            token = await login_with_browser(c66, scope=scope, port=port, timeout=timeout, open_browser=_open)
-        else:
-            token = await login_with_code(c66, scope=scope, ask=_ask_code)
-    await _save(token, profile)
+    c66 = _application(client_id)
+    if browser:
+        run(_with_browser(c66, scope, port, timeout, profile))
+    else:
+        _with_code(c66, scope, profile)
 
 
-async def store_token(*, profile: str | None) -> None:
-    """Store a personal access token, typed without echo or read from a pipe."""
-    await _save(Token(_ask_secret("Personal access token")), profile)
+def store_token(*, profile: str | None) -> None:
+    """Check a personal access token, typed without echo or read from a pipe, and store it if the API accepts it."""
+    run(_check_and_save(Token(ask_secret("Personal access token")), profile))
 
 
-async def log_out(client_id: str | None, *, profile: str | None) -> None:
+def log_out(client_id: str | None, *, profile: str | None) -> None:
     """Revoke the stored token if `client_id` is given, then delete it even if the revocation failed."""
     store = _store()
     name = profile or DEFAULT
-    token = await store.load(name)
+    token = run(store.load(name))
     if token is None:
         raise ConfigError(f"no login is stored{'' if profile is None else f' for the profile {profile!r}'}")
     outcome = "the token was not revoked (no --client-id); revoke it under Account > Apps"
     try:
         if client_id is not None:
-            async with _application(client_id) as c66:
-                await c66.revoke(token)
+            c66 = _application(client_id)  # Ctrl+C at its prompt leaves the login stored
+            run(_revoke(c66, token))
             outcome = "the token was revoked"
     except Cloud66Error as error:
-        outcome = f"the token was not revoked ({to_markup(str(error))}); revoke it under Account > Apps"
-    finally:
-        await store.delete(name)
-    out.print(f"Login deleted; {outcome}", soft_wrap=True)
+        outcome = f"the token was not revoked ({plain(error)}); revoke it under Account > Apps"
+    run(store.delete(name))
+    report(f"Login deleted; {outcome}")
 
 
 def _application(client_id: str | None) -> Cloud66:
@@ -80,35 +70,72 @@ def _application(client_id: str | None) -> Cloud66:
             "or store a personal access token with `cloud66-async login --token`"
         )
     # Never an argument: every user of the machine can see the arguments of a process.
-    secret = os.environ.get("CLOUD66_CLIENT_SECRET") or _ask_secret("Client secret")
+    secret = os.environ.get("CLOUD66_CLIENT_SECRET", "").strip() or ask_secret("Client secret")
     return Cloud66(client_id=client_id, client_secret=secret)
+
+
+async def _with_browser(c66: Cloud66, scope: str, port: int, timeout: float, profile: str | None) -> None:  # noqa: ASYNC109  raises LoginError, unlike asyncio.timeout
+    async with c66:
+        token = await login_with_browser(c66, scope=scope, port=port, timeout=timeout, open_browser=_open)
+    await _save_issued(token, profile)
+
+
+def _with_code(c66: Cloud66, scope: str, profile: str | None) -> None:
+    try:
+        login = c66.login(scope=scope, redirect_url=OUT_OF_BAND)
+        report("Visit this URL, authorize the application, and paste the code that Cloud 66 displays:\n")
+        report(login.url)
+        code = ask_secret("Code")
+    except BaseException:
+        run(c66.aclose())
+        raise
+    run(_finish(c66, login, code, profile))
+
+
+async def _finish(c66: Cloud66, login: Login, code: str, profile: str | None) -> None:
+    async with c66:
+        token = await c66.finish_login(login, code)
+    await _save_issued(token, profile)
+
+
+async def _check_and_save(token: Token, profile: str | None) -> None:
+    async with Cloud66(token=token) as c66:
+        await c66.ping.check_token()
+    await _save(token, profile)
+
+
+async def _revoke(c66: Cloud66, token: Token) -> None:
+    async with c66:
+        await c66.revoke(token)
+
+
+async def _save_issued(token: Token, profile: str | None) -> None:
+    try:
+        await _save(token, profile)
+    except ConfigError as error:
+        raise ConfigError(
+            f"{error}; an access token was issued but not stored, so revoke it under Account > Apps"
+        ) from None
 
 
 async def _save(token: Token, profile: str | None) -> None:
     store = _store()
     await store.save(token, profile or DEFAULT)
-    out.print(f"Logged in; token stored in {escape(str(store.path))} (readable only by you)", soft_wrap=True)
+    scopes = f" with the scopes {plain(' '.join(token.scopes))}" if token.scopes else ""
+    report(f"Logged in to {_site()}{scopes}; token stored in {plain(store.path)} (readable only by you)")
+
+
+def _site() -> str:
+    return Address.parse(None).site
 
 
 def _store() -> FileStore:
-    return FileStore(site=Address.parse(None).site)
+    return FileStore(site=_site())
 
 
-def _open(url: str) -> bool:
-    out.print("Opening the consent page in your browser; if it does not open, visit this URL:\n")
-    out.print(url, soft_wrap=True, markup=False)
-    webbrowser.open(url)
-    return True  # even if it failed: the user may open the URL by hand
-
-
-def _ask_code(url: str) -> str:
-    out.print("Visit this URL, authorize the application, and paste the code that Cloud 66 displays:\n")
-    out.print(url, soft_wrap=True, markup=False)
-    return _ask_secret("Code")
-
-
-def _ask_secret(name: str) -> str:
-    if sys.stdin.isatty():
-        return getpass.getpass(f"{name}: ").strip()
-    errors.print(f"{name}: reading from standard input", style="dim")
-    return sys.stdin.readline().strip()
+async def _open(url: str) -> None:
+    report("Opening the consent page in your browser; if it does not open, visit this URL:\n")
+    report(url)
+    # In a thread that nothing waits for: the program named by BROWSER may run until the user closes it.
+    # If it fails, the user opens the URL by hand.
+    threading.Thread(target=open_in_browser, args=(url,), name="cloud66-async browser", daemon=True).start()

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+
+from rich.text import Text
+
 from ..client import Cloud66
 from ..resources.actions import Action
 from ..resources.stacks import Redeployment, Stack
-from .console import out, to_markup
+from .console import console, plain, report, spinner
 from .stacks import find_stack
 
 __all__ = ["describe", "follow", "redeploy"]
@@ -23,9 +27,13 @@ async def redeploy(
     async with c66:
         found = await find_stack(c66, stack, environment)
         started = await c66.stacks.redeploy(found.uid, git_ref=git_ref)
-        out.print(f"{describe(found)}: {_message(started)}")
+        report(f"{describe(found)}: {_message(started)}")
         if timeout is not None and started.async_action_id is not None:
-            await follow(c66, started, timeout=timeout)
+            try:
+                await follow(c66, started, timeout=timeout)
+            except asyncio.CancelledError:  # Ctrl+C
+                report("  Stopped waiting; the deployment continues")
+                raise
 
 
 async def follow(
@@ -35,7 +43,7 @@ async def follow(
     timeout: float,  # noqa: ASYNC109  raises ActionUnfinished, unlike asyncio.timeout
 ) -> Action:
     """Show the progress of an action on the terminal, and return the action when it has succeeded."""
-    if not out.is_terminal:
+    if not console.is_terminal:
         shown = ""
 
         def show(action: Action) -> None:
@@ -43,29 +51,29 @@ async def follow(
             state = _state(action)
             if state != shown:
                 shown = state
-                out.print(f"  Action {action.id}: {state}")
+                report(f"  Action {action.id}: {state}")
 
         return await c66.actions.wait(started, timeout=timeout, progress=show)
-    with out.status(f"Action {started.async_action_id}: waiting") as status:
+    with console.status(Text(f"Action {started.async_action_id}: waiting"), spinner=spinner()) as status:
         action = await c66.actions.wait(
             started,
             timeout=timeout,
             progress=lambda action: status.update(
-                f"Action {action.id} ({to_markup(str(action.action))}): {_state(action)}"
+                Text(f"Action {action.id} ({plain(action.action)}): {_state(action)}")
             ),
         )
-    out.print(f"  Action {action.id}: {_state(action)}")
+    report(f"  Action {action.id}: {_state(action)}")
     return action
 
 
 def describe(stack: Stack) -> str:
-    """Return the name and the environment of a stack as rich markup."""
-    name = to_markup(stack.name or stack.uid)
-    return f"{name} ({to_markup(stack.environment)})" if stack.environment else name
+    """Return the name and the environment of a stack, for output."""
+    name = plain(stack.name or stack.uid)
+    return f"{name} ({plain(stack.environment)})" if stack.environment else name
 
 
 def _message(started: Redeployment) -> str:
-    text = to_markup(started.message or "started")
+    text = plain(started.message or "started")
     return f"{text} (queued)" if started.queued else text
 
 

@@ -6,7 +6,7 @@ import time
 
 from ..clock import SystemClock
 from ..sandbox import FakeCloud66, SandboxServer
-from .console import out
+from .console import print_line
 
 __all__ = ["serve"]
 
@@ -21,12 +21,12 @@ def serve(*, port: int, stacks: int, redirect_urls: list[str]) -> None:
         fake.seed(stacks)
         application = fake.add_application(redirect_urls=(*_REDIRECT_URLS, *redirect_urls))
         token = fake.add_token()
-        out.print(f"Sandbox with {stacks} stacks at [bold]{server.url}[/]; press Ctrl+C to stop it\n")
-        out.print("To use it in another terminal:\n")
+        print_line(f"Sandbox with {stacks} stacks at {server.url}; press Ctrl+C to stop it\n")
+        print_line("To use it in another terminal:\n")
         # Printed in plain text: it gives access to this sandbox only.
-        out.print(f"  export CLOUD66_URL={server.url} CLOUD66_ACCESS_TOKEN={token.reveal()}", soft_wrap=True)
-        out.print("  cloud66-async stacks --environment production\n")
-        out.print("OAuth application:\n")
-        out.print(f"  client_id={application.client_id} client_secret={application.client_secret}", soft_wrap=True)
+        print_line(f"  export CLOUD66_URL={server.url} CLOUD66_ACCESS_TOKEN={token.reveal()}")
+        print_line("  cloud66-async stacks --environment production\n")
+        print_line("OAuth application:\n")
+        print_line(f"  client_id={application.client_id} client_secret={application.client_secret}")
         while True:
             time.sleep(3600)

@@ -7,14 +7,15 @@ import re
 from datetime import datetime
 
 from rich.table import Table
+from rich.text import Text
 
 from .._core.model import Model
 from ..client import Cloud66
 from ..resources.common import Health
 from ..resources.stacks import Stack
-from .console import out, to_markup
+from .console import plain, print_line, print_result
 
-__all__ = ["find_stack", "health_markup", "list_servers", "list_stacks"]
+__all__ = ["find_stack", "health_text", "list_servers", "list_stacks"]
 
 _UID_LENGTH = 32
 _UID = re.compile(rf"[0-9a-f]{{{_UID_LENGTH}}}")
@@ -37,13 +38,13 @@ async def list_stacks(c66: Cloud66, *, name: str | None, environment: str | None
     table = _table("name", "environment", "status", "health", "cloud", "last activity")
     for stack in sorted(found, key=lambda stack: ((stack.name or "").casefold(), stack.environment or "")):
         table.add_row(
-            to_markup(stack.name),
-            to_markup(stack.environment),
-            str(stack.status) if stack.status is not None else "",
-            health_markup(stack.health),
-            to_markup(stack.cloud),
+            plain(stack.name),
+            plain(stack.environment),
+            plain(stack.status),
+            health_text(stack.health),
+            plain(stack.cloud),
             _format_time(stack.last_activity),
-            to_markup(stack.uid),
+            plain(stack.uid),
         )
     _print_table(table, "stack")
 
@@ -59,12 +60,12 @@ async def list_servers(c66: Cloud66, stack: str, *, environment: str | None, jso
     table = _table("name", "roles", "health", "address", "region")
     for server in found:
         table.add_row(
-            to_markup(server.name),
-            to_markup(", ".join(server.server_roles or ())),
-            health_markup(server.health_state),
-            to_markup(server.ext_ipv4 or server.address),
-            to_markup(server.region),
-            to_markup(server.uid),
+            plain(server.name),
+            plain(", ".join(server.server_roles or ())),
+            health_text(server.health_state),
+            plain(server.ext_ipv4 or server.address),
+            plain(server.region),
+            plain(server.uid),
         )
     _print_table(table, "server")
 
@@ -76,12 +77,9 @@ async def find_stack(c66: Cloud66, name_or_uid: str, environment: str | None) ->
     return await c66.stacks.find(name_or_uid, environment=environment)
 
 
-def health_markup(health: Health | None) -> str:
-    """Return a health in its color, as rich markup."""
-    if health is None:
-        return ""
-    color = _COLORS.get(health)
-    return str(health) if color is None else f"[{color}]{health}[/]"
+def health_text(health: Health | None) -> Text:
+    """Return a health in its color."""
+    return Text(plain(health), style=_COLORS.get(health, "") if health is not None else "")
 
 
 def _table(*columns: str) -> Table:
@@ -96,11 +94,10 @@ def _format_time(value: datetime | None) -> str:
 
 
 def _print_json(model: Model) -> None:
-    # Not printed through the console, which would wrap the line at the width of the terminal.
-    print(json_module.dumps(model.to_dict(), separators=(",", ":")), flush=True)
+    print_line(json_module.dumps(model.to_dict(), separators=(",", ":")))
 
 
 def _print_table(table: Table, kind: str) -> None:
     if table.row_count:
-        out.print(table)
-    out.print(f"{table.row_count} {kind}{'' if table.row_count == 1 else 's'}", style="dim")
+        print_result(table)
+    print_result(f"{table.row_count} {kind}{'' if table.row_count == 1 else 's'}", style="dim")

@@ -3,24 +3,46 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .._http.library import OAuth2Auth, OAuth2Token, httpx
 from ..errors import ConfigError
-from ..secret import MASK
+from ..secret import MASK, Secret
 from ..token import Token
-from .token_response import parse_seconds
+from .endpoints import Endpoints
+from .token_response import normalize
+
+if TYPE_CHECKING:
+    from _collections_abc import dict_items, dict_values
 
 __all__ = ["BearerAuth", "MaskedToken", "same_origin"]
 
+_SECRETS = ("access_token", "refresh_token", "id_token")
+
 
 class MaskedToken(OAuth2Token):
-    """Authlib's token, a dict, with a redacted `repr()`. `["access_token"]` returns the value."""
+    """Authlib's token, a dict, whose secrets are redacted in all output.
+
+    `["access_token"]`, `get()` and `dict(token)` return the values. `repr()`, `items()` and `values()` do not: crash
+    reporters call them.
+    """
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({MASK})"
 
     __str__ = __repr__
+
+    def items(self) -> dict_items[str, Any]:
+        """Return names and values, with a `Secret` in place of each secret."""
+        return {name: Secret(self[name]) if name in _SECRETS and self[name] else self[name] for name in self}.items()
+
+    def values(self) -> dict_values[str, Any]:
+        """Return the values, with a `Secret` in place of each secret."""
+        return dict(self.items()).values()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # By default, a dict pickles what items() returns.
+        return type(self), (dict(self),)
 
 
 class BearerAuth(OAuth2Auth):
@@ -28,6 +50,7 @@ class BearerAuth(OAuth2Auth):
 
     # Authlib's own class buffers each upload in memory and sends it with two contradicting lengths.
     requires_request_body = False
+    endpoints: Endpoints
     origin: httpx.URL
     token: MaskedToken | None
 
@@ -41,6 +64,7 @@ class BearerAuth(OAuth2Auth):
 
     def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
         """Add the token to the request. Raises ConfigError if the request goes to another origin."""
+        self.endpoints.require("api")
         if not same_origin(request.url, self.origin):
             raise ConfigError(
                 f"the token is for {self.origin.host} and is not sent to {request.url.host}; "
@@ -80,8 +104,5 @@ def _normalize(fields: dict[str, Any]) -> dict[str, Any]:
     token_type = fields.get("token_type") or "bearer"
     if not isinstance(token_type, str) or token_type.lower() != "bearer":
         raise ConfigError("unsupported token_type; only bearer tokens are supported")
-    for name in ("expires_in", "expires_at"):
-        seconds = parse_seconds(fields.pop(name, None))
-        if seconds is not None:
-            fields[name] = seconds
+    normalize(fields)
     return fields

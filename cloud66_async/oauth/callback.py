@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import hmac
 import re
-from collections.abc import Mapping, Sequence
-from typing import Any, TypeAlias, cast
-from urllib.parse import SplitResult, parse_qs, urlsplit
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ParamSpec, TypeAlias, TypeVar, cast
+from urllib.parse import SplitResult, urlsplit
 
 from .._core.origin import DEFAULT_PORTS
 from .._core.text import clean
-from ..errors import AccessDenied, LoginError, StateMismatch
+from ..errors import AccessDenied, Cloud66Error, LoginError, StateMismatch
+from .form import parse_form
 
-__all__ = ["OUT_OF_BAND", "Callback", "extract_code", "verify_callback"]
+__all__ = ["OUT_OF_BAND", "Callback", "attempt", "extract_code", "verify_callback"]
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 OUT_OF_BAND = "urn:ietf:wg:oauth:2.0:oob"
 """The redirect URL of a login whose code the user copies by hand."""
@@ -21,10 +25,21 @@ Callback: TypeAlias = str | Mapping[str, str] | Mapping[str, Sequence[str]]
 """The callback URL, its query string, or its parameters."""
 
 _MAX_LENGTH = 16 * 1024
-_MAX_FIELDS = 50
 _NAMES = ("code", "error", "error_description")
 _CODE = re.compile(r"[!-~]{1,4096}")  # RFC 6749, appendix A.11, without the space
 _PARAMETERS = re.compile(r"(?:^|[?&])(?:code|error)=|://")
+
+
+def attempt(function: Callable[P, T], *arguments: P.args, **options: P.kwargs) -> T | Cloud66Error:
+    """Return the result of the function, or the error that it raises, without the traceback.
+
+    The frames of a traceback hold the function's arguments. A caller whose arguments are secret deletes them before
+    it raises the error.
+    """
+    try:
+        return function(*arguments, **options)
+    except Cloud66Error as error:
+        return error.with_traceback(None)
 
 
 def verify_callback(callback: Callback, *, state: str, redirect_url: str | None) -> dict[str, str]:
@@ -33,6 +48,14 @@ def verify_callback(callback: Callback, *, state: str, redirect_url: str | None)
     A full URL must match `redirect_url`. A query string and a mapping have no URL to compare. Raises StateMismatch,
     and LoginError if the callback is malformed or its URL is a different one.
     """
+    parameters = attempt(_verify, callback, state, redirect_url)
+    del callback, state
+    if isinstance(parameters, Cloud66Error):
+        raise parameters
+    return parameters
+
+
+def _verify(callback: Callback, state: str, redirect_url: str | None) -> dict[str, str]:
     out_of_band = redirect_url == OUT_OF_BAND
     if out_of_band and isinstance(callback, str) and _PARAMETERS.search(callback) is None:
         return {"code": callback.strip()}
@@ -48,6 +71,14 @@ def verify_callback(callback: Callback, *, state: str, redirect_url: str | None)
 
 def extract_code(parameters: Mapping[str, str]) -> str:
     """Return the code in verified parameters. Raises AccessDenied or LoginError if they contain an error instead."""
+    code = attempt(_extract, parameters)
+    del parameters
+    if isinstance(code, Cloud66Error):
+        raise code
+    return code
+
+
+def _extract(parameters: Mapping[str, str]) -> str:
     error = parameters.get("error")
     if error is not None:
         reason = ": ".join(filter(None, (clean(error), clean(parameters.get("error_description", "")))))
@@ -81,9 +112,7 @@ def _parse(text: str) -> tuple[SplitResult | None, dict[str, Sequence[str]]] | N
         parts = urlsplit(text)
         absolute = bool(parts.scheme)
         query = parts.query if absolute or text.startswith("/") else text.removeprefix("?")
-        fields = parse_qs(
-            query, keep_blank_values=True, strict_parsing=True, errors="strict", max_num_fields=_MAX_FIELDS
-        )
+        fields = parse_form(query, ("state", *_NAMES))
     except ValueError:
         return None
     return parts if absolute else None, {**fields}

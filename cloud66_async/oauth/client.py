@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
@@ -12,21 +11,31 @@ from .._http.library import httpx
 from ..clock import Clock, SystemClock
 from ..config import URL
 from ..errors import (
+    Cloud66Error,
     ConfigError,
     LoginError,
-    StateMismatch,
     TokenRequestFailed,
     TransportError,
-    TransportTimeout,
 )
 from ..secret import Secret
 from ..token import Token
+from ..transport import Timeouts
 from .bearer import MaskedToken
-from .callback import Callback, extract_code, verify_callback
+from .callback import Callback, attempt
 from .endpoints import Endpoints, check_url
-from .form import Form, code_form
-from .login import LIFETIME, Login, authorization_url, new_state, split_scopes, start_login
-from .session import Session, buffer_response, to_api_error
+from .form import Form
+from .login import (
+    LIFETIME,
+    Login,
+    authorization_url,
+    callback_form,
+    login_form,
+    new_state,
+    one_redirect_url,
+    split_scopes,
+    start_login,
+)
+from .session import Session, to_api_error
 from .token_response import parse_token_fields, parse_token_response, to_token
 
 __all__ = ["Cloud66OAuth2Client"]
@@ -56,11 +65,12 @@ class Cloud66OAuth2Client(Session):
         revoke_url: URL of the revocation endpoint, if the server has it elsewhere.
         api_url: URL of the API, if the server has it elsewhere.
         clock: Source of the current time.
-        timeout: Seconds for each phase of a request, and for a token or revocation request as a whole.
-        transport: Transport of the HTTP library.
-        verify: TLS verification, as in the HTTP library.
+        timeout: Seconds for each phase of a request, and for a token or revocation request as a whole; or `Timeouts`.
+            None means no limit.
+        transport: Transport of the HTTP library. `verify`, `proxy` and `trust_env` then have no effect.
+        verify: TLS verification, as in the HTTP library. True trusts the same CA certificates as `Cloud66`.
         proxy: Proxy, as in the HTTP library.
-        trust_env: Whether to use the environment's proxies and certificates, as in the HTTP library.
+        trust_env: Whether to use the proxies that the environment names. Loopback hosts never use one.
         headers: Additional headers of every request.
     """
 
@@ -82,21 +92,18 @@ class Cloud66OAuth2Client(Session):
         revoke_url: str | None = None,
         api_url: str | None = None,
         clock: Clock | None = None,
-        timeout: float | None = 30.0,
+        timeout: float | Timeouts | None = 30.0,
         transport: Any = None,
         verify: Any = True,
         proxy: Any = None,
         trust_env: bool = True,
         headers: Mapping[str, str] | None = None,
     ) -> None:
-        self.endpoints: Endpoints = Endpoints.of(
-            url, authorize=authorize_url, token=token_url, revoke=revoke_url, api=api_url
-        )
         method = "client_secret_post" if client_secret else "none"
         super().__init__(
             client_id,
             client_secret.reveal() if isinstance(client_secret, Secret) else client_secret,
-            api=self.endpoints.api,
+            endpoints=Endpoints.of(url, authorize=authorize_url, token=token_url, revoke=revoke_url, api=api_url),
             clock=clock or SystemClock(),
             token_endpoint_auth_method=method,
             revocation_endpoint_auth_method=method,
@@ -104,7 +111,7 @@ class Cloud66OAuth2Client(Session):
             # Set explicitly, so that Authlib never falls back to a grant that needs no user.
             grant_type="authorization_code",
             scope=scope_separator.join(split_scopes(scope)) or None,
-            redirect_uri=_one_url(redirect_url, redirect_uri),
+            redirect_uri=one_redirect_url(redirect_url, redirect_uri),
             timeout=timeout,
             transport=transport,
             verify=verify,
@@ -115,21 +122,11 @@ class Cloud66OAuth2Client(Session):
         self.scope_separator = scope_separator
         self.pkce = pkce
         self.on_token = on_token
-        self._total_timeout = timeout
         self.token = token
 
     def __repr__(self) -> str:
         state = "with a token" if self.token else "without a token"
         return f"<{type(self).__name__} of {self.endpoints.site}, {state}>"
-
-    @property
-    def client_secret(self) -> str | None:
-        """The application's secret in plain text, as Authlib requires it."""
-        return None if self._client_secret is None else self._client_secret.reveal()
-
-    @client_secret.setter
-    def client_secret(self, text: str | None) -> None:
-        self._client_secret = None if text is None else Secret(text)
 
     def login(
         self,
@@ -166,9 +163,11 @@ class Cloud66OAuth2Client(Session):
             raise LoginError(
                 f"this login was not started at {self.endpoints.authorize}; finish it with the client that started it"
             )
-        form = code_form(login.code(callback, now=self._clock.now()), login.redirect_url, login.verifier)
+        form = attempt(login_form, login, callback, self._clock.now())
         del callback  # a traceback may show local variables; login and form are redacted
-        response = await self._request_token(self.endpoints.token, form)
+        if isinstance(form, Cloud66Error):
+            raise form
+        response = await self._request_token(self.endpoints.require("token"), form)
         token = parse_token_response(response.status_code, response.content, redact=form.redact, now=self._clock.now())
         await self._notify(token)
         return token
@@ -202,7 +201,7 @@ class Cloud66OAuth2Client(Session):
         authorization = authorization_url(
             check_url(url or self.endpoints.authorize),
             client_id=self._require_client_id(),
-            redirect_url=_one_url(redirect_url, redirect_uri) or self.redirect_uri or "",
+            redirect_url=one_redirect_url(redirect_url, redirect_uri) or self.redirect_uri or "",
             scopes=split_scopes(self.scope or () if scope is None else scope),
             scope_separator=self.scope_separator,
             state=state,
@@ -238,17 +237,19 @@ class Cloud66OAuth2Client(Session):
             redirect_uri: Authlib's name for `redirect_url`.
             grant_type: Authlib's parameter. Only the authorization code flow is supported.
         """
-        if grant_type != "authorization_code":
-            raise LoginError(f"unsupported grant_type {grant_type!r}: only 'authorization_code' is supported")
-        redirect = _one_url(redirect_url, redirect_uri) or self.redirect_uri
-        if authorization_response is not None:
-            if not state:
-                raise StateMismatch("no state to compare with; pass the state that is stored in the user's session")
-            code = extract_code(verify_callback(authorization_response, state=state, redirect_url=redirect))
-        elif code is None:
-            raise LoginError("neither a callback nor a code; pass authorization_response or code")
-        form = code_form(extract_code({"code": code}), redirect, code_verifier)
+        redirect = (redirect_url, redirect_uri, self.redirect_uri)
+        form = attempt(
+            callback_form,
+            authorization_response,
+            state=state,
+            code=code,
+            verifier=code_verifier,
+            redirect=redirect,
+            grant_type=grant_type,
+        )
         del authorization_response, state, code, code_verifier  # as in finish_login
+        if isinstance(form, Cloud66Error):
+            raise form
         return await self._exchange(url, form)
 
     def parse_response_token(self, resp: httpx.Response) -> MaskedToken:
@@ -266,7 +267,7 @@ class Cloud66OAuth2Client(Session):
         """
         form = Form(grant_type="refresh_token", refresh_token=refresh_token or self._token_field("refresh_token"))
         del refresh_token
-        if not form["refresh_token"]:
+        if not form.reveal("refresh_token"):
             raise LoginError("the token cannot be refreshed: there is no refresh token; log in again")
         return await self._exchange(url, form)
 
@@ -275,9 +276,11 @@ class Cloud66OAuth2Client(Session):
 
         Cloud 66 does not document an endpoint for this. Raises APIError if the server refuses.
         """
-        response = await self.revoke_token(token=token)
+        form = self._token_form("revoke", token, "access_token")
+        del token
+        response = await self._revoke(None, form)
         if response.status_code != 200:
-            raise to_api_error(response, self._clock.now())
+            raise to_api_error(response, self._clock.now(), form.redact)
 
     async def revoke_token(
         self,
@@ -289,29 +292,46 @@ class Cloud66OAuth2Client(Session):
 
         If the client's own token was revoked, the client discards it.
         """
+        form = self._token_form("revoke", token, token_type_hint)
+        del token
+        return await self._revoke(url, form)
+
+    async def _revoke(self, url: str | None, form: Form) -> httpx.Response:
+        response = await self._post(check_url(url or self.endpoints.require("revoke")), form)
+        if response.status_code == 200 and form.reveal("token") == self._token_field("access_token"):
+            self.token = None
+        return response
+
+    async def introspect_token(  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride]
+        self,
+        url: str,
+        token: Token | str | None = None,
+        token_type_hint: str | None = "access_token",  # noqa: S107 (a name, not a secret)
+    ) -> httpx.Response:
+        """Ask the introspection endpoint at `url` (RFC 7662) about this token, or about the client's own.
+
+        Cloud 66 does not document such an endpoint. Raises ConfigError and TransportError.
+        """
+        form = self._token_form("introspect", token, token_type_hint)
+        del token
+        return await self._post(check_url(url), form)
+
+    def _token_form(self, purpose: str, token: Token | str | None, hint: str | None) -> Form:
         given = Token(token) if isinstance(token, str) else token
         del token
         form = Form(token=self._token_field("access_token") if given is None else given.reveal())
-        if not form["token"]:
-            raise ConfigError("no token to revoke; pass one, or set client.token")
-        if token_type_hint:
-            form["token_type_hint"] = token_type_hint
-        response = await self._post(check_url(url or self.endpoints.revoke), form)
-        if response.status_code == 200 and form["token"] == self._token_field("access_token"):
-            self.token = None
-        return response
+        if not form.reveal("token"):
+            raise ConfigError(f"no token to {purpose}; pass one, or set client.token")
+        if hint:
+            form.add("token_type_hint", hint)
+        return form
 
     def _token_field(self, name: str) -> str:
         """Return this field of the client's own token as a string, which is empty if there is none."""
         return str((self.token or MaskedToken({})).get(name) or "")
 
-    def _require_client_id(self) -> str:
-        if not self.client_id:
-            raise ConfigError("no client_id; pass that of your application (Account > Apps)")
-        return self.client_id
-
     async def _exchange(self, url: str | None, form: Form) -> MaskedToken:
-        response = await self._request_token(check_url(url or self.endpoints.token), form)
+        response = await self._request_token(check_url(url or self.endpoints.require("token")), form)
         token = self._store_token(response, form)
         await self._notify(to_token(token, self._clock.now()))
         return token
@@ -320,7 +340,7 @@ class Cloud66OAuth2Client(Session):
         fields = parse_token_fields(response.status_code, response.content, redact=form.redact)
         expires_at = to_token(fields, self._clock.now()).expires_at
         if expires_at is not None:
-            fields["expires_at"] = expires_at.timestamp()
+            fields["expires_at"] = expires_at
         self.token = fields
         return cast("MaskedToken", self.token)
 
@@ -333,29 +353,8 @@ class Cloud66OAuth2Client(Session):
             response = hook(response)
         return response
 
-    async def _post(self, url: str, form: Form) -> httpx.Response:
-        """Send a form with the application's credentials and return the response. Redirects are not followed."""
-        form["client_id"] = self._require_client_id()
-        if self.client_secret:
-            form["client_secret"] = self.client_secret
-        headers = {"Accept": "application/json", "Accept-Encoding": "identity"}
-        request = self.build_request("POST", url, data=form, headers=headers)
-        try:
-            async with asyncio.timeout(self._total_timeout):
-                return await buffer_response(await self.send(request, stream=True, auth=None, follow_redirects=False))
-        except TimeoutError:
-            raise TransportTimeout("timed out (total)", phase="total") from None
-
     async def _notify(self, token: Token) -> None:
         if self.on_token is not None:
             outcome = self.on_token(token)
             if inspect.isawaitable(outcome):
                 await outcome
-
-
-def _one_url(redirect_url: str | None, redirect_uri: str | None) -> str | None:
-    if redirect_url and redirect_uri and redirect_url != redirect_uri:
-        raise ConfigError(
-            "redirect_url and redirect_uri differ: both name the same setting and must be equal; pass only one"
-        )
-    return redirect_url or redirect_uri

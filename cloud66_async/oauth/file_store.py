@@ -14,7 +14,7 @@ import anyio.to_thread
 from ..config import URL, Address
 from ..errors import ConfigError
 from ..token import Token
-from .private_files import read_private, write_private
+from .private_files import create_private_directory, read_private, write_private
 from .store import DEFAULT, from_fields, to_fields
 
 __all__ = ["FileStore", "default_path", "is_available"]
@@ -79,7 +79,7 @@ class FileStore:
         def pop(logins: _Logins) -> bool:
             return logins.get(self._site, {}).get(profile, {}).pop(account or "", None) is not None
 
-        return self.path.exists() and self._update(pop)
+        return read_private(self.path) is not None and self._update(pop)
 
     def _update(self, change: Callable[[_Logins], bool]) -> bool:
         """Read, change and write the file under a lock. Return whether `change` changed anything."""
@@ -112,17 +112,32 @@ class FileStore:
 
 
 def is_available() -> bool:
-    """Return whether logins can be stored in the default file, which requires the extra `cli`."""
-    return find_spec("platformdirs") is not None and find_spec("filelock") is not None
+    """Return whether there is a default file for logins: it requires the extra `cli` and a home directory."""
+    return find_spec("platformdirs") is not None and find_spec("filelock") is not None and _user_path() is not None
 
 
 def default_path() -> Path:
-    """Return the default file for logins on this system. Raises ConfigError without the extra `cli`."""
+    """Return the default file for logins on this system.
+
+    Raises ConfigError without the extra `cli`, and without a home directory.
+    """
     try:
-        from platformdirs import user_config_path
+        path = _user_path()
     except ImportError:
         raise ConfigError(_NEEDS_EXTRA) from None
-    return user_config_path("cloud66-async", appauthor=False) / "logins.json"
+    if path is None:
+        raise ConfigError("no directory for logins: this user has no home directory; set HOME, or pass a path")
+    return path
+
+
+def _user_path() -> Path | None:
+    from platformdirs import user_config_path
+
+    try:
+        path = user_config_path("cloud66-async", appauthor=False) / "logins.json"
+    except RuntimeError:  # no HOME, and the system does not know the user
+        return None
+    return path if path.is_absolute() else None  # older versions then return a path that starts with "~"
 
 
 def _is_nested(value: object, levels: int) -> bool:
@@ -137,7 +152,8 @@ def _locked(path: Path) -> AbstractContextManager[object]:
     except ImportError:
         raise ConfigError(_NEEDS_EXTRA) from None
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # First, because other users could place a link at the path of the lock in a directory that is not private.
+        create_private_directory(path.parent)
         return FileLock(path.with_name(f".{path.name}.lock"), timeout=_LOCK_TIMEOUT, mode=0o600).acquire()
     except Timeout:
         raise ConfigError(f"cannot lock {path}: another process holds the lock; try again later") from None

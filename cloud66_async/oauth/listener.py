@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
+import secrets
 from types import TracebackType
 from typing import Self
 
@@ -25,10 +26,11 @@ _PATH = re.compile(r"/[A-Za-z0-9\-._~/]*")
 # One static page for each status: a response never contains anything from the request.
 _PAGES = {
     "200 OK": "Cloud 66 has responded. You can close this window and return to your terminal.",
+    "302 Found": "Your browser is being redirected to Cloud 66.",
     "400 Bad Request": "This request does not match the pending login.",
     "404 Not Found": "This page does not exist.",
     "405 Method Not Allowed": "This page does not support this request method.",
-    "410 Gone": "This login has already finished. You can close this window.",
+    "410 Gone": "This page can be opened only once. You can close this window.",
     "421 Misdirected Request": "This server does not serve this host name.",
     "431 Request Header Fields Too Large": "This request is too long.",
 }
@@ -44,10 +46,10 @@ _HEADERS = (
 
 
 class Listener:
-    """HTTP server that responds to every request and accepts the first one with the state of the pending login.
+    """HTTP server that sends the browser to the pending login and accepts the first callback with the login's state.
 
-    `url` is the redirect URL, and `callback` a future for the query string of the callback. Use it as a context
-    manager, which always closes the port.
+    `url` is the redirect URL, `start_url` redirects to the consent page once, and `callback` is a future for the query
+    string of the callback. Use it as a context manager, which always closes the port.
     """
 
     url: str
@@ -59,12 +61,23 @@ class Listener:
         self._host = host
         self._port = port
         self._path = path
+        self._start_path = f"/{secrets.token_urlsafe(16)}"
+        self._started = False
         self._login: Login | None = None
         self._tasks: dict[asyncio.Task[None], None] = {}
 
     def expect(self, login: Login) -> None:
-        """Accept the callback of this login."""
+        """Redirect the browser to this login, and accept its callback."""
         self._login = login
+
+    @property
+    def start_url(self) -> str:
+        """The URL to open in the browser.
+
+        Other users can see it among the arguments of the browser's process. Unlike the URL of the consent page, it
+        contains neither the state nor the PKCE challenge.
+        """
+        return f"http://{self._authority}{self._start_path}"
 
     async def __aenter__(self) -> Self:
         self.callback = asyncio.get_running_loop().create_future()
@@ -104,8 +117,8 @@ class Listener:
         self._tasks[task] = None
         try:
             async with asyncio.timeout(_REQUEST_TIMEOUT):
-                status, with_body = await self._status(reader)
-                writer.write(_page(status, with_body=with_body))
+                status, location, with_body = await self._respond(reader)
+                writer.write(_page(status, location=location, with_body=with_body))
                 await writer.drain()
         except (TimeoutError, OSError, EOFError, asyncio.CancelledError):
             pass
@@ -114,29 +127,41 @@ class Listener:
             with contextlib.suppress(OSError):
                 writer.close()
 
-    async def _status(self, reader: asyncio.StreamReader) -> tuple[str, bool]:
-        """Read a request. Return the status of its response, and whether the response has a body."""
+    async def _respond(self, reader: asyncio.StreamReader) -> tuple[str, str | None, bool]:
+        """Read a request. Return status and location of its response, and whether the response has a body."""
         try:
             header_section = await reader.readuntil(b"\r\n\r\n")
         except asyncio.LimitOverrunError:
-            return "431 Request Header Fields Too Large", True
+            return "431 Request Header Fields Too Large", None, True
         lines = header_section.decode("latin-1").split("\r\n")
         found = _REQUEST_LINE.fullmatch(lines[0])
         if found is None:
-            return "400 Bad Request", True
-        return self._handle(found[1], found[2], lines[1:]), found[1] != "HEAD"
+            return "400 Bad Request", None, True
+        status = self._handle(found[1], found[2], lines[1:])
+        location = self._login.url if status == "302 Found" and self._login is not None else None
+        return status, location, found[1] != "HEAD"
 
     def _handle(self, method: str, target: str, headers: list[str]) -> str:
         hosts = [line.partition(":")[2].strip() for line in headers if line.lower().startswith("host:")]
         if hosts != [self._authority]:
             return "421 Misdirected Request"  # prevents DNS rebinding: another site's name may resolve to 127.0.0.1
         path, _, query = target.partition("?")
-        if path != self._path:
+        if path not in (self._path, self._start_path):
             return "404 Not Found"
         if method != "GET":
             return "405 Method Not Allowed"
-        login = self._login
-        if login is None or not self._is_callback(query, login):
+        return self._start() if path == self._start_path else self._finish(query)
+
+    def _start(self) -> str:
+        if self._login is None:
+            return "400 Bad Request"
+        if self._started:
+            return "410 Gone"
+        self._started = True
+        return "302 Found"
+
+    def _finish(self, query: str) -> str:
+        if self._login is None or not self._is_callback(query, self._login):
             return "400 Bad Request"
         if self.callback.done():
             return "410 Gone"
@@ -152,9 +177,11 @@ class Listener:
         return "code" in parameters or "error" in parameters
 
 
-def _page(status: str, *, with_body: bool) -> bytes:
+def _page(status: str, *, location: str | None, with_body: bool) -> bytes:
     body = (
         f"<!doctype html><html lang=en><meta charset=utf-8><title>Cloud 66</title><p>{_PAGES[status]}</p></html>\n"
     ).encode("ascii")
-    headers = "\r\n".join((f"HTTP/1.1 {status}", *_HEADERS, f"Content-Length: {len(body)}", "", ""))
-    return headers.encode("ascii") + (body if with_body else b"")
+    headers = [*_HEADERS, f"Content-Length: {len(body)}"]
+    if location is not None:
+        headers.append(f"Location: {location}")
+    return "\r\n".join((f"HTTP/1.1 {status}", *headers, "", "")).encode("ascii") + (body if with_body else b"")

@@ -8,15 +8,27 @@ import secrets
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, cast
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 import attrs
 
 from ..clock import Clock, SystemClock
-from ..errors import ConfigError, LoginError
-from .callback import OUT_OF_BAND, Callback, extract_code, verify_callback
+from ..errors import Cloud66Error, ConfigError, LoginError, StateMismatch
+from .callback import Callback, attempt, extract_code, verify_callback
+from .endpoints import check_redirect_url
+from .form import Form, code_form
 
-__all__ = ["LIFETIME", "Login", "authorization_url", "new_state", "split_scopes", "start_login"]
+__all__ = [
+    "LIFETIME",
+    "Login",
+    "authorization_url",
+    "callback_form",
+    "login_form",
+    "new_state",
+    "one_redirect_url",
+    "split_scopes",
+    "start_login",
+]
 
 LIFETIME = timedelta(minutes=10)
 """Default time limit of a login."""
@@ -50,7 +62,14 @@ class Login:
         accepts the code alone. Raises StateMismatch for the callback of another login, which leaves this one usable,
         AccessDenied if the user refused access, and LoginError for anything else.
         """
-        if (now or SystemClock().now()) >= self.expires_at:
+        code = attempt(self._code, callback, now or SystemClock().now())
+        del callback
+        if isinstance(code, Cloud66Error):
+            raise code
+        return code
+
+    def _code(self, callback: Callback, now: datetime) -> str:
+        if now >= self.expires_at:
             raise LoginError("this login has expired; start a new login")
         if not self._unused:
             raise LoginError("this login was already used; start a new login")
@@ -74,6 +93,7 @@ class Login:
     def from_dict(cls, stored: Mapping[str, Any] | None) -> Login:
         """Return the login that `to_dict` stored. Raises LoginError for anything else, including None."""
         login = _restore(stored) if isinstance(stored, Mapping) else None
+        del stored
         if login is None:
             raise LoginError("no pending login in this session; start a new login")
         return login
@@ -156,7 +176,7 @@ def authorization_url(
 
     Raises ConfigError.
     """
-    _check_redirect_url(redirect_url)
+    check_redirect_url(redirect_url)
     query = {
         "response_type": "code",
         "client_id": client_id,
@@ -195,19 +215,48 @@ def new_state() -> str:
     return secrets.token_urlsafe(32)
 
 
+def login_form(login: Login, callback: Callback, now: datetime) -> Form:
+    """Return the form for the code in the callback of this login. Raises LoginError."""
+    return code_form(login.code(callback, now=now), login.redirect_url, login.verifier)
+
+
+def callback_form(
+    callback: Callback | None,
+    *,
+    state: str | None,
+    code: str | None,
+    verifier: str | None,
+    redirect: tuple[str | None, str | None, str | None],
+    grant_type: str,
+) -> Form:
+    """Return the form for the arguments of `fetch_token`. Raises ConfigError and LoginError."""
+    if grant_type != "authorization_code":
+        raise LoginError(f"unsupported grant_type {grant_type!r}: only 'authorization_code' is supported")
+    redirect_url, redirect_uri, default = redirect
+    url = one_redirect_url(redirect_url, redirect_uri) or default
+    if callback is not None:
+        if not state:
+            raise StateMismatch("no state to compare with; pass the state that is stored in the user's session")
+        parameters = verify_callback(callback, state=state, redirect_url=url)
+    elif code is None:
+        raise LoginError("neither a callback nor a code; pass authorization_response or code")
+    else:
+        parameters = {"code": code}
+    return code_form(extract_code(parameters), url, verifier)
+
+
+def one_redirect_url(redirect_url: str | None, redirect_uri: str | None) -> str | None:
+    """Return the redirect URL that is given under either name, if any. Raises ConfigError if they differ."""
+    if redirect_url and redirect_uri and redirect_url != redirect_uri:
+        raise ConfigError(
+            "redirect_url and redirect_uri differ: both name the same setting and must be equal; pass only one"
+        )
+    return redirect_url or redirect_uri
+
+
 def _challenge(verifier: str) -> str:
     digest = hashlib.sha256(verifier.encode("ascii")).digest()
     return base64.urlsafe_b64encode(digest).rstrip(b"=").decode("ascii")
-
-
-def _check_redirect_url(redirect_url: str) -> None:
-    if not redirect_url:
-        raise ConfigError("no redirect URL; pass the one that is registered for the application")
-    if redirect_url == OUT_OF_BAND:
-        return
-    parts = urlsplit(redirect_url)
-    if not parts.scheme or not (parts.netloc or parts.path) or "#" in redirect_url or parts.username is not None:
-        raise ConfigError("invalid redirect URL: it must be absolute, without a user name and without a fragment")
 
 
 def _restore(stored: Mapping[str, Any]) -> Login | None:

@@ -6,12 +6,12 @@ import asyncio
 import contextlib
 import inspect
 import threading
-import webbrowser
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Protocol, TypeVar, cast
 
 from ..errors import ConfigError, LoginError
 from ..token import Token
+from .browser import open_in_browser
 from .callback import OUT_OF_BAND
 from .listener import Listener
 from .login import Login
@@ -43,7 +43,7 @@ async def login_with_browser(
     path: str = "/callback",
     host: str = "127.0.0.1",
     timeout: float = 300.0,  # noqa: ASYNC109 (it raises our own error, and closes the port)
-    open_browser: Callable[[str], object] = webbrowser.open,
+    open_browser: Callable[[str], object] = open_in_browser,
 ) -> Token:
     """Log a user in with the browser of this machine and return the token.
 
@@ -57,8 +57,9 @@ async def login_with_browser(
         path: Path of the redirect URL.
         host: Host of the redirect URL: `127.0.0.1`, or `localhost` if that is registered.
         timeout: Maximum seconds to wait for the callback.
-        open_browser: Function that opens the URL of the consent page. A coroutine function is awaited, any other
-            function is called in a thread. If it returns False, no browser is available.
+        open_browser: Function that opens a URL of this machine, which redirects to the consent page once. A coroutine
+            function is awaited, any other function is called in a thread. If it returns False, no browser is
+            available. The default starts the system's browser without this package's environment variables.
 
     Raises:
         ConfigError: The port is not available, or `host` or `path` is invalid.
@@ -73,7 +74,7 @@ async def login_with_browser(
         listener.expect(login)
         try:
             async with asyncio.timeout(timeout):
-                if await _call(open_browser, login.url) is False:
+                if await _call(open_browser, listener.start_url) is False:
                     raise LoginError("no browser could be opened; log in with a pasted code instead")
                 finishing = client.finish_login(login, await listener.callback)
         except TimeoutError:
@@ -100,7 +101,9 @@ async def login_with_code(
 async def _call(function: Callable[[str], T | Awaitable[T]], argument: str) -> T:
     """Return the result of the function. If it blocks, neither the event loop nor the exit of the process waits."""
     if inspect.iscoroutinefunction(function):
-        return cast("T", await function(argument))
+        awaitable = function(argument)
+        del argument  # a traceback may show local variables, but not those of a coroutine that has not started
+        return cast("T", await awaitable)
     loop = asyncio.get_running_loop()
     outcome: asyncio.Future[Any] = loop.create_future()
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ..errors import ConfigError
 
-__all__ = ["read_private", "write_private"]
+__all__ = ["create_private_directory", "read_private", "write_private"]
 
 _MAX_SIZE = 1024 * 1024
 _OTHERS_ACCESS = stat.S_IRWXG | stat.S_IRWXO
@@ -51,6 +51,15 @@ def write_private(path: Path, body: bytes) -> None:
         raise ConfigError(f"cannot write {path}: {error.strerror}") from None
 
 
+def create_private_directory(path: Path) -> None:
+    """Create the directory and missing parents, for their owner only, whatever the umask.
+
+    Raises OSError, and ConfigError if it belongs to another user or if other users could replace its files.
+    """
+    _create_directory(path)
+    _check_directory(path)
+
+
 def _replace(path: Path, body: bytes) -> None:
     new = path.with_name(f".{path.name}.{secrets.token_hex(8)}.new")
     descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NO_FOLLOW, 0o600)
@@ -86,6 +95,20 @@ def _check_file(path: Path, status: os.stat_result) -> None:
 def _check_directory(path: Path) -> None:
     if os.name != "posix":
         return
-    mode = path.stat().st_mode
-    if mode & _OTHERS_WRITE and not mode & stat.S_ISVTX:
+    status = path.stat()
+    if status.st_uid not in (os.geteuid(), 0):
+        raise ConfigError(f"the directory {path} belongs to another user; choose a directory of your own")
+    if status.st_mode & _OTHERS_WRITE and not status.st_mode & stat.S_ISVTX:
         raise ConfigError(f"other users can replace files in {path}; run: chmod 700 {shlex.quote(str(path))}")
+
+
+def _create_directory(path: Path) -> None:
+    if path.is_dir():
+        return
+    if path.parent != path:
+        _create_directory(path.parent)
+    try:
+        path.mkdir(mode=0o700)
+    except FileExistsError:
+        return  # created by another process
+    path.chmod(0o700)  # the umask may have removed permissions of the owner

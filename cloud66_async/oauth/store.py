@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
-from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol, cast
 
 import anyio.to_thread
 
 from ..errors import ConfigError
-from ..token import Token
+from ..token import Token, parse_expiry, parse_toolbelt_login
 from .private_files import read_private
 
 __all__ = ["DEFAULT", "MemoryStore", "TokenStore", "ToolbeltStore", "from_fields", "to_fields"]
+
+_PROFILE = re.compile(r"[^\s/\\:]+")  # often an e-mail address
 
 DEFAULT = "default"
 """The name of the default profile."""
@@ -65,7 +65,7 @@ class ToolbeltStore:
     """
 
     def __init__(self, directory: str | Path | None = None) -> None:
-        self._directory = Path.home() / ".cloud66" if directory is None else Path(directory)
+        self._directory = _default_directory() if directory is None else Path(directory)
 
     async def load(self, profile: str = DEFAULT, account: str | None = None) -> Token | None:
         """Return the token of this profile, or None if there is none. Raises ConfigError."""
@@ -76,16 +76,21 @@ class ToolbeltStore:
 
         The toolbelt stores one login for each profile and none for an account name.
         """
-        if account is not None:
+        if account is not None or self._directory is None:
             return None
-        if re.fullmatch(r"[\w.\-]+", profile) is None:
+        if _PROFILE.fullmatch(profile) is None or not profile.isprintable():
             raise ConfigError(
-                f"invalid toolbelt profile {profile!r}: expected letters, digits, dots, dashes and underscores"
+                f"invalid toolbelt profile {profile!r}: expected letters, digits and punctuation without / \\ and :"
             )
         name = "cx.json" if profile == DEFAULT else f"cx_{profile.lower()}.json"
         path = self._directory / name
         body = read_private(path)
-        return None if body is None else _toolbelt_token(path, body)
+        if body is None:
+            return None
+        token = parse_toolbelt_login(body)
+        if token is None:
+            raise ConfigError(f"invalid toolbelt login in {path}; log in with `cx` again")
+        return token
 
     async def save(self, token: Token, profile: str = DEFAULT, account: str | None = None) -> None:  # noqa: ARG002
         """Raise ConfigError: the file belongs to the toolbelt."""
@@ -96,16 +101,11 @@ class ToolbeltStore:
         raise ConfigError("cannot delete the login: the toolbelt's logins are read-only; delete its file yourself")
 
 
-def _toolbelt_token(path: Path, body: bytes) -> Token:
+def _default_directory() -> Path | None:
     try:
-        fields: Any = json.loads(body)
-        text = fields["AccessToken"]
-        token = Token(text)
-    except (ValueError, LookupError, TypeError, ConfigError):
-        token = None
-    if token is None:
-        raise ConfigError(f"invalid toolbelt login in {path}; log in with `cx` again")
-    return token
+        return Path.home() / ".cloud66"
+    except RuntimeError:  # no HOME, and the system does not know the user
+        return None
 
 
 def to_fields(token: Token) -> dict[str, Any]:
@@ -127,7 +127,7 @@ def from_fields(fields: object) -> Token | None:
         return Token(
             stored["access_token"],
             scopes=None if scopes is None else tuple(map(str, scopes)),
-            expires_at=None if expires_at is None else datetime.fromisoformat(expires_at),
+            expires_at=parse_expiry(expires_at),
         )
     except (LookupError, TypeError, ValueError, ConfigError):
         return None

@@ -8,29 +8,40 @@ the content decides. Errors are created in one function and raised in another, w
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, TypeAlias
-from urllib.parse import parse_qsl
+from typing import Any, TypeAlias, cast
 
 from .._core.text import clean
-from ..errors import TokenRequestFailed
+from ..errors import ConfigError, TokenRequestFailed
 from ..secret import MASK
-from ..token import Token, is_bearer
+from ..token import Token, is_bearer, parse_expiry
+from .form import parse_form
 
-__all__ = ["MAX_LENGTH", "parse_seconds", "parse_token_fields", "parse_token_response", "to_token"]
+__all__ = ["MAX_LENGTH", "normalize", "parse_seconds", "parse_token_fields", "parse_token_response", "to_token"]
 
 MAX_LENGTH = 64 * 1024
 """Maximum length of a token response in bytes. A usual one has a few hundred."""
 
 Redact: TypeAlias = Callable[[str], str]
 
-_MAX_FIELDS = 50
+_SUCCESS = (200, 201)
+# Fields of a form that must not be repeated. Unknown ones are ignored.
+_KNOWN = (
+    "access_token",
+    "token_type",
+    "refresh_token",
+    "scope",
+    "expires_in",
+    "expires_at",
+    "error",
+    "error_description",
+)
+_MAX_LIFETIME = 200_000_000_000  # seconds: 6,000 years, after which a datetime would be out of range
 # RFC 6749, section 5.2, without the space: with one, it is Rails' own {"error": "Internal Server Error"}.
 _ERROR_CODE = re.compile(r"[!#-\[\]-~]{1,64}")
-_FORM = re.compile(r"[A-Za-z_][\w.\-]*=", re.ASCII)
+_FORM = re.compile(r"(?:[\w.\-]*&)*[A-Za-z_][\w.\-]*=", re.ASCII)
 
 _ADVICE = {
     "invalid_client": "check client_id and client_secret",
@@ -74,14 +85,14 @@ def to_token(fields: Mapping[str, Any], now: datetime | None = None) -> Token:
 
 
 def parse_seconds(value: object) -> int | None:
-    """Return seconds from a number or a numeric string, or None for anything but a positive number."""
+    """Return seconds from a number or a numeric string, or None for anything but a positive number of up to 2e11."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     try:
         seconds = float(value)
     except (ValueError, OverflowError):
         return None
-    return int(seconds) if math.isfinite(seconds) and seconds >= 1 else None
+    return int(seconds) if 1 <= seconds <= _MAX_LIFETIME else None
 
 
 def _decode(status: int, body: bytes, redact: Redact) -> dict[str, Any] | TokenRequestFailed:
@@ -94,7 +105,7 @@ def _decode(status: int, body: bytes, redact: Redact) -> dict[str, Any] | TokenR
         return _server_error(status, fields or {}, redact, "the server failed; try again later")
     if fields is None:
         return _failure(status, "the response is neither a JSON object nor form-encoded; check the URL")
-    if status != 200 or fields.get("error"):
+    if status not in _SUCCESS or fields.get("error"):
         return _server_error(status, fields, redact, "the server gave no reason")
     return _check_token(status, fields)
 
@@ -105,10 +116,28 @@ def _check_token(status: int, fields: dict[str, Any]) -> dict[str, Any] | TokenR
     token_type = fields.get("token_type")
     if token_type is not None and not (isinstance(token_type, str) and token_type.lower() == "bearer"):
         return _failure(status, "unsupported token_type; only bearer tokens are supported")
+    try:
+        normalize(fields)
+    except ConfigError:
+        return _failure(status, "the response has an invalid expires_at")
+    return fields
+
+
+def normalize(fields: dict[str, Any]) -> None:
+    """Write scope and expiry of a token in one way: a string, whole seconds, and whole seconds since 1970.
+
+    An `expires_in` that is not a positive number is removed, and so are both if the token does not expire. Raises
+    ConfigError for an invalid `expires_at`.
+    """
+    scope = fields.get("scope")
+    if isinstance(scope, list | tuple):
+        fields["scope"] = " ".join(name for name in cast("Sequence[object]", scope) if isinstance(name, str))
     seconds = parse_seconds(fields.pop("expires_in", None))
     if seconds is not None:
         fields["expires_in"] = seconds
-    return fields
+    expires_at = parse_expiry(fields.pop("expires_at", None))
+    if expires_at is not None:
+        fields["expires_at"] = int(expires_at.timestamp())
 
 
 def _parse(body: bytes) -> dict[str, Any] | None:
@@ -121,16 +150,12 @@ def _parse(body: bytes) -> dict[str, Any] | None:
         if text.startswith("{"):
             found: dict[str, Any] = json.loads(text, object_pairs_hook=_unique)
             return found
+        text = text.replace("&amp;", "&")  # as in the sample in Cloud 66's documentation
         if _FORM.match(text):
-            # The sample in Cloud 66's documentation has "&amp;" between the fields.
-            pairs = parse_qsl(
-                text.replace("&amp;", "&"),
-                keep_blank_values=True,
-                strict_parsing=True,
-                errors="strict",
-                max_num_fields=_MAX_FIELDS,
-            )
-            return _unique(pairs)
+            form = parse_form(text, _KNOWN)
+            if any(len(form.get(name, ())) > 1 for name in _KNOWN):
+                return None
+            return {name: values[0] for name, values in form.items()}
     except (ValueError, RecursionError):
         pass
     return None
@@ -145,12 +170,7 @@ def _unique(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
 
 def _expiry(fields: Mapping[str, Any], now: datetime) -> datetime | None:
     seconds = parse_seconds(fields.get("expires_in"))
-    if seconds is None:
-        return None
-    try:
-        return now + timedelta(seconds=seconds)
-    except OverflowError:
-        return None  # after the year 9999: the token does not expire
+    return parse_expiry(fields.get("expires_at")) if seconds is None else now + timedelta(seconds=seconds)
 
 
 def _server_error(status: int, fields: Mapping[str, Any], redact: Redact, default: str) -> TokenRequestFailed:

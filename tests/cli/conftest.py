@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -15,6 +16,37 @@ from cloud66_async.sandbox import FakeCloud66, SandboxServer
 
 TIMEOUT = 60
 PROGRAM = (sys.executable, "-c", "from cloud66_async.cli import main; main()")
+
+
+# Stands in for the user and their browser: opens the page, presses a button, follows the redirect, and stays open.
+_BROWSER = """
+import asyncio, os, sys, time, urllib.error, urllib.request
+from cloud66_async.sandbox import consent
+
+class Stop(urllib.request.HTTPRedirectHandler):
+    def redirect_request(self, *arguments):
+        return None
+
+try:
+    urllib.request.build_opener(Stop).open(sys.argv[1], timeout=10)
+except urllib.error.HTTPError as response:
+    page = response.headers["Location"]
+target = asyncio.run(consent(page, decision={decision!r}))
+try:
+    urllib.request.urlopen(target, timeout=10).read()
+except urllib.error.HTTPError:
+    pass
+if {seconds}:
+    os.closerange(0, 3)
+    time.sleep({seconds})
+"""
+
+
+def browser_command(terminal: Terminal, decision: str = "authorize", *, seconds: float = 0) -> str:
+    """Return the value of BROWSER for a browser that decides and then stays open for some seconds."""
+    script = terminal.home / "browser.py"
+    script.write_text(_BROWSER.format(decision=decision, seconds=seconds))
+    return f"{shlex.quote(sys.executable)} {shlex.quote(str(script))} %s"
 
 
 class Terminal:

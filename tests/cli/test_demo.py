@@ -38,7 +38,7 @@ def test_totals_of_the_table_add_up(terminal: Terminal) -> None:
     assert done.returncode == 0, done.stderr
     lines = done.stdout.partition("Stacks by environment and health")[2].strip().splitlines()
     header, *rows = [line.split() for line in lines[: next(i for i, line in enumerate(lines) if not line.strip())]]
-    numbers = {row[0]: [0 if cell == "·" else int(cell) for cell in row[1:]] for row in rows}
+    numbers = {row[0]: [0 if cell == "-" else int(cell) for cell in row[1:]] for row in rows}
     assert header[-1] == "total"
     assert "production" in numbers
     assert numbers["total"][-1] == 75

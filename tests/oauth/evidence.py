@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import traceback
+from collections.abc import Iterable, Mapping
+from typing import cast
 
 
 def package_locals(error: BaseException) -> str:
@@ -11,9 +13,19 @@ def package_locals(error: BaseException) -> str:
     trace = error.__traceback__
     while trace is not None:
         if trace.tb_frame.f_globals.get("__name__", "").startswith("cloud66_async."):
-            lines.extend(f"{name}={value!r}" for name, value in trace.tb_frame.f_locals.items())
+            lines.extend(f"{name}={shown(value)}" for name, value in trace.tb_frame.f_locals.items())
         trace = trace.tb_next
     return "\n".join(lines)
+
+
+def shown(value: object, depth: int = 5) -> str:
+    """Return the text that a crash reporter sends: it walks mappings and sequences, and calls `repr` for the rest."""
+    if depth and isinstance(value, Mapping):
+        items = cast("Mapping[object, object]", value).items()
+        return str({str(name): shown(item, depth - 1) for name, item in items})
+    if depth and isinstance(value, list | tuple | set):
+        return str([shown(item, depth - 1) for item in cast("Iterable[object]", value)])
+    return repr(value)
 
 
 def error_output(error: BaseException) -> str:

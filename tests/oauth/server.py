@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import ssl
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from typing import Any, NamedTuple
@@ -42,6 +43,8 @@ class Reply:
     headers: tuple[tuple[str, str], ...] = (("content-type", "text/html"),)
     wait: asyncio.Event | None = None
     cut: bool = False
+    pause: float = 0.0
+    """Seconds before each byte of the body."""
 
 
 def form(status: int = 200, **fields: str) -> Reply:
@@ -66,10 +69,11 @@ class Server:
         self.requests: list[ReceivedRequest] = []
         self.replies: dict[str, Reply | Callable[[ReceivedRequest], Reply]] = {"/oauth/token": TOKEN}
         self.port = 0
+        self.scheme = "http"
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"{self.scheme}://127.0.0.1:{self.port}"
 
     def requests_to(self, path: str) -> list[ReceivedRequest]:
         return [request for request in self.requests if request.path == path]
@@ -96,7 +100,11 @@ class Server:
             await reply.wait.wait()
         lines = [f"HTTP/1.1 {reply.status} Status", f"Content-Length: {len(reply.body) + reply.cut}"]
         lines += [f"{name}: {value}" for name, value in reply.headers]
-        writer.write("\r\n".join([*lines, "", ""]).encode("latin-1") + reply.body)
+        writer.write("\r\n".join([*lines, "", ""]).encode("latin-1") + (b"" if reply.pause else reply.body))
+        for byte in reply.body if reply.pause else b"":
+            await asyncio.sleep(reply.pause)
+            writer.write(bytes([byte]))
+            await writer.drain()
         await writer.drain()
         return not reply.cut
 
@@ -114,8 +122,9 @@ async def _body(request: ReceivedRequest, reader: asyncio.StreamReader) -> bytes
 
 
 @asynccontextmanager
-async def serving() -> AsyncGenerator[Server]:
+async def serving(tls: ssl.SSLContext | None = None) -> AsyncGenerator[Server]:
     server = Server()
+    server.scheme = "http" if tls is None else "https"
     tasks: set[asyncio.Task[None]] = set()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -129,7 +138,7 @@ async def serving() -> AsyncGenerator[Server]:
         finally:
             tasks.discard(task)
 
-    listening = await asyncio.start_server(serve, "127.0.0.1", 0)
+    listening = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=tls)
     server.port = listening.sockets[0].getsockname()[1]
     try:
         yield server

@@ -116,7 +116,7 @@ ROWS = {
     ],
     (28, "concurrent logins"): ["client.test_concurrent_logins_are_independent"],
     (29, "the user's own browser, and no password"): [
-        "loopback.test_system_browser_is_the_default",
+        "loopback.test_browser_process_gets_no_secrets",
         "client.test_parameters_of_other_grants_are_rejected",
     ],
     (30, "least scope, and revocation"): [

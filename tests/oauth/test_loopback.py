@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import logging
+import re
 import socket
+import sys
 import threading
 import webbrowser
 from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -64,16 +68,29 @@ async def _no_leftovers(caplog: pytest.LogCaptureFixture) -> AsyncIterator[None]
     assert [record.getMessage() for record in caplog.get_records("call") if record.levelno >= logging.ERROR] == []
 
 
+async def follow(url: str) -> str:
+    """Open the local URL and return the URL of the consent page."""
+    parts = urlsplit(url)
+    assert parts.port is not None
+    response = await get(parts.port, parts.path, host=parts.netloc)
+    assert status(response) == 302
+    found = re.search(rb"\r\nLocation: ([^\r]*)\r\n", response)
+    assert found is not None
+    return found[1].decode()
+
+
 class Browser:
     """A browser that opens the consent page and then calls `visit`."""
 
     def __init__(self, visit: Visit) -> None:
         self._visit = visit
         self.port = 0
+        self.start_url = ""
         self.url = ""
 
     async def __call__(self, url: str) -> None:
-        self.url = url
+        self.start_url = url
+        self.url = url = await follow(url)
         query = {name: values[0] for name, values in parse_qs(urlsplit(url).query).items()}
         redirect = urlsplit(query["redirect_uri"])
         assert redirect.port is not None
@@ -89,6 +106,7 @@ async def test_login_with_browser(client: Cloud66OAuth2Client, server: Server) -
     browser = Browser(consent)
     token = await login_with_browser(client, scope="public redeploy", open_browser=browser)
     assert token == Token("TOKEN-1")
+    assert browser.start_url.startswith(f"http://127.0.0.1:{browser.port}/")
     assert browser.url.startswith(f"{server.url}/oauth/authorize?")
     assert server.requests[0].form["redirect_uri"] == f"http://127.0.0.1:{browser.port}/callback"
     assert "code_verifier" in server.requests[0].form
@@ -109,10 +127,80 @@ async def test_blocking_function_runs_in_a_thread(client: Cloud66OAuth2Client) -
     assert threads[0].daemon  # a browser in the foreground must not keep the process alive
 
 
-async def test_system_browser_is_the_default(client: Cloud66OAuth2Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(webbrowser, "_tryorder", [])  # as on a machine without a browser
+async def test_missing_browser_is_reported(
+    client: Cloud66OAuth2Client, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    for name in ("BROWSER", "DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(name, raising=False)
     with pytest.raises(LoginError, match="no browser could be opened"):
         await login_with_browser(client)
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "missing"))
+    with pytest.raises(LoginError, match="no browser could be opened"):
+        await login_with_browser(client)
+    monkeypatch.setattr(sys, "frozen", True, raising=False)
+    monkeypatch.setattr(webbrowser, "open", lambda url: False)
+    with pytest.raises(LoginError, match="no browser could be opened"):
+        await login_with_browser(client)
+
+
+BROWSER = """
+import json, os, sys, urllib.error, urllib.parse, urllib.request
+
+class Unfollowed(urllib.request.HTTPRedirectHandler):
+    def redirect_request(self, *arguments):
+        return None
+
+opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), Unfollowed())
+try:
+    opener.open(sys.argv[1])
+except urllib.error.HTTPError as response:
+    consent = response.headers["Location"]
+with open(__file__ + ".json", "w") as file:
+    json.dump([sys.argv[1], consent, dict(os.environ)], file)
+query = dict(urllib.parse.parse_qsl(urllib.parse.urlsplit(consent).query))
+opener.open(query["redirect_uri"] + "?code=CODE-1&state=" + query["state"]).read()
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="BROWSER names a command line on POSIX only")
+async def test_browser_process_gets_no_secrets(
+    client: Cloud66OAuth2Client, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    script = tmp_path / "browser.py"
+    script.write_text(BROWSER)
+    monkeypatch.setenv("BROWSER", f"{sys.executable} {script} %s")
+    monkeypatch.setenv("CLOUD66_CLIENT_SECRET", "planted")
+    monkeypatch.setenv("cloud66_access_token", "planted")
+    monkeypatch.setenv("OTHER", "inherited")
+    assert await login_with_browser(client, timeout=20) == Token("TOKEN-1")
+    argument, consent_url, environment = json.loads((tmp_path / "browser.py.json").read_text())
+    query = {name: values[0] for name, values in parse_qs(urlsplit(consent_url).query).items()}
+    assert [name for name in ("state", "code_challenge") if query[name] in argument] == []
+    assert "planted" not in environment.values()
+    assert environment["OTHER"] == "inherited"
+
+
+async def test_start_page_redirects_once(client: Cloud66OAuth2Client) -> None:
+    async with Listener("127.0.0.1", 0, "/callback") as listener:
+        port, path = urlsplit(listener.url).port or 0, urlsplit(listener.start_url).path
+        assert len(path) > 20
+        assert status(await get(port, path)) == 400  # no login is pending
+        listener.expect(login := client.login(redirect_url=listener.url))
+        assert status(await get(port, path, host="attacker.example")) == 421
+        assert status(await get(port, path, method="HEAD")) == 405
+        assert status(await get(port, f"{path}x")) == 404
+        response = await get(port, path)
+        assert status(response) == 302
+        assert f"\r\nLocation: {login.url}\r\n".encode() in response
+        assert b"\r\nCache-Control: no-store\r\n" in response
+        assert b"\r\nReferrer-Policy: no-referrer\r\n" in response
+        for _ in range(2):
+            again = await get(port, path)
+            assert status(again) == 410
+            assert login.state.encode() not in again
+    async with Listener("127.0.0.1", 0, "/callback") as other:
+        assert urlsplit(other.start_url).path != path
 
 
 async def test_error_of_open_browser_propagates_unchanged(client: Cloud66OAuth2Client) -> None:
@@ -317,8 +405,8 @@ async def test_missing_callback_times_out(client: Cloud66OAuth2Client, server: S
     async def ignore(port: int, path: str, state: str) -> None: ...
 
     browser = Browser(ignore)
-    with pytest.raises(LoginError, match=r"no callback received within 0\.05 seconds"):
-        await login_with_browser(client, timeout=0.05, open_browser=browser)
+    with pytest.raises(LoginError, match=r"no callback received within 0\.5 seconds"):
+        await login_with_browser(client, timeout=0.5, open_browser=browser)
     assert is_closed(browser.port)
     assert server.requests == []
 

@@ -10,6 +10,7 @@ import cloud66_async
 
 
 def modules_after(code: str) -> set[str]:
+    """Return the top-level modules that are imported after `code` ran in a new process."""
     script = textwrap.dedent(code) + "\nimport sys; print('\\n'.join(sys.modules))"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60)
     return {name.partition(".")[0] for name in done.stdout.split()}
@@ -18,11 +19,11 @@ def modules_after(code: str) -> set[str]:
 HEAVY = {"httpx", "httpx2", "httpcore", "authlib", "anyio", "starlette", "uvicorn", "rich", "cyclopts", "email"}
 
 
-def test_importing_the_package_brings_in_nothing_heavy() -> None:
+def test_import_of_the_package_is_light() -> None:
     assert modules_after("import cloud66_async; cloud66_async.Cloud66; cloud66_async.Stack") & HEAVY == set()
 
 
-def test_a_client_and_a_view_bring_in_nothing_heavy() -> None:
+def test_creating_a_client_and_a_view_is_light() -> None:
     code = """
         from cloud66_async import Cloud66
         c66 = Cloud66("token")
@@ -31,7 +32,7 @@ def test_a_client_and_a_view_bring_in_nothing_heavy() -> None:
     assert modules_after(code) & (HEAVY - {"email"}) == set()
 
 
-def test_every_public_name_is_there_and_listed() -> None:
+def test_public_names_exist_and_are_listed() -> None:
     for name in cloud66_async.__all__:
         assert getattr(cloud66_async, name) is not None
     assert set(dir(cloud66_async)) == set(cloud66_async.__all__)
@@ -39,7 +40,7 @@ def test_every_public_name_is_there_and_listed() -> None:
         cloud66_async.Nothing  # noqa: B018
 
 
-def test_every_public_name_has_a_docstring() -> None:
+def test_public_names_have_docstrings() -> None:
     for name in cloud66_async.__all__:
-        thing = getattr(cloud66_async, name)
-        assert name == "__version__" or thing.__doc__, name
+        public = getattr(cloud66_async, name)
+        assert name == "__version__" or public.__doc__, name

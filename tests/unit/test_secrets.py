@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import io
 import pickle
+import traceback
 from collections.abc import Callable
 from typing import Any
 
@@ -12,12 +13,12 @@ import pytest
 from rich.console import Console
 from rich.pretty import pretty_repr
 
-from cloud66_async import Cloud66, Secret, Stack, Token
+from cloud66_async import Cloud66, Retry, Secret, ServerError, Stack, Token
 from cloud66_async.operation import Response, post
 from cloud66_async.quota import Quota
 from cloud66_async.transport import BufferedResponse, Request, SharedHeaders, Timeouts
 
-from ..support import SECRET, Script
+from ..support import SECRET, Script, client
 
 WRITE = post("/stacks/{stack}/things.json", Stack, body=("value",))
 
@@ -59,3 +60,21 @@ def test_client_cannot_be_pickled_or_copied(duplicate: Callable[[Any], object], 
     with pytest.raises(TypeError, match="cannot be pickled or copied") as caught:
         duplicate(c66.using(account=7) if view else c66)
     assert SECRET not in str(caught.value)
+
+
+@pytest.mark.parametrize("escaped", [False, True])
+async def test_token_repeated_by_the_server_is_masked(escaped: bool, caplog: pytest.LogCaptureFixture) -> None:
+    token = "planted/token+of~a.user"
+    shown = token.replace("/", "\\/") if escaped else token
+    body = b'{"error":"bad","error_description":"no access for %b"}' % shown.encode()
+    failed = BufferedResponse(500, body, {"www-authenticate": f'Bearer error="{token}"', "x-request": token})
+    caplog.set_level(0)
+    async with client(Script(failed), token=token, retry=Retry(attempts=2, base=0)) as c66:
+        with pytest.raises(ServerError) as caught:
+            await c66.stacks.get("a")
+    error = caught.value
+    assert error.response is not None
+    texts = [str(error), repr(error), caplog.text, str(error.response.body), str(error.response.headers)]
+    texts.append("".join(traceback.TracebackException.from_exception(error, capture_locals=False).format()))
+    assert not [text for text in texts if token in text or shown in text]
+    assert "no access for ********" in str(error)

@@ -183,3 +183,80 @@ async def test_model_response() -> None:
 def test_model_response_rejects_other_objects() -> None:
     with pytest.raises(TypeError, match="object"):
         ModelResponse(object())
+
+
+# --- options of pydantic and FastAPI ------------------------------------------------------------------
+
+
+class Meaning(BaseModel):
+    code: int | None = None
+    meaning: str | None = None
+
+
+class Control(BaseModel):
+    """A model of pydantic, which shows what the options do."""
+
+    id: int = 0
+    outcome: Meaning | None = None
+    git_ref: str | None = None
+    commit_url: str | None = None
+
+
+DEPLOYMENT = Deployment(id=2, git_ref="main", outcome=CodeMeaning(code=1))
+CONTROL = Control(id=2, git_ref="main", outcome=Meaning(code=1))
+FIELDS = set(Control.model_fields)
+OPTIONS: list[dict[str, Any]] = [
+    {},
+    {"include": {"id", "git_ref"}},
+    {"include": {"outcome": {"code"}}},
+    {"exclude": {"git_ref"}},
+    {"exclude": {"outcome": {"code": True}}},
+    {"include": {"id", "git_ref"}, "exclude": {"id"}},
+    {"exclude_none": True},
+    {"exclude_defaults": True},
+    {"exclude_unset": True},
+    {"exclude_none": True, "exclude": {"outcome": {"code"}}},
+    {"by_alias": False},
+]
+
+
+@pytest.mark.parametrize("options", OPTIONS, ids=[f"options{number}" for number in range(len(OPTIONS))])
+@pytest.mark.parametrize("kind", ["one", "many", "many_by_key"])
+async def test_options_of_a_response_model_work_as_for_pydantic(kind: str, options: dict[str, Any]) -> None:
+    assert set(attrs.fields_dict(Deployment)) >= FIELDS
+    shapes: dict[str, Any] = {"one": lambda x: x, "many": lambda x: [x, x], "many_by_key": lambda x: {"a": x}}
+    annotations: dict[str, Any] = {
+        "one": lambda x: x,
+        "many": lambda x: list[x],  # type: ignore[valid-type]
+        "many_by_key": lambda x: dict[str, x],  # type: ignore[valid-type]
+    }
+    nested = {"many": "__all__", "many_by_key": "a"}
+    app = FastAPI()
+    given: dict[str, Any] = {
+        f"response_model_{name}": {nested[kind]: value} if name in ("include", "exclude") and kind != "one" else value
+        for name, value in options.items()
+    }
+    for path, value in (("/model", DEPLOYMENT), ("/control", CONTROL)):
+        content = shapes[kind](value)
+        app.get(path, response_model=annotations[kind](type(value)), **given)(lambda content=content: content)
+    model, control = [(await fetch(app, path)).json() for path in ("/model", "/control")]
+    for found, expected in zip(_rows(model), _rows(control), strict=True):
+        assert {name: value for name, value in found.items() if name in FIELDS} == expected
+        if options.keys() & {"include", "exclude_none", "exclude_defaults", "exclude_unset"}:
+            assert found.keys() == expected.keys()
+
+
+def _rows(content: Any) -> list[dict[str, Any]]:
+    if isinstance(content, list):
+        return content
+    return list(content.values()) if set(content) == {"a"} else [content]
+
+
+def test_options_of_a_model_inside_a_pydantic_model() -> None:
+    row = Row(stack=STACK, note="n")
+    assert row.model_dump(include={"stack": {"uid", "name"}}) == {"stack": {"uid": "u1", "name": "web"}}
+    assert json.loads(row.model_dump_json(include={"stack": {"uid"}})) == {"stack": {"uid": "u1"}}
+    shown = row.model_dump(exclude_none=True, exclude={"stack": {"redeploy_hook": True}})["stack"]
+    assert "redeploy_hook" not in shown
+    assert None not in shown.values()
+    assert shown["considerations"] == {"a": [1, None]}  # JSON with arbitrary keys is not changed

@@ -8,14 +8,15 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mappi
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from importlib import import_module
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.exceptions import HTTPException, WebSocketException
+from starlette.requests import HTTPConnection, Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
+from starlette.websockets import WebSocket
 
 from ...bulk import BulkError
 from ...client import Cloud66
@@ -30,11 +31,12 @@ from ...errors import (
 )
 from ...token import Token
 from ...transport import Timeouts, Transport
-from .cookies import Cookies, PendingLogin
+from .cookies import Cookies, PendingLogin, digest, new_session_id
+from .exchanges import Exchanges, RecentKeys
 from .logs import redact_callbacks
-from .pages import ErrorPage, default_page, prevent_caching, problem_of, refused_again
+from .pages import ErrorPage, default_page, not_in_advance, prevent_caching, problem_of, refused_again, session_lost
 from .sessions import MemorySessions, SessionStore
-from .site import Site
+from .site import POLICY_VIOLATION, Site, is_prefetch, is_websocket, origin_of
 
 __all__ = ["WebLogin"]
 
@@ -42,6 +44,23 @@ logger: logging.Logger = logging.getLogger("cloud66_async.web")
 
 _SEE_OTHER = 303
 _DEFAULT_TIMEOUTS = Timeouts()
+_NOT_OPEN = (
+    "this WebLogin is not open; create the application with lifespan=login.lifespan, or enter login.lifespan() in its "
+    "own lifespan; if the application is mounted in another one, enter it in the lifespan of that one, because servers "
+    "do not run the lifespans of mounted applications"
+)
+
+
+class _NewSession(NamedTuple):
+    session_id: str
+    lifetime: timedelta
+
+
+class _SessionLost(HTTPException):
+    """A session that has just started is not in the session store. Another login would end in the same way."""
+
+    def __init__(self) -> None:
+        super().__init__(500, "Session lost: it is not in the session store")
 
 
 class WebLogin:
@@ -106,11 +125,12 @@ class WebLogin:
         self._clock = clock or SystemClock()
         self._scope = scope if isinstance(scope, str) else tuple(scope)
         self._site = Site(
-            origin=f"{parts.scheme}://{parts.netloc}",
+            origin=origin_of(parts),
             home=home,
             login=login_path,
             logout=logout_path,
             callback=callback_path or parts.path or "/",
+            redirect_path=parts.path or "/",
         )
         self._sessions = MemorySessions(clock=self._clock) if sessions is None else sessions
         self._lifetime = lifetime
@@ -118,6 +138,8 @@ class WebLogin:
         self._error_page = error_page
         # Without a client secret, only this process can finish the logins that it started.
         self._cookies = Cookies(client_secret or secrets.token_urlsafe(32), secure=parts.scheme == "https")
+        self._exchanges: Exchanges[_NewSession] = Exchanges()
+        self._ended = RecentKeys()
         self._client: Cloud66 | None = None
 
         def create_client() -> Cloud66:
@@ -151,7 +173,7 @@ class WebLogin:
         async with self._create_client() as client:
             self._client = client
             try:
-                with redact_callbacks(self._site.callback):
+                with redact_callbacks(self._site.callback, self._site.redirect_path):
                     yield
             finally:
                 self._client = None
@@ -164,18 +186,32 @@ class WebLogin:
 
     @property
     def routes(self) -> list[Route]:
-        """The routes of login, callback and logout."""
-        return [
-            Route(self._site.login, self._start_login, methods=["GET"], name="cloud66_login"),
-            Route(self._site.callback, self._finish_login, methods=["GET"], name="cloud66_callback"),
-            Route(self._site.logout, self._log_out, methods=["POST"], name="cloud66_logout"),
-        ]
+        """The routes of login, callback and logout, each also with a trailing slash.
+
+        Without those, Starlette would redirect to the path without the slash, on the host in the Host header.
+        """
+        routes: list[Route] = []
+        for name, path, endpoint, method in (
+            ("cloud66_login", self._site.login, self._start_login, "GET"),
+            ("cloud66_callback", self._site.callback, self._finish_login, "GET"),
+            ("cloud66_logout", self._site.logout, self._log_out, "POST"),
+        ):
+            routes.append(Route(path, endpoint, methods=[method], name=name))
+            other = path.rstrip("/") if path.endswith("/") else f"{path}/"
+            if other:
+                routes.append(Route(other, endpoint, methods=[method], name=f"{name}_slash"))
+        return routes
 
     @property
-    def exception_handlers(self) -> Mapping[type[Exception], Callable[[Request, Any], Awaitable[Response]]]:
+    def exception_handlers(self) -> Mapping[type[Exception], Callable[[Any, Any], Awaitable[Any]]]:
         """Handlers that end the session of a user whose token Cloud 66 refuses, and start a new login."""
         in_group = self._handle_group
-        return {Unauthenticated: self._handle_refusal, BulkError: in_group, ExceptionGroup: in_group}
+        return {
+            Unauthenticated: self._handle_refusal,
+            BulkError: in_group,
+            ExceptionGroup: in_group,
+            _SessionLost: self._handle_lost_session,
+        }
 
     # --- clients ---------------------------------------------------------------------------------
 
@@ -183,42 +219,68 @@ class WebLogin:
     def cloud66(self) -> Cloud66:
         """The client that all requests share. It has no token. Raises ConfigError outside the lifespan."""
         if self._client is None:
-            raise ConfigError("this WebLogin is not open; create the application with lifespan=login.lifespan")
+            raise ConfigError(_NOT_OPEN)
         return self._client
 
-    async def current(self, request: Request) -> Cloud66 | None:
-        """Return the client of the logged-in user, or None if the user is not logged in."""
+    async def current(self, request: HTTPConnection) -> Cloud66 | None:
+        """Return the client of the logged-in user, or None if the user is not logged in.
+
+        Unsafe requests from other sites raise 403.
+        """
+        self._site.check_origin(request)
         key = self._cookies.session_key(request)
         token = None if key is None else await self._sessions.load(key)
-        return None if token is None else self.cloud66.using(token=token)
+        if token is not None:
+            return self.cloud66.using(token=token)
+        if self._is_lost(request, key):
+            logger.error(
+                "session lost: it started less than a minute ago and is not in the session store; "
+                "several processes need a shared store, see WebLogin(sessions=...)"
+            )
+        return None
 
-    async def for_page(self, request: Request) -> Cloud66:
+    async def for_page(self, request: HTTPConnection) -> Cloud66:
         """Return the client of the logged-in user, or redirect to the login, which leads back to this page.
 
-        Use it as a FastAPI dependency: `Depends(login.for_page)`. Forms sent by other sites raise 403.
+        Use it as a FastAPI dependency: `Depends(login.for_page)`. Forms sent by other sites raise 403. A WebSocket is
+        closed if the user is not logged in.
         """
-        self._site.check_origin(request)
         found = await self.current(request)
-        if found is None:
-            headers = {"Location": self._site.login_url(request), "Cache-Control": "no-store"}
-            raise HTTPException(_SEE_OTHER, headers=headers)
-        return found
+        if found is not None:
+            return found
+        if is_websocket(request):
+            raise WebSocketException(POLICY_VIOLATION, "Not logged in")
+        if self._is_lost(request, self._cookies.session_key(request)):
+            raise _SessionLost
+        headers = {"Location": self._site.login_url(request), "Cache-Control": "no-store"}
+        raise HTTPException(_SEE_OTHER, headers=headers)
 
-    async def for_api(self, request: Request) -> Cloud66:
+    async def for_api(self, request: HTTPConnection) -> Cloud66:
         """Return the client of the logged-in user, or respond with 401 if the user is not logged in.
 
-        Use it as a FastAPI dependency: `Depends(login.for_api)`. Unsafe requests from other sites raise 403.
+        Use it as a FastAPI dependency: `Depends(login.for_api)`. Unsafe requests from other sites raise 403. A
+        WebSocket is closed if the user is not logged in.
         """
         request.state.cloud66_api = True
-        self._site.check_origin(request)
         found = await self.current(request)
-        if found is None:
-            raise HTTPException(401, "Not logged in", headers={"WWW-Authenticate": "Cookie"})
-        return found
+        if found is not None:
+            return found
+        if is_websocket(request):
+            raise WebSocketException(POLICY_VIOLATION, "Not logged in")
+        raise HTTPException(401, "Not logged in", headers={"WWW-Authenticate": "Cookie"})
+
+    def _is_lost(self, request: HTTPConnection, key: str | None) -> bool:
+        """Return whether the browser has a new session that is not in the store, although nothing has ended it."""
+        if self._cookies.was_refused(request) or (key is not None and key in self._ended):
+            return False
+        return self._cookies.is_new_session(request, self._clock.now())
 
     # --- routes ----------------------------------------------------------------------------------
 
     async def _start_login(self, request: Request) -> Response:
+        if is_prefetch(request):
+            return self._reject_prefetch(request)
+        self._site.check_callback(request)
         login = self.cloud66.login(scope=self._scope)
         response = RedirectResponse(login.url, _SEE_OTHER)
         self._cookies.start_login(request, response, PendingLogin(login, self._site.target(request)))
@@ -227,9 +289,11 @@ class WebLogin:
     async def _finish_login(self, request: Request) -> Response:
         if request.method == "HEAD":
             return Response(status_code=405, headers={"Allow": "GET"})  # it would consume the code
+        if is_prefetch(request):
+            return self._reject_prefetch(request)
         try:
             pending = self._cookies.pending_login(request)
-            token = await self.cloud66.finish_login(pending.login, request.query_params)
+            started = await self._exchanges.run(digest(pending.login.state), lambda: self._exchange(request, pending))
         except (LoginError, TransportError) as error:
             logger.warning("login failed: %s: %s", type(error).__name__, error)
             response = self._error_page(request, problem_of(error, self._site.url(request, self._site.login)))
@@ -237,18 +301,25 @@ class WebLogin:
                 return prevent_caching(response)
         else:
             response = RedirectResponse(pending.target, _SEE_OTHER)
-            await self._start_session(request, response, token)
+            self._cookies.start_session(response, *started)
         self._cookies.end_login(request, response)
         return prevent_caching(response)
 
-    async def _start_session(self, request: Request, response: Response, token: Token) -> None:
-        """Start a session under a new ID, which prevents session fixation."""
+    async def _exchange(self, request: Request, pending: PendingLogin) -> _NewSession:
+        """Exchange the code and start a session under a new ID, which prevents session fixation."""
+        token = await self.cloud66.finish_login(pending.login, request.query_params)
         await self._end_session(request)
-        lifetime = self._lifetime
+        lifetime, now = self._lifetime, self._clock.now()
         if token.expires_at is not None:
-            lifetime = min(lifetime, token.expires_at - self._clock.now())
-        key = self._cookies.start_session(response, lifetime)
-        await self._sessions.save(key, token, lifetime)
+            lifetime = min(lifetime, token.expires_at - now)
+        started = _NewSession(new_session_id(now), lifetime)
+        await self._sessions.save(digest(started.session_id), token, lifetime)
+        return started
+
+    def _reject_prefetch(self, request: Request) -> Response:
+        """Return a response that the browser discards: it sends the request again when the user opens the page."""
+        page = self._error_page(request, not_in_advance(self._site.url(request, self._site.login)))
+        return prevent_caching(page)
 
     async def _log_out(self, request: Request) -> Response:
         self._site.check_origin(request)
@@ -260,21 +331,25 @@ class WebLogin:
         self._cookies.end_session(response)
         return prevent_caching(response)
 
-    async def _end_session(self, request: Request) -> Token | None:
+    async def _end_session(self, request: HTTPConnection) -> Token | None:
         """End the session of this browser. Return its token, or None if there was no session."""
         key = self._cookies.session_key(request)
         if key is None:
             return None
         token = await self._sessions.load(key)
         await self._sessions.delete(key)
+        self._ended.add(key)
         return token
 
     # --- refused tokens --------------------------------------------------------------------------
 
-    async def _handle_refusal(self, request: Request, error: Exception) -> Response:
+    async def _handle_refusal(self, request: Request | WebSocket, error: Exception) -> Response | None:
         logger.info("token refused by Cloud 66: %s: %s", type(error).__name__, error)
         # The cookie is not deleted: it may belong to a newer login in another tab, and without a session it is useless.
         await self._end_session(request)
+        if isinstance(request, WebSocket):
+            await request.close(POLICY_VIOLATION, "No longer logged in")
+            return None
         if getattr(request.state, "cloud66_api", False):
             return JSONResponse({"detail": "No longer logged in"}, 401, headers={"WWW-Authenticate": "Cookie"})
         if self._cookies.was_refused(request):
@@ -286,8 +361,13 @@ class WebLogin:
             self._cookies.set_refused(response)
         return prevent_caching(response)
 
-    async def _handle_group(self, request: Request, error: ExceptionGroup[Exception]) -> Response:
+    async def _handle_group(self, request: Request | WebSocket, error: ExceptionGroup[Exception]) -> Response | None:
         """Handle a refusal among the errors of concurrent calls. Re-raise a group without one."""
         if error.subgroup(Unauthenticated) is None:
             raise error
         return await self._handle_refusal(request, error)
+
+    async def _handle_lost_session(self, request: Request, _error: Exception) -> Response:
+        response = self._error_page(request, session_lost(self._site.url(request, self._site.login)))
+        self._cookies.end_session(response)
+        return prevent_caching(response)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Generator
 from contextlib import contextmanager
+from urllib.parse import unquote
 
 __all__ = ["CallbackFilter", "redact_callbacks"]
 
@@ -12,11 +13,15 @@ _ACCESS_LOG = "uvicorn.access"
 
 
 class CallbackFilter(logging.Filter):
-    """Filter that removes the query of every callback URL from the arguments of a log record."""
+    """Filter that removes the query of every callback URL from the arguments of a log record.
 
-    def __init__(self, path: str) -> None:
+    Paths are compared by segment and without percent-encoding. A callback path also matches below another path, where
+    the application may be mounted.
+    """
+
+    def __init__(self, *paths: str) -> None:
         super().__init__()
-        self._prefix = f"{path}?"
+        self._paths = [_segments(path) for path in paths]
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Redact the record's arguments. Return True: every record is logged."""
@@ -25,15 +30,24 @@ class CallbackFilter(logging.Filter):
         return True
 
     def _redact(self, value: object) -> object:
-        if not isinstance(value, str) or self._prefix not in value:
+        if not isinstance(value, str):
             return value
-        return value.partition(self._prefix)[0] + self._prefix + "(hidden)"
+        path, question_mark, query = value.partition("?")
+        return f"{path}?(hidden)" if question_mark and query and self._is_callback(path) else value
+
+    def _is_callback(self, path: str) -> bool:
+        segments = _segments(path)
+        return any(segments[-len(known) :] == known if known else not segments for known in self._paths)
+
+
+def _segments(path: str) -> list[str]:
+    return [segment for segment in unquote(path).split("/") if segment]
 
 
 @contextmanager
-def redact_callbacks(path: str) -> Generator[None]:
-    """Redact the query of this path in uvicorn's access log while the context is open."""
-    logger, callback_filter = logging.getLogger(_ACCESS_LOG), CallbackFilter(path)
+def redact_callbacks(*paths: str) -> Generator[None]:
+    """Redact the query of these paths in uvicorn's access log while the context is open."""
+    logger, callback_filter = logging.getLogger(_ACCESS_LOG), CallbackFilter(*paths)
     logger.addFilter(callback_filter)
     try:
         yield

@@ -14,7 +14,16 @@ from starlette.responses import HTMLResponse, Response
 
 from ...errors import AccessDenied, LoginError, TokenRequestFailed, TransportError
 
-__all__ = ["ErrorPage", "Problem", "default_page", "prevent_caching", "problem_of", "refused_again"]
+__all__ = [
+    "ErrorPage",
+    "Problem",
+    "default_page",
+    "not_in_advance",
+    "prevent_caching",
+    "problem_of",
+    "refused_again",
+    "session_lost",
+]
 
 
 @attrs.frozen(kw_only=True)
@@ -55,6 +64,19 @@ _REFUSED_AGAIN = Problem(
     "operator of this site to check its registration at Cloud 66.",
 )
 
+_SESSION_LOST = Problem(
+    status=500,
+    title="Your login was lost",
+    text="You have just logged in, but this site no longer knows your session. It was restarted, or it runs in "
+    "several processes without a shared session store. Log in again; if this happens again, report it to the operator "
+    "of this site.",
+)
+_PREFETCH = Problem(
+    status=503,
+    title="This page cannot be loaded in advance",
+    text="Open the page again to continue.",
+)
+
 
 def problem_of(error: LoginError | TransportError, login_url: str) -> Problem:
     """Return the problem that explains this error to the user."""
@@ -68,6 +90,16 @@ def problem_of(error: LoginError | TransportError, login_url: str) -> Problem:
 def refused_again(login_url: str) -> Problem:
     """Return the problem of a user whose new token was refused right after an earlier one."""
     return attrs.evolve(_REFUSED_AGAIN, login_url=login_url)
+
+
+def session_lost(login_url: str) -> Problem:
+    """Return the problem of a user whose new session is not in the session store."""
+    return attrs.evolve(_SESSION_LOST, login_url=login_url)
+
+
+def not_in_advance(login_url: str) -> Problem:
+    """Return the problem of a browser that sends a request of the login ahead of the user."""
+    return attrs.evolve(_PREFETCH, login_url=login_url)
 
 
 _STYLE = """

@@ -30,16 +30,16 @@ async def consent(
     from ..._http.library import httpx
 
     async with httpx.AsyncClient(transport=transport, trust_env=False) as browser:
-        page = await browser.get(url)
+        page = await browser.get(url, follow_redirects=True)
         form = _Form(page.text)
         if not form.action:
             raise LoginError(f"no consent page at this URL ({page.status_code}): {_title(form)}; check the URL")
         fields = {**form.fields, "user": user or form.fields.get("user", ""), "decision": decision}
-        response = await browser.post(urljoin(url, form.action), data=fields)
+        response = await browser.post(urljoin(str(page.url), form.action), data=fields)
         location = response.headers.get("location")
         if location is None:
             raise LoginError(f"no redirect after consent ({response.status_code}): {_title(_Form(response.text))}")
-        return str(urljoin(url, location))
+        return str(urljoin(str(page.url), location))
 
 
 class _Form(HTMLParser):
