@@ -1,1 +1,1 @@
-"""What the SDK costs, measured beside its peers: `python -m benchmarks`."""
+"""Cost of the SDK compared with other clients: `python -m benchmarks`."""

@@ -9,53 +9,55 @@ from functools import partial
 from pathlib import Path
 
 from . import page, report, targets
-from .lab import open_lab
+from .harness import open_harness
 from .parts import PARTS, Cell
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="What the SDK costs, beside its peers.")
-    parser.add_argument("parts", nargs="*", metavar="part", help=f"which parts, by default all: {', '.join(PARTS)}")
-    parser.add_argument("--quick", action="store_true", help="less of everything: a look, not a measurement")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="keep all numbers here")
-    parser.add_argument("--page", type=Path, metavar="FILE", help="write the tables here as Markdown")
-    parser.add_argument("--plot", type=Path, metavar="FILE", help="draw them here (needs matplotlib)")
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks", description="Measure the cost of the SDK and of other clients."
+    )
+    parser.add_argument("parts", nargs="*", metavar="part", help=f"parts to run (default: all): {', '.join(PARTS)}")
+    parser.add_argument("--quick", action="store_true", help="few requests and repetitions: for trying the program")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="file for all results as JSON")
+    parser.add_argument("--page", type=Path, metavar="FILE", help="file for the tables as Markdown")
+    parser.add_argument("--plot", type=Path, metavar="FILE", help="file for the diagrams (needs matplotlib)")
     parser.add_argument(
         "--httpx-python",
         metavar="PATH",
-        help="an interpreter with this package, cattrs and no httpx2, for Authlib on httpx",
+        help="interpreter with this package and cattrs but without httpx2, to measure Authlib on httpx",
     )
-    asked = parser.parse_args()
-    unknown = [name for name in asked.parts if name not in PARTS]
+    arguments = parser.parse_args()
+    unknown = [name for name in arguments.parts if name not in PARTS]
     if unknown:
-        parser.error(f"unknown part {unknown[0]!r}: choose from {', '.join(PARTS)}")
-    return asked
+        parser.error(f"unknown part {unknown[0]!r}; choose from {', '.join(PARTS)}")
+    return arguments
 
 
 def main() -> int:
-    """0, whatever was measured: a benchmark is not a test."""
-    asked = _arguments()
-    about = report.machine(*asked.parts, *(["--quick"] if asked.quick else []))
+    """Run the benchmarks. Return 0 whatever they measure: a benchmark is not a test."""
+    arguments = _arguments()
+    environment = report.environment(*arguments.parts, *(["--quick"] if arguments.quick else []))
     cells: dict[str, list[Cell]] = {}
-    found: list[targets.Outcome] = []
+    outcomes: list[targets.Outcome] = []
     start = time.monotonic()
-    with open_lab(asked.httpx_python) as lab:
-        for name in asked.parts or PARTS:
-            cells[name] = PARTS[name].measure(lab, asked.quick, partial(_progress, name))
-            about["seconds"] = round(time.monotonic() - start)
-            found = targets.outcomes(cells)
-            if asked.json is not None:  # after each part: nothing is lost if a later one fails
-                report.write(asked.json, about, cells, found)
-    _progress("", "done\n")
-    report.show(cells, found)
-    if asked.page is not None:
-        asked.page.write_text(page.written(about, cells, found))
-    if asked.plot is not None:
-        report.draw(asked.plot, cells)
+    with open_harness(arguments.httpx_python) as harness:
+        for name in arguments.parts or PARTS:
+            cells[name] = PARTS[name].measure(harness, arguments.quick, partial(_show_progress, name))
+            environment["seconds"] = round(time.monotonic() - start)
+            outcomes = targets.outcomes(cells)
+            if arguments.json is not None:  # after each part: nothing is lost if a later one fails
+                report.write(arguments.json, environment, cells, outcomes)
+    _show_progress("", "done\n")
+    report.show(cells, outcomes)
+    if arguments.page is not None:
+        arguments.page.write_text(page.render(environment, cells, outcomes))
+    if arguments.plot is not None:
+        report.draw(arguments.plot, cells)
     return 0
 
 
-def _progress(part: str, line: str) -> None:
+def _show_progress(part: str, line: str) -> None:
     if sys.stderr.isatty():
         print(f"\r\x1b[2K{part}  {line}", end="", file=sys.stderr, flush=True)
 

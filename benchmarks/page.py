@@ -1,4 +1,4 @@
-"""What a run found, as the tables of a page in the documentation."""
+"""Results as the tables of a documentation page."""
 
 from __future__ import annotations
 
@@ -9,64 +9,61 @@ from typing import Any
 from .parts import PARTS, Cell
 from .targets import Outcome
 
-__all__ = ["written"]
+__all__ = ["render"]
 
 
-def written(about: Mapping[str, Any], cells: Mapping[str, list[Cell]], found: list[Outcome]) -> str:
-    """Markdown: the machine, the targets, and a table for each part."""
-    packages = ", ".join(f"{name} {version}" for name, version in about["packages"].items())
+def render(environment: Mapping[str, Any], cells: Mapping[str, list[Cell]], outcomes: list[Outcome]) -> str:
+    """Return Markdown: the machine, the targets, and a table for each part."""
+    packages = ", ".join(f"{name} {version}" for name, version in environment["packages"].items())
     machine = (
-        f"Measured at {about['at']} with `{about['command']}`: Python {about['python']}, {about['system']}, "
-        f"{about['processor']}, {about['cores']} cores, load average {about['load before']:.1f} before the run. "
-        f"{packages}."
+        f"Measured at {environment['at']} with `{environment['command']}`: Python {environment['python']}, "
+        f"{environment['system']}, {environment['processor']}, {environment['cores']} cores, load average "
+        f"{environment['load before']:.1f} before the run. {packages}."
     )
-    parts = [
+    sections = [
         machine,
         "## Targets\n",
         _table(
             ["", "target", "measured", ""],
             [
-                [outcome.what, outcome.bound, f"{outcome.measured:.2f}", "met" if outcome.met else "**not met**"]
-                for outcome in found
+                [outcome.name, outcome.bound, f"{outcome.measured:.2f}", "met" if outcome.met else "**not met**"]
+                for outcome in outcomes
                 if outcome.measured is not None
             ],
         ),
     ]
     for name, part in cells.items():
-        parts += [f"## {PARTS[name].title}\n", f"In {PARTS[name].unit}.\n"]
-        parts.append(_values(part) if name in ("local", "startup", "trials") else _grid(name, part))
-    return "\n\n".join(part.rstrip("\n") for part in parts) + "\n"
+        sections += [f"## {PARTS[name].title}\n", f"In {PARTS[name].unit}.\n"]
+        sections.append(_values(part) if PARTS[name].shown is None else _grid(name, part))
+    return "\n\n".join(section.rstrip("\n") for section in sections) + "\n"
 
 
 def _grid(name: str, cells: list[Cell]) -> str:
-    value = "times the ideal" if name == "latency" else "cpu"
+    part = PARTS[name]
     points = list(dict.fromkeys(cell.point for cell in cells))
-    by_place = {(cell.row, cell.point): cell.values[value] for cell in cells}
+    values = {(cell.row, cell.point): cell.values[part.shown] for cell in cells if part.shown is not None}
     rows = [
-        [row, *(_number(by_place.get((row, point)), latency=name == "latency") for point in points)]
+        [row, *(_number(values.get((row, point)), ratio=name == "latency") for point in points)]
         for row in dict.fromkeys(cell.row for cell in cells)
     ]
-    return _table(["items" if name == "growth" else "in flight", *(f"{int(point):,}" for point in points)], rows)
+    return _table([part.axis, *(f"{int(point):,}" for point in points)], rows)
 
 
-def _number(value: float | None, *, latency: bool) -> str:
+def _number(value: float | None, *, ratio: bool) -> str:
     if value is None:
         return ""
-    return f"{value:.2f}" if latency else f"{value:,.1f}" if value < 100 else f"{value:,.0f}"
+    return f"{value:.2f}" if ratio else f"{value:,.1f}" if value < 100 else f"{value:,.0f}"
 
 
 def _values(cells: list[Cell]) -> str:
     rows: list[list[str]] = []
     for cell in cells:
-        what = (
-            cell.row
-            if not cell.point
-            else f"{cell.row}: {', '.join(f'{k} {v}' for k, v in json.loads(cell.point).items())}"
-        )
-        rows.append([what, "; ".join(f"{name} {value:.2f}" for name, value in cell.values.items())])
+        point = ", ".join(f"{name} {value}" for name, value in json.loads(cell.point or "{}").items())
+        values = "; ".join(f"{name} {value:.2f}" for name, value in cell.values.items())
+        rows.append([f"{cell.row}: {point}" if point else cell.row, values])
     return _table(["", ""], rows)
 
 
-def _table(head: list[str], rows: list[list[str]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
+def _table(header: list[str], rows: list[list[str]]) -> str:
+    lines = [header, ["---"] * len(header), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)

@@ -1,4 +1,4 @@
-"""The parts of a run: which rows are measured, at what, how often. Each fills a table of medians."""
+"""Parts of a run: which rows are measured, at which points, and how often. Each fills a table of medians."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from typing import Any
 import attrs
 
 from . import startup
-from .lab import Lab
+from .harness import Harness
 from .rows import ROWS
 
 __all__ = ["PARTS", "Cell", "Part"]
 
-Report = Callable[[str], None]
+Progress = Callable[[str], None]
 
 
 @attrs.frozen
 class Cell:
-    """What was measured of one row at one point: the medians, and how far the slowest is from the fastest."""
+    """Medians of one row at one point, and the ratio of its highest CPU time to its lowest."""
 
     row: str
     point: str
@@ -30,197 +30,206 @@ class Cell:
 
 @attrs.frozen
 class Part:
-    """One part: its title, what its numbers are, and how it is done (`quick` or not)."""
+    """One part of a run, and how its table is shown."""
 
     title: str
     unit: str
-    measure: Callable[[Lab, bool, Report], list[Cell]]
+    measure: Callable[[Harness, bool, Progress], list[Cell]]
+    shown: str | None = "cpu"
+    """The value in the table, with one column for each point. None for a list of all values."""
+    axis: str = "in flight"
+    """What the points are."""
 
 
 def _requests(
-    lab: Lab,
-    report: Report,
+    harness: Harness,
+    progress: Progress,
     rows: Sequence[str],
     *,
-    flights: Sequence[int],
+    in_flight: Sequence[int],
     count: Callable[[str, int], int],
     repetitions: int,
     what: str = "stack",
     tls: bool = False,
     slow: bool = False,
 ) -> list[Cell]:
-    """Every row at every number in flight, one after the other, over and over."""
-    seen: dict[tuple[str, int], list[dict[str, float]]] = {}
+    """Measure every row with every number of requests in flight, in rounds."""
+    found: dict[tuple[str, int], list[dict[str, float]]] = {}
     for repetition in range(repetitions):
-        for flight in flights:
-            for name in _possible(lab, rows, flight):
+        for limit in in_flight:
+            for name in _possible(harness, rows, limit):
                 if repetition > 1 and ROWS[name].share < 1:
-                    continue  # slow rows differ by factors, not by tenths: twice is enough
-                report(f"{repetition + 1}/{repetitions}  {flight} in flight  {name}")
+                    continue  # slow rows differ by factors, not by a few percent: two rounds are enough
+                progress(f"{repetition + 1}/{repetitions}  {limit} in flight  {name}")
                 row = ROWS[name]
-                found = lab.measure(
+                result = harness.measure(
                     "requests",
                     httpx_alone=row.httpx_alone,
                     row=name,
-                    target=lab.target(tls=tls, slow=slow),
+                    target=harness.target(tls=tls, slow=slow),
                     what=what,
-                    count=count(name, flight),
-                    flight=flight,
+                    count=count(name, limit),
+                    in_flight=limit,
                 )
-                seen.setdefault((name, flight), []).append(found | {"count": count(name, flight)})
-    return [_cell(name, str(flight), found) for (name, flight), found in seen.items()]
+                found.setdefault((name, limit), []).append(result | {"count": count(name, limit)})
+    return [_cell(name, str(limit), results) for (name, limit), results in found.items()]
 
 
-def _possible(lab: Lab, rows: Iterable[str], flight: int) -> list[str]:
+def _possible(harness: Harness, rows: Iterable[str], limit: int) -> list[str]:
     return [
         name
         for name in rows
-        if flight <= ROWS[name].most and (lab.httpx_python is not None or not ROWS[name].httpx_alone)
+        if limit <= ROWS[name].most and (harness.httpx_python is not None or not ROWS[name].httpx_alone)
     ]
 
 
-def _cell(row: str, point: str, found: list[dict[str, float]]) -> Cell:
-    values = {name: median(one[name] for one in found) for name in found[0]}
-    costs = [one["cpu"] for one in found if "cpu" in one]
+def _cell(row: str, point: str, results: list[dict[str, float]]) -> Cell:
+    values = {name: median(result[name] for result in results) for name in results[0]}
+    costs = [result["cpu"] for result in results if "cpu" in result]
     return Cell(row, point, values, max(costs) / min(costs) if costs else 1.0)
 
 
 def _share(total: int) -> Callable[[str, int], int]:
-    return lambda name, flight: max(int(total * ROWS[name].share), 2 * flight)
+    return lambda name, limit: max(int(total * ROWS[name].share), 2 * limit)
 
 
-_PEERS = ("aiohttp", "authlib on httpx", "authlib on httpx2", "httpx", "httpx, semaphore", "httpx2")
-_OURS = ("cloud66-async", "pool", "raw")
+_SDK = ("cloud66-async", "pool", "raw")
+_OTHERS = ("aiohttp", "authlib on httpx", "authlib on httpx2", "httpx", "httpx, semaphore", "httpx2")
 
 
-def _small(lab: Lab, quick: bool, report: Report) -> list[Cell]:
+def _measure_small(harness: Harness, quick: bool, progress: Progress) -> list[Cell]:
     return _requests(
-        lab,
-        report,
-        (*_OURS, "aiohttp", "authlib on httpx2") if quick else (*_OURS, *_PEERS),
-        flights=(100,) if quick else (1, 10, 32, 100, 500),
+        harness,
+        progress,
+        (*_SDK, "aiohttp", "authlib on httpx2") if quick else (*_SDK, *_OTHERS),
+        in_flight=(100,) if quick else (1, 10, 32, 100, 500),
         count=_share(1000 if quick else 5000),
         repetitions=1 if quick else 3,
     )
 
 
-def _tls(lab: Lab, quick: bool, report: Report) -> list[Cell]:
+def _measure_tls(harness: Harness, quick: bool, progress: Progress) -> list[Cell]:
     return _requests(
-        lab,
-        report,
-        (*_OURS, "aiohttp"),
-        flights=(32,) if quick else (10, 100, 500),
+        harness,
+        progress,
+        (*_SDK, "aiohttp"),
+        in_flight=(32,) if quick else (10, 100, 500),
         count=_share(1000 if quick else 5000),
         repetitions=1 if quick else 3,
         tls=True,
     )
 
 
-def _pages(lab: Lab, quick: bool, report: Report) -> list[Cell]:
+def _measure_pages(harness: Harness, quick: bool, progress: Progress) -> list[Cell]:
+    rows = (
+        "cloud66-async",
+        "cloud66-async, workers",
+        "pool",
+        "raw",
+        "aiohttp",
+        "authlib on httpx",
+        "authlib on httpx2",
+    )
     return _requests(
-        lab,
-        report,
-        ("cloud66-async, workers", "aiohttp")
-        if quick
-        else (
-            "cloud66-async",
-            "cloud66-async, workers",
-            "pool",
-            "raw",
-            "aiohttp",
-            "authlib on httpx",
-            "authlib on httpx2",
-        ),
-        flights=(32,) if quick else (1, 10, 32, 100),
-        count=lambda _row, _flight: 50 if quick else 200,
+        harness,
+        progress,
+        ("cloud66-async, workers", "aiohttp") if quick else rows,
+        in_flight=(32,) if quick else (1, 10, 32, 100),
+        count=lambda _row, _limit: 50 if quick else 200,
         repetitions=1 if quick else 3,
         what="page",
     )
 
 
-def _latency(lab: Lab, quick: bool, report: Report) -> list[Cell]:
-    def count(name: str, flight: int) -> int:
+def _measure_latency(harness: Harness, quick: bool, progress: Progress) -> list[Cell]:
+    def count(name: str, limit: int) -> int:
         share = 1.0 if ROWS[name].share == 1.0 else 0.25
-        return int((320 if quick else 1000 if flight > 1 else 20) * share)
+        return int((320 if quick else 1000 if limit > 1 else 20) * share)
 
     cells = _requests(
-        lab,
-        report,
-        ("cloud66-async",) if quick else (*_OURS, *_PEERS),
-        flights=(32,) if quick else (1, 10, 32, 100),
+        harness,
+        progress,
+        ("cloud66-async",) if quick else (*_SDK, *_OTHERS),
+        in_flight=(32,) if quick else (1, 10, 32, 100),
         count=count,
         repetitions=1 if quick else 2,
         slow=True,
     )
     for cell in cells:
-        turns = -(-cell.values["count"] // int(cell.point))
-        cell.values["times the ideal"] = cell.values["seconds"] / (turns * 0.05)
+        rounds = -(-cell.values["count"] // int(cell.point))
+        cell.values["times the ideal"] = cell.values["seconds"] / (rounds * 0.05)
     return cells
 
 
-def _library(lab: Lab, quick: bool, report: Report) -> list[Cell]:
+def _measure_library(harness: Harness, quick: bool, progress: Progress) -> list[Cell]:
     return _requests(
-        lab,
-        report,
-        ("library over our pool", "library's own pool"),
-        flights=(32,) if quick else (10, 32, 100),
+        harness,
+        progress,
+        ("library on the SDK's pool", "library on its own pool"),
+        in_flight=(32,) if quick else (10, 32, 100),
         count=_share(500 if quick else 5000),
         repetitions=1 if quick else 3,
     )
 
 
-def _growth(lab: Lab, quick: bool, report: Report) -> list[Cell]:
+def _measure_growth(harness: Harness, quick: bool, progress: Progress) -> list[Cell]:
     sizes = {
         "cloud66-async": (100, 1_000) if quick else (100, 1_000, 10_000, 100_000),
         "raw": (100, 1_000) if quick else (100, 1_000, 10_000, 100_000),
         "aiohttp": () if quick else (100, 1_000, 10_000),
         "authlib on httpx2": () if quick else (100, 1_000, 10_000),
     }
-    seen: dict[tuple[str, int], list[dict[str, float]]] = {}
+    found: dict[tuple[str, int], list[dict[str, float]]] = {}
     for repetition in range(1 if quick else 3):
         for row, counts in sizes.items():
             for count in counts if repetition == 0 or row in ("cloud66-async", "raw") else ():
-                report(f"{repetition + 1}  {count:,} items  {row}")
-                asked: dict[str, Any] = {"row": row, "target": lab.target(), "what": "stack", "flight": 32}
-                seen.setdefault((row, count), []).append(lab.measure("requests", count=count, **asked))
-    return [_cell(row, str(count), found) for (row, count), found in seen.items()]
+                progress(f"{repetition + 1}  {count:,} items  {row}")
+                job: dict[str, Any] = {"row": row, "target": harness.target(), "what": "stack", "in_flight": 32}
+                found.setdefault((row, count), []).append(harness.measure("requests", count=count, **job))
+    return [_cell(row, str(count), results) for (row, count), results in found.items()]
 
 
-def _local(lab: Lab, quick: bool, report: Report) -> list[Cell]:
+def _measure_local(harness: Harness, quick: bool, progress: Progress) -> list[Cell]:
     cells: list[Cell] = []
     for name in ("decoding", "sender", "bulk"):
-        report(name)
-        found = [lab.measure("local", name=name, quick=quick) for _ in range(1 if quick else 3)]
-        cells.append(_cell(name, "", found))
+        progress(name)
+        results = [harness.measure("local", name=name, quick=quick) for _ in range(1 if quick else 3)]
+        cells.append(_cell(name, "", results))
     return cells
 
 
-def _startup(lab: Lab, quick: bool, report: Report) -> list[Cell]:
-    return [Cell(row, "", values) for row, values in startup.measure(lab, quick=quick, report=report).items()]
+def _measure_startup(harness: Harness, quick: bool, progress: Progress) -> list[Cell]:
+    found = startup.measure(harness, quick=quick, progress=progress)
+    return [Cell(row, "", values) for row, values in found.items()]
 
 
-def _trials(lab: Lab, quick: bool, report: Report) -> list[Cell]:
-    trials: tuple[tuple[str, dict[str, Any]], ...] = (
-        ("crowd", {"count": 600 if quick else 3000, "flight": 20}),
-        ("cancelling", {"count": 200 if quick else 1000, "flight": 10}),
+def _measure_stress(harness: Harness, quick: bool, progress: Progress) -> list[Cell]:
+    scenarios: tuple[tuple[str, dict[str, Any]], ...] = (
+        ("burst", {"count": 600 if quick else 3000, "limit": 20}),
+        ("cancellation", {"count": 200 if quick else 1000, "limit": 10}),
     )
     cells: list[Cell] = []
-    for name, sizes in trials:
-        for row, peer in (("cloud66-async", False),) if quick else (("cloud66-async", False), ("httpx", True)):
-            report(f"{name}  {row}")
-            found = lab.measure(name, target=lab.target(slow=True), peer=peer, **sizes)
-            cells.append(Cell(row, json.dumps({"trial": name} | sizes), found))
+    for name, sizes in scenarios:
+        for row in ("cloud66-async",) if quick else ("cloud66-async", "httpx"):
+            progress(f"{name}  {row}")
+            values = harness.measure(name, target=harness.target(slow=True), row=row, **sizes)
+            cells.append(Cell(row, json.dumps({"scenario": name} | sizes), values))
     return cells
 
 
 PARTS = {
-    "small": Part("Single stacks", "µs of processor time per stack", _small),
-    "tls": Part("Single stacks over TLS", "µs of processor time per stack", _tls),
-    "pages": Part("List pages of 100 stacks", "µs of processor time per page", _pages),
-    "latency": Part("Single stacks, each answered after 50 ms", "multiples of the ideal duration", _latency),
-    "library": Part("Through the HTTP library's interface", "µs of processor time per request", _library),
-    "growth": Part("Growth, 32 in flight", "µs of processor time per stack", _growth),
-    "local": Part("Without a server", "µs of processor time", _local),
-    "startup": Part("Start-up", "ms", _startup),
-    "trials": Part("Trials", "reads", _trials),
+    "small": Part("Single stacks", "µs of CPU time per stack", _measure_small),
+    "tls": Part("Single stacks over TLS", "µs of CPU time per stack", _measure_tls),
+    "pages": Part("List pages of 100 stacks", "µs of CPU time per page", _measure_pages),
+    "latency": Part(
+        "Single stacks from a server that responds after 50 ms",
+        "multiples of the ideal elapsed time",
+        _measure_latency,
+        shown="times the ideal",
+    ),
+    "library": Part("Interface of the HTTP library", "µs of CPU time per request", _measure_library),
+    "growth": Part("Growth, 32 in flight", "µs of CPU time per stack", _measure_growth, axis="items"),
+    "local": Part("Without a server", "µs of CPU time", _measure_local, shown=None),
+    "startup": Part("Start of a program", "ms", _measure_startup, shown=None),
+    "stress": Part("Stress", "reads", _measure_stress, shown=None),
 }

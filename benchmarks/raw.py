@@ -1,4 +1,4 @@
-"""The limit: requests and answers over asyncio with nothing in between, and nothing read but the length."""
+"""Lower bound: asyncio with nothing in between, which reads only the length of a response."""
 
 from __future__ import annotations
 
@@ -22,31 +22,31 @@ class _Connection(asyncio.BufferedProtocol):
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002
         return _BUFFER
 
-    def ask(self, request: bytes) -> asyncio.Future[bytes]:
-        self._parts: list[bytes] = []
+    def send(self, request: bytes) -> asyncio.Future[bytes]:
+        self._received: list[bytes] = []
         self._missing = 0
-        self._answer: asyncio.Future[bytes] = self._loop.create_future()
+        self._response: asyncio.Future[bytes] = self._loop.create_future()
         self.transport.write(request)
-        return self._answer
+        return self._response
 
     def buffer_updated(self, nbytes: int) -> None:
         data = bytes(_BUFFER[:nbytes])
-        if not self._parts:
-            head = data.index(b"\r\n\r\n") + 4
+        if not self._received:
+            body = data.index(b"\r\n\r\n") + 4
             length = data.index(b"Content-Length: ") + 16
-            self._missing = head + int(data[length : data.index(b"\r", length)])
-        self._parts.append(data)
+            self._missing = body + int(data[length : data.index(b"\r", length)])
+        self._received.append(data)
         self._missing -= nbytes
         if self._missing <= 0:
-            self._answer.set_result(data if len(self._parts) == 1 else b"".join(self._parts))
+            self._response.set_result(data if len(self._received) == 1 else b"".join(self._received))
 
     def connection_lost(self, exc: Exception | None) -> None:
-        if hasattr(self, "_answer") and not self._answer.done():
-            self._answer.set_exception(exc or ConnectionError("closed"))
+        if hasattr(self, "_response") and not self._response.done():
+            self._response.set_exception(exc or ConnectionError("closed"))
 
 
 class RawClient:
-    """Keeps connections and takes the one used last."""
+    """Client that keeps its connections open and reuses the most recent one first."""
 
     def __init__(self, host: str, port: int, tls: ssl.SSLContext | None) -> None:
         self._address = (host, port)
@@ -55,9 +55,9 @@ class RawClient:
 
     async def get(self, target: str) -> bytes:
         connection = self._idle.pop() if self._idle else await self._connect()
-        answer = await connection.ask(f"GET {target} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode())
+        response = await connection.send(f"GET {target} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode())
         self._idle.append(connection)
-        return answer
+        return response
 
     async def _connect(self) -> _Connection:
         loop = asyncio.get_running_loop()

@@ -1,4 +1,4 @@
-"""The rows: each a way to read stacks, from the method call to what it gives."""
+"""Rows of the tables: ways to read stacks, from the method call to the decoded object."""
 
 from __future__ import annotations
 
@@ -27,11 +27,10 @@ _SECONDS = 60.0
 
 @attrs.frozen
 class Target:
-    """Where the server is."""
+    """The server's URL, and the file with its CA certificate."""
 
     url: str
     authority: str | None = None
-    """The file with the certificate to trust."""
 
     @property
     def tls(self) -> ssl.SSLContext | None:
@@ -40,13 +39,13 @@ class Target:
 
 @attrs.frozen
 class Job:
-    """What one process measures: `count` reads of `what` (`stack` or `page`), `flight` at a time."""
+    """Measurement of one process: `count` reads of `what` (`stack` or `page`), `in_flight` at a time."""
 
     row: str
     target: Target
     what: str
     count: int
-    flight: int
+    in_flight: int
 
     def path(self, item: Any) -> str:
         return f"/api/3/stacks.json?page={item}" if self.what == "page" else f"/api/3/stacks/{item}.json"
@@ -55,7 +54,7 @@ class Job:
         return self.target.url + self.path(item)
 
     def decoder(self) -> Callable[[bytes], Any]:
-        """msgspec into plain attrs classes: the fastest that a peer can do."""
+        """Return the fastest decoder that other clients can use: msgspec into plain attrs classes."""
         kind: Any = list[PlainStack] if self.what == "page" else PlainStack
         envelope: Any = msgspec.defstruct("Envelope", [("response", kind)])
         return msgspec.json.Decoder(envelope, strict=False).decode
@@ -65,54 +64,54 @@ Fetch = Callable[[Any], Awaitable[object]]
 Items = Iterable[Any]
 
 
-# --- how many at a time -----------------------------------------------------------------------------
+# --- how requests run -------------------------------------------------------------------------------
 
 
-async def one_by_one(fetch: Fetch, items: Items, flight: int) -> None:  # noqa: ARG001
-    """Each after the one before."""
+async def one_by_one(fetch: Fetch, items: Items, in_flight: int) -> None:  # noqa: ARG001
+    """Run one request after another."""
     for item in items:
         await fetch(item)
 
 
-async def _gather(fetch: Fetch, items: Items, flight: int) -> None:  # noqa: ARG001  the library's pool is the limit
+async def _gather(fetch: Fetch, items: Items, in_flight: int) -> None:  # noqa: ARG001  limited by the library's pool
     await asyncio.gather(*map(fetch, items))
 
 
-async def _semaphore(fetch: Fetch, items: Items, flight: int) -> None:
-    places = asyncio.Semaphore(flight)
+async def _semaphore(fetch: Fetch, items: Items, in_flight: int) -> None:
+    semaphore = asyncio.Semaphore(in_flight)
 
     async def one(item: Any) -> None:
-        async with places:
+        async with semaphore:
             await fetch(item)
 
     await asyncio.gather(*map(one, items))
 
 
-async def _workers(fetch: Fetch, items: Items, flight: int) -> None:
+async def _workers(fetch: Fetch, items: Items, in_flight: int) -> None:
     remaining = iter(items)
 
     async def work() -> None:
         for item in remaining:
             await fetch(item)
 
-    await asyncio.gather(*(work() for _ in range(flight)))
+    await asyncio.gather(*(work() for _ in range(in_flight)))
 
 
-async def _each(fetch: Fetch, items: Items, flight: int) -> None:
+async def _each(fetch: Fetch, items: Items, in_flight: int) -> None:
     from cloud66_async import Failed, each
 
-    async with each(fetch, items, limit=flight) as results:
+    async with each(fetch, items, limit=in_flight) as results:
         async for result in results:
             if isinstance(result, Failed):
                 raise result.error
 
 
-# --- who reads ---------------------------------------------------------------------------------------
+# --- clients ----------------------------------------------------------------------------------------
 
 
 @asynccontextmanager
 async def _cloud66(job: Job) -> AsyncGenerator[Fetch]:
-    async with Cloud66(TOKEN, url=job.target.url, limit=job.flight, tls=job.target.tls) as c66:
+    async with Cloud66(TOKEN, url=job.target.url, limit=job.in_flight, tls=job.target.tls) as c66:
         yield c66.stacks.list().page if job.what == "page" else c66.stacks.get
 
 
@@ -122,13 +121,13 @@ async def _pool(job: Job) -> AsyncGenerator[Fetch]:
 
     parts = urlsplit(job.target.url)
     origin = Origin(str(parts.hostname), parts.port or 0, parts.scheme == "https")
-    lines = "".join(f"{name}: {value}\r\n" for name, value in _HEADERS.items())
+    headers = "".join(f"{name}: {value}\r\n" for name, value in _HEADERS.items())
     timeouts = Timeouts(5.0, _SECONDS, _SECONDS, None, _SECONDS)
-    pool = Pool(job.flight, tls=job.target.tls)
+    pool = Pool(job.in_flight, tls=job.target.tls)
 
     async def fetch(item: Any) -> object:
-        head = f"GET {parts.path}{job.path(item)} HTTP/1.1\r\nHost: {parts.netloc}\r\n{lines}\r\n".encode()
-        return await pool.request(origin, "GET", head, timeouts=timeouts)
+        request = f"GET {parts.path}{job.path(item)} HTTP/1.1\r\nHost: {parts.netloc}\r\n{headers}\r\n".encode()
+        return await pool.request(origin, "GET", request, timeouts=timeouts)
 
     yield fetch
     await pool.aclose()
@@ -148,7 +147,7 @@ async def _raw(job: Job) -> AsyncGenerator[Fetch]:
 async def _aiohttp(job: Job) -> AsyncGenerator[Fetch]:
     aiohttp: Any = import_module("aiohttp")
     decode = job.decoder()
-    connector = aiohttp.TCPConnector(limit=job.flight, keepalive_timeout=_SECONDS, ssl=job.target.tls or True)
+    connector = aiohttp.TCPConnector(limit=job.in_flight, keepalive_timeout=_SECONDS, ssl=job.target.tls or True)
     async with aiohttp.ClientSession(connector=connector, headers=_HEADERS) as session:
 
         async def fetch(item: Any) -> object:
@@ -159,13 +158,15 @@ async def _aiohttp(job: Job) -> AsyncGenerator[Fetch]:
 
 
 def _library_options(library: Any, job: Job) -> dict[str, Any]:
-    limits = library.Limits(max_connections=job.flight, max_keepalive_connections=job.flight, keepalive_expiry=_SECONDS)
+    limits = library.Limits(
+        max_connections=job.in_flight, max_keepalive_connections=job.in_flight, keepalive_expiry=_SECONDS
+    )
     return {"limits": limits, "timeout": library.Timeout(_SECONDS, pool=None), "verify": job.target.tls or True}
 
 
 def _bare(name: str) -> Callable[[Job], AbstractAsyncContextManager[Fetch]]:
     @asynccontextmanager
-    async def opened(job: Job) -> AsyncGenerator[Fetch]:
+    async def open_client(job: Job) -> AsyncGenerator[Fetch]:
         library: Any = import_module(name)
         async with library.AsyncClient(headers=_HEADERS, **_library_options(library, job)) as client:
 
@@ -174,7 +175,7 @@ def _bare(name: str) -> Callable[[Job], AbstractAsyncContextManager[Fetch]]:
 
             yield fetch
 
-    return opened
+    return open_client
 
 
 @asynccontextmanager
@@ -194,11 +195,11 @@ async def _authlib(job: Job) -> AsyncGenerator[Fetch]:
 
 
 @asynccontextmanager
-async def _through_the_library(job: Job) -> AsyncGenerator[Fetch]:
+async def _library_on_pool(job: Job) -> AsyncGenerator[Fetch]:
     from cloud66_async._http.library import httpx
 
     async with (
-        Cloud66(TOKEN, url=job.target.url, limit=job.flight, tls=job.target.tls) as c66,
+        Cloud66(TOKEN, url=job.target.url, limit=job.in_flight, tls=job.target.tls) as c66,
         httpx.AsyncClient(transport=c66.transport) as client,
     ):
         headers, extensions = httpx.Headers(_HEADERS), {"timeout": httpx.Timeout(_SECONDS, pool=None).as_dict()}
@@ -211,7 +212,7 @@ async def _through_the_library(job: Job) -> AsyncGenerator[Fetch]:
 
 
 @asynccontextmanager
-async def _library_alone(job: Job) -> AsyncGenerator[Fetch]:
+async def _library(job: Job) -> AsyncGenerator[Fetch]:
     from cloud66_async._http.library import httpx
 
     async with httpx.AsyncClient(headers=_HEADERS, **_library_options(httpx, job)) as client:
@@ -224,26 +225,30 @@ async def _library_alone(job: Job) -> AsyncGenerator[Fetch]:
 
 @attrs.frozen
 class Row:
-    """A way to read: what it opens, how it spreads the reads, and how many of them it can do in a run.
+    """One way to read stacks.
 
-    `share` is that number as a part of what the fast rows do; `httpx_alone` asks for the interpreter
-    in whose environment Authlib finds no httpx2.
+    Args:
+        description: Client, concurrency and decoding.
+        open: Opens the client.
+        run: Calls the client for many items concurrently.
+        share: Number of requests in a run, as a fraction of those of the fast rows.
+        httpx_alone: Whether to use the interpreter whose environment does not have httpx2.
+        most: Highest number of requests in flight to measure.
     """
 
-    about: str
-    opened: Callable[[Job], AbstractAsyncContextManager[Fetch]]
-    spread: Callable[[Fetch, Items, int], Awaitable[None]]
+    description: str
+    open: Callable[[Job], AbstractAsyncContextManager[Fetch]]
+    run: Callable[[Fetch, Items, int], Awaitable[None]]
     share: float = 1.0
     httpx_alone: bool = False
     most: int = 500
-    """The most in flight that the row is measured at."""
 
 
 ROWS = {
     "cloud66-async": Row("c66.each(c66.stacks.get, uids), into attrs", _cloud66, _each),
-    "cloud66-async, workers": Row("the same calls, from workers as the peers have them", _cloud66, _workers),
-    "raw": Row("asyncio.BufferedProtocol, workers, nothing read", _raw, _workers),
-    "pool": Row("the SDK's pool alone, workers, nothing decoded", _pool, _workers),
+    "cloud66-async, workers": Row("the same calls from workers, like the other clients", _cloud66, _workers),
+    "raw": Row("asyncio.BufferedProtocol, workers, reads only the length", _raw, _workers),
+    "pool": Row("the SDK's pool alone, workers, without decoding", _pool, _workers),
     "aiohttp": Row("aiohttp, workers, msgspec into attrs", _aiohttp, _workers),
     "authlib on httpx": Row(
         "AsyncOAuth2Client.get, gather, json + cattrs", _authlib, _gather, share=0.1, httpx_alone=True, most=100
@@ -254,8 +259,8 @@ ROWS = {
         "AsyncClient.get, gather, semaphore, json", _bare("httpx"), _semaphore, share=0.05, most=100
     ),
     "httpx2": Row("AsyncClient.get, gather, json", _bare("httpx2"), _gather, share=0.2, most=100),
-    "library over our pool": Row("client.send(Request) over c66.transport, workers", _through_the_library, _workers),
-    "library's own pool": Row(
-        "AsyncClient.get, workers, nothing decoded", _library_alone, _workers, share=0.2, most=100
+    "library on the SDK's pool": Row("client.send(Request) over c66.transport, workers", _library_on_pool, _workers),
+    "library on its own pool": Row(
+        "AsyncClient.get, workers, without decoding", _library, _workers, share=0.2, most=100
     ),
 }

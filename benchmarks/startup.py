@@ -1,4 +1,4 @@
-"""What a program waits for before it can begin: imports, and its first answer over TLS."""
+"""Start of a program: imports, and the time to the first response over TLS."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from statistics import median
 
-from .lab import Lab
+from .harness import Harness
 from .rows import TOKEN
 
 __all__ = ["measure"]
@@ -76,28 +76,28 @@ _PROGRAMS = {
 }
 
 
-def measure(lab: Lab, *, quick: bool, report: Callable[[str], None]) -> dict[str, dict[str, float]]:
-    """Milliseconds: the import above asyncio, ssl, attrs and msgspec; process start to first answer over TLS.
+def measure(harness: Harness, *, quick: bool, progress: Callable[[str], None]) -> dict[str, dict[str, float]]:
+    """Return milliseconds for the import, without that of asyncio, ssl, attrs and msgspec, and for the first response.
 
-    Of the latter both the time that passed, and the processor time that the process had used by then.
+    The first response is over TLS. Its time starts with the process; both elapsed time and CPU time are measured.
     """
     imports: list[float] = []
     heavy = 0.0
-    answers: dict[str, list[tuple[float, float]]] = {}
-    for turn in range(3 if quick else 15):
-        report(f"{turn + 1}")
-        took, heavy = json.loads(lab.run(sys.executable, "-c", _IMPORT))
-        imports.append(took)
+    responses: dict[str, list[tuple[float, float]]] = {}
+    for repetition in range(3 if quick else 15):
+        progress(f"{repetition + 1}")
+        milliseconds, heavy = json.loads(harness.run(sys.executable, "-c", _IMPORT))
+        imports.append(milliseconds)
         for row, (program, httpx_alone) in _PROGRAMS.items():
-            interpreter = lab.httpx_python if httpx_alone else sys.executable
+            interpreter = harness.httpx_python if httpx_alone else sys.executable
             if interpreter is not None:
-                text = program.format(token=TOKEN, url=lab.target(tls=True)["url"])
+                source = program.format(token=TOKEN, url=harness.target(tls=True)["url"])
                 start = time.monotonic()
-                end, processor = map(float, lab.run(interpreter, "-c", text, pinned=False).split())
-                answers.setdefault(row, []).append(((end - start) * 1e3, processor * 1e3))
+                end, cpu = map(float, harness.run(interpreter, "-c", source, pinned=False).split())
+                responses.setdefault(row, []).append(((end - start) * 1e3, cpu * 1e3))
     found = {
-        row: {"first answer": median(end for end, _ in times), "processor": median(processor for _, processor in times)}
-        for row, times in answers.items()
+        row: {"first response": median(elapsed for elapsed, _ in times), "cpu": median(cpu for _, cpu in times)}
+        for row, times in responses.items()
     }
     found["cloud66-async"] |= {"import": median(imports), "heavy modules": heavy}
     return found

@@ -1,4 +1,4 @@
-"""What the SDK has to reach, each as a number that a run gives and a bound for it."""
+"""Targets of the SDK: a bound for a number that a run measures."""
 
 from __future__ import annotations
 
@@ -15,32 +15,32 @@ __all__ = ["Outcome", "outcomes"]
 
 
 class Results:
-    """The cells of a run, by part, row and point."""
+    """Cells of a run by part, row and point."""
 
     def __init__(self, cells: Mapping[str, list[Cell]]) -> None:
         self._cells = {(part, cell.row, cell.point): cell.values for part, found in cells.items() for cell in found}
 
     def value(self, part: str, row: str, point: object, name: str = "cpu") -> float:
-        """One number; KeyError where it was not measured."""
+        """Return one number. Raise KeyError if it was not measured."""
         return self._cells[part, row, str(point)][name]
 
-    def cheaper(self, part: str, peer: str, points: tuple[int, ...], own: str = "cloud66-async") -> float:
-        """How many times cheaper `own` is than `peer`, at the point where that is least."""
-        return min(self.value(part, peer, point) / self.value(part, own, point) for point in points)
+    def factor(self, part: str, other: str, points: tuple[int, ...], own: str = "cloud66-async") -> float:
+        """Return the CPU time of `other` divided by that of `own`, at the point with the lowest ratio."""
+        return min(self.value(part, other, point) / self.value(part, own, point) for point in points)
 
-    def trial(self, name: str, value: str) -> float:
-        """One number of one trial of ours."""
+    def stress(self, name: str, value: str) -> float:
+        """Return one number of the SDK in one scenario of the part `stress`."""
         for (part, row, point), values in self._cells.items():
-            if part == "trials" and row == "cloud66-async" and json.loads(point)["trial"] == name:
+            if part == "stress" and row == "cloud66-async" and json.loads(point)["scenario"] == name:
                 return values[value]
         raise KeyError(name)
 
 
 @attrs.frozen
 class Outcome:
-    """One line of the table: what, the bound, what was measured (None: not in this run) and whether it is met."""
+    """One line of the table. `measured` and `met` are None if the run did not measure it."""
 
-    what: str
+    name: str
     bound: str
     measured: float | None
     met: bool | None
@@ -48,103 +48,102 @@ class Outcome:
 
 @attrs.frozen
 class _Target:
-    what: str
+    name: str
     bound: float
     measure: Callable[[Results], float]
     unit: str = ""
-    least: bool = False
-    """Whether the bound is the least that must be reached, rather than the most that may be spent."""
+    is_minimum: bool = False
 
 
-def _through_the_library(results: Results, flight: int) -> float:
-    return results.cheaper("library", "library's own pool", (flight,), own="library over our pool")
+def _library_factor(results: Results, in_flight: int) -> float:
+    return results.factor("library", "library on its own pool", (in_flight,), own="library on the SDK's pool")
 
 
-def _times_the_ideal(results: Results, flight: int) -> float:
-    return results.value("latency", "cloud66-async", flight, "times the ideal")
+def _times_the_ideal(results: Results, in_flight: int) -> float:
+    return results.value("latency", "cloud66-async", in_flight, "times the ideal")
 
 
-def _pool_is_whole(results: Results) -> float:
-    """Failures after the cancellations, and sockets beyond the pool's own."""
-    beyond = max(0.0, results.trial("cancelling", "open") - results.trial("cancelling", "limit"))
-    return results.trial("cancelling", "failed") + beyond + results.trial("cancelling", "left open")
+def _failures_and_leaks(results: Results) -> float:
+    """Return the failures after the cancellations, plus the sockets above the limit or left open."""
+    excess = max(0.0, results.stress("cancellation", "open") - results.stress("cancellation", "limit"))
+    return results.stress("cancellation", "failed") + excess + results.stress("cancellation", "left open")
 
 
 _TARGETS = (
     _Target(
-        "one stack, 100 in flight, against Authlib on httpx, gather, cattrs: cheaper by",
+        "one stack, 100 in flight: CPU time of Authlib on httpx (gather, cattrs) divided by the SDK's",
         40,
-        lambda r: r.cheaper("small", "authlib on httpx", (100,)),
+        lambda r: r.factor("small", "authlib on httpx", (100,)),
         "×",
-        least=True,
+        is_minimum=True,
     ),
     _Target(
-        "the same against Authlib on httpx2: cheaper by",
+        "one stack, 100 in flight: CPU time of Authlib on httpx2 (gather, cattrs) divided by the SDK's",
         15,
-        lambda r: r.cheaper("small", "authlib on httpx2", (100,)),
+        lambda r: r.factor("small", "authlib on httpx2", (100,)),
         "×",
-        least=True,
+        is_minimum=True,
     ),
     _Target(
-        "against aiohttp and msgspec, 10 to 500 in flight: cheaper by",
+        "one stack, 10 to 500 in flight: CPU time of aiohttp with msgspec divided by the SDK's",
         3,
-        lambda r: r.cheaper("small", "aiohttp", (10, 32, 100, 500)),
+        lambda r: r.factor("small", "aiohttp", (10, 32, 100, 500)),
         "×",
-        least=True,
+        is_minimum=True,
     ),
     _Target(
-        "the same over TLS: cheaper by",
+        "one stack over TLS, 10 to 500 in flight: CPU time of aiohttp with msgspec divided by the SDK's",
         2.5,
-        lambda r: r.cheaper("tls", "aiohttp", (10, 100, 500)),
+        lambda r: r.factor("tls", "aiohttp", (10, 100, 500)),
         "×",
-        least=True,
+        is_minimum=True,
     ),
     _Target(
-        "one stack, 100 in flight, as a multiple of the raw client",
+        "one stack, 100 in flight: CPU time of the SDK divided by the raw client's",
         3.5,
-        lambda r: 1 / r.cheaper("small", "raw", (100,)),
+        lambda r: 1 / r.factor("small", "raw", (100,)),
         "×",
     ),
     _Target(
-        "the pool alone, 10 to 100 in flight, as a multiple of the raw client",
+        "one stack, 10 to 100 in flight: CPU time of the pool alone divided by the raw client's",
         2,
-        lambda r: 1 / r.cheaper("small", "raw", (10, 32, 100), own="pool"),
+        lambda r: 1 / r.factor("small", "raw", (10, 32, 100), own="pool"),
         "×",
     ),
     *(
         _Target(
-            f"send(Request) over our pool against httpx2's own, {flight} in flight: cheaper by",
+            f"one request, {in_flight} in flight: CPU time of httpx2 divided by httpx2's on the SDK's pool",
             bound,
-            partial(_through_the_library, flight=flight),
+            partial(_library_factor, in_flight=in_flight),
             "×",
-            least=True,
+            is_minimum=True,
         )
-        for flight, bound in ((10, 3.5), (32, 3.5), (100, 4.5))
+        for in_flight, bound in ((10, 3.5), (32, 3.5), (100, 4.5))
     ),
     _Target(
-        "list pages decoded, 32 in flight, against aiohttp and msgspec: cheaper by",
+        "one page, 32 in flight: CPU time of aiohttp with msgspec divided by the SDK's",
         1.3,
-        lambda r: r.cheaper("pages", "aiohttp", (32,), own="cloud66-async, workers"),
+        lambda r: r.factor("pages", "aiohttp", (32,), own="cloud66-async, workers"),
         "×",
-        least=True,
+        is_minimum=True,
     ),
     *(
         _Target(
-            f"1,000 stacks at 50 ms, {flight} in flight, as a multiple of the ideal duration",
+            f"1,000 stacks at 50 ms, {in_flight} in flight: elapsed time divided by the ideal",
             1.05,
-            partial(_times_the_ideal, flight=flight),
+            partial(_times_the_ideal, in_flight=in_flight),
             "×",
         )
-        for flight in (32, 100)
+        for in_flight in (32, 100)
     ),
     _Target(
-        "processor time per item at 100,000 items against 1,000",
+        "CPU time per item for 100,000 items divided by that for 1,000",
         1.15,
         lambda r: r.value("growth", "cloud66-async", 100_000) / r.value("growth", "cloud66-async", 1_000),
         "×",
     ),
     _Target(
-        "memory for 100,000 streamed results above that for 1,000",
+        "memory for 100,000 streamed results minus that for 1,000",
         2,
         lambda r: (
             r.value("growth", "cloud66-async", 100_000, "peak") - r.value("growth", "cloud66-async", 1_000, "peak")
@@ -153,55 +152,53 @@ _TARGETS = (
     ),
     _Target("decoding, per stack", 3.0, lambda r: r.value("local", "decoding", "", "page"), "µs"),
     _Target(
-        "decoding, per stack of a page with one bad value",
+        "decoding, per stack of a page with one invalid value",
         6.5,
         lambda r: r.value("local", "decoding", "", "bad page"),
         "µs",
     ),
+    _Target("`get` over a null transport, without decoding", 10, lambda r: r.value("local", "sender", "", "get"), "µs"),
     _Target(
-        "a whole get over a null transport, without decoding", 10, lambda r: r.value("local", "sender", "", "get"), "µs"
+        "`each`, per call that suspends once", 2, lambda r: r.value("local", "bulk", "", "each, suspended once"), "µs"
     ),
+    _Target("`using(token=...)`", 10, lambda r: r.value("local", "sender", "", "using"), "µs"),
     _Target(
-        "bulk workers, per item that has to wait", 2, lambda r: r.value("local", "bulk", "", "each, one turn"), "µs"
-    ),
-    _Target("using(token=...)", 10, lambda r: r.value("local", "sender", "", "using"), "µs"),
-    _Target(
-        "import above asyncio, ssl, attrs and msgspec",
+        "import, without asyncio, ssl, attrs and msgspec",
         10,
         lambda r: r.value("startup", "cloud66-async", "", "import"),
         "ms",
     ),
     _Target(
-        "Authlib, httpx and anyio imported with it",
+        "imports of Authlib, httpx, httpx2 and anyio",
         0,
         lambda r: r.value("startup", "cloud66-async", "", "heavy modules"),
         "modules",
     ),
     _Target(
-        "process start to first answer over TLS, as a part of Authlib's on httpx2",
+        "process start to first response over TLS: elapsed time divided by that of Authlib on httpx2",
         0.5,
         lambda r: (
-            r.value("startup", "cloud66-async", "", "first answer")
-            / r.value("startup", "authlib on httpx2", "", "first answer")
+            r.value("startup", "cloud66-async", "", "first response")
+            / r.value("startup", "authlib on httpx2", "", "first response")
         ),
         "×",
     ),
-    _Target("reads that failed of many at once, pool of 20", 0, lambda r: r.trial("crowd", "failed"), "reads"),
-    _Target("failures and leaks after many cancelled reads, pool of 10", 0, _pool_is_whole),
+    _Target("failed reads in a burst, pool of 20", 0, lambda r: r.stress("burst", "failed"), "reads"),
+    _Target("failures and leaked sockets after many cancelled reads, pool of 10", 0, _failures_and_leaks),
 )
 
 
 def outcomes(cells: Mapping[str, list[Cell]]) -> list[Outcome]:
-    """Every target against these cells."""
+    """Compare every target with these cells."""
     results = Results(cells)
     return [_outcome(target, results) for target in _TARGETS]
 
 
 def _outcome(target: _Target, results: Results) -> Outcome:
-    bound = f"{'at least' if target.least else 'at most'} {target.bound:g} {target.unit}".strip()
+    bound = f"{'at least' if target.is_minimum else 'at most'} {target.bound:g} {target.unit}".strip()
     try:
         measured: Any = target.measure(results)
     except KeyError:
-        return Outcome(target.what, bound, None, None)
-    met = measured >= target.bound if target.least else measured <= target.bound
-    return Outcome(target.what, bound, measured, met)
+        return Outcome(target.name, bound, None, None)
+    met = measured >= target.bound if target.is_minimum else measured <= target.bound
+    return Outcome(target.name, bound, measured, met)

@@ -1,4 +1,4 @@
-"""One measurement in a process of its own: `python -m benchmarks.worker '{"kind": ...}'` prints what it saw."""
+"""One measurement in a process of its own: `python -m benchmarks.worker '{"kind": ...}'` prints the result."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from . import local, trials
+from . import local, stress
 from .rows import ROWS, Job, Target, one_by_one
 from .samples import uid
 
@@ -25,20 +25,20 @@ def _items(job: Job, count: int) -> Iterator[Any]:
 
 
 async def requests(job: Job) -> dict[str, float]:
-    """Processor time and duration of `job`, after a warm-up that opens the connections."""
+    """Return CPU time and elapsed time of `job`, after a warm-up that opens the connections."""
     row = ROWS[job.row]
-    # One at a time is a plain loop: started all at once they would only queue, at a price of its own.
-    spread = row.spread if job.flight > 1 else one_by_one
-    async with row.opened(job) as fetch:
-        await spread(fetch, _items(job, max(min(_WARM_UP, job.count), 2 * job.flight)), job.flight)
+    # With one request in flight, run a plain loop: tasks that only wait for each other would add a cost of their own.
+    run = row.run if job.in_flight > 1 else one_by_one
+    async with row.open(job) as fetch:
+        await run(fetch, _items(job, max(min(_WARM_UP, job.count), 2 * job.in_flight)), job.in_flight)
         cpu, start = time.process_time(), time.perf_counter()
-        await spread(fetch, _items(job, job.count), job.flight)
-        cpu, wall = time.process_time() - cpu, time.perf_counter() - start
-    return {"cpu": cpu / job.count * 1e6, "seconds": wall, "rate": job.count / wall, "peak": _peak()}
+        await run(fetch, _items(job, job.count), job.in_flight)
+        cpu, elapsed = time.process_time() - cpu, time.perf_counter() - start
+    return {"cpu": cpu / job.count * 1e6, "seconds": elapsed, "rate": job.count / elapsed, "peak": _peak_memory()}
 
 
-def _peak() -> float:
-    """The most memory that this process had, in MiB (the kernel's high-water mark, since it was executed)."""
+def _peak_memory() -> float:
+    """Return the peak memory of this process in MiB: the kernel's figure, counted since the process was executed."""
     status = Path("/proc/self/status")
     if not status.exists():
         return 0.0
@@ -46,21 +46,21 @@ def _peak() -> float:
 
 
 def main() -> None:
-    asked: dict[str, Any] = json.loads(sys.argv[1])
-    core = asked.pop("core", None)
+    options: dict[str, Any] = json.loads(sys.argv[1])
+    core = options.pop("core", None)
     if core is not None:
         os.sched_setaffinity(0, {core})
     warnings.simplefilter("ignore")
     logging.disable()
-    kind = asked.pop("kind")
-    if "target" in asked:
-        asked["target"] = Target(**asked["target"])
+    kind = options.pop("kind")
+    if "target" in options:
+        options["target"] = Target(**options["target"])
     if kind == "requests":
-        result: Any = asyncio.run(requests(Job(**asked)))
+        result: Any = asyncio.run(requests(Job(**options)))
     elif kind == "local":
-        result = local.MEASURES[asked["name"]](asked["quick"])
+        result = local.MEASUREMENTS[options["name"]](options["quick"])
     else:
-        result = asyncio.run(trials.TRIALS[kind](**asked))
+        result = asyncio.run(stress.SCENARIOS[kind](**options))
     print(json.dumps(result))
 
 

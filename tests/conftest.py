@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import os
 from typing import Literal
 
@@ -8,18 +9,24 @@ from hypothesis import settings
 
 from cloud66_async._core import tolerant
 
-from .support import Recorder
+from .support import RecordingClock
 
-# How long an example takes says more of the machine than of the code.
+# The time an example takes depends on the machine, not on the code.
 settings.register_profile("cloud66", deadline=None)
 settings.load_profile("cloud66")
 
 PoolName = Literal["own", "httpx"]
 
 
+def pytest_collection_finish() -> None:
+    """Freeze all modules and tests: `gc.collect`, which the pool's tests call twice each, then takes 3 ms, not 60."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(autouse=True)
-def _untouched_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No token, address or proxy of the person who runs the tests; CLOUD66_POOL is for whole runs and stays."""
+def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Remove the developer's own settings and proxies. CLOUD66_POOL stays: it applies to a whole test run."""
     for name in os.environ:
         if (name.startswith("CLOUD66_") and name != "CLOUD66_POOL") or name.lower().endswith("_proxy"):
             monkeypatch.delenv(name)
@@ -27,20 +34,20 @@ def _untouched_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def reports(monkeypatch: pytest.MonkeyPatch) -> set[str]:
-    """The fields that the codec has reported; empty at first, since each is reported once a process."""
+    """Fields that the tolerant decoder has logged. Empty at first: each field is logged once per process."""
     found: set[str] = set()
     monkeypatch.setattr(tolerant, "_reported", found)
     return found
 
 
 @pytest.fixture
-def recorder() -> Recorder:
-    """A clock on which every sleep ends at once."""
-    return Recorder()
+def recorder() -> RecordingClock:
+    """A clock whose `sleep` returns immediately."""
+    return RecordingClock()
 
 
 @pytest.fixture(params=["own", "httpx"])
 def transport(request: pytest.FixtureRequest) -> PoolName:
-    """Each way to the wire in turn, as `Cloud66(pool=transport)`."""
+    """The name of each transport in turn, for `Cloud66(pool=transport)`."""
     name: PoolName = request.param
     return name
