@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterable, AsyncIterator
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from .._core.origin import DEFAULT_PORTS, Origin
 from ..errors import TransportError, TransportTimeout
 from ..pool import Pool, StreamedResponse
-from ..pool.errors import ConnectFailed, ConnectionLost, InvalidResponse
+from ..pool.errors import BodyLengthError, ConnectFailed, ConnectionLost, InvalidResponse
 from ..secret import Hidden
 from ..transport import Request, SharedHeaders, Timeouts
 from .library import httpx
@@ -30,6 +30,9 @@ _TIMEOUTS: Final = {
 _REQUEST_LINE: Final = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+ [^\x00-\x20\x7f]+ HTTP/1\.1").fullmatch
 _NAME: Final = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+").fullmatch
 _FORBIDDEN: Final = re.compile(rb"[\x00\r\n]").search
+_LENGTH: Final = re.compile(rb"[0-9]{1,20}").fullmatch
+_DECODED: Final = frozenset({"content-encoding", "content-length", "transfer-encoding"})
+_FRAMING: Final = frozenset({b"content-length", b"transfer-encoding"})
 
 
 class BorrowedTransport(httpx.AsyncBaseTransport):
@@ -67,7 +70,8 @@ class TransportAdapter(httpx.AsyncBaseTransport):
             raise httpx.ReadTimeout(str(error)) from None
         except TransportError as error:
             raise httpx.NetworkError(str(error)) from None
-        return httpx.Response(response.status, headers=dict(response.headers), content=response.body)
+        headers = {name: value for name, value in response.headers.items() if name not in _DECODED}
+        return httpx.Response(response.status, headers=headers, content=response.body)
 
 
 class HttpxAdapter(httpx.AsyncBaseTransport):
@@ -89,15 +93,15 @@ class HttpxAdapter(httpx.AsyncBaseTransport):
         else:
             assert isinstance(request.stream, AsyncIterable)
             body = request.stream
-        chunked = not isinstance(body, bytes) and "transfer-encoding" in request.headers
+        framing = _framing(request.headers, body)
         timeout = request.extensions.get("timeout", {})
         try:
             response = await self._pool.stream(
                 origin,
                 request.method,
-                _encode(request),
+                _encode(request, origin, framing),
                 body,
-                chunked=chunked,
+                chunked=framing.chunked,
                 repeatable=request.method in _SAFE,
                 timeouts=Timeouts(*(timeout.get(phase) for phase in ("connect", "read", "write", "pool"))),
             )
@@ -140,7 +144,37 @@ def _origin(request: httpx.Request) -> Origin:
     return Origin(host, port, url.scheme == "https", request.extensions.get("sni_hostname"))
 
 
-def _encode(request: httpx.Request) -> Hidden:
+class _Framing(NamedTuple):
+    """How the body of a request is delimited, and the header that announces it."""
+
+    header: bytes
+    chunked: bool
+
+
+def _framing(headers: httpx.Headers, body: bytes | AsyncIterable[bytes]) -> _Framing:
+    """Return the framing that the headers announce. Raise LocalProtocolError unless it is the framing of `body`.
+
+    A server that sees another end of the body than this side does would take the rest for a request.
+    """
+    values = [(name.lower(), value) for name, value in headers.raw]
+    codings = [value for name, value in values if name == b"transfer-encoding"]
+    lengths = {part.strip(b" \t") for name, value in values if name == b"content-length" for part in value.split(b",")}
+    size = len(body) if isinstance(body, bytes) else None
+    if codings:
+        if [value.lower() for value in codings] != [b"chunked"]:
+            raise httpx.LocalProtocolError("unsupported or repeated Transfer-Encoding in the request: expected chunked")
+        if lengths and lengths != {b"%d" % (-1 if size is None else size)}:  # the library itself adds the right one
+            raise httpx.LocalProtocolError("the request has both a Transfer-Encoding and a Content-Length")
+        return _Framing(b"Transfer-Encoding: chunked", True)
+    if len(lengths) > 1 or not all(map(_LENGTH, lengths)):
+        raise httpx.LocalProtocolError("invalid or conflicting Content-Length in the request")
+    length = int(next(iter(lengths), b"0"))
+    if size is not None and size != length:
+        raise httpx.LocalProtocolError(f"the body has {size} bytes, but the headers of the request announce {length}")
+    return _Framing(b"Content-Length: %d" % length if lengths else b"", False)
+
+
+def _encode(request: httpx.Request, origin: Origin, framing: _Framing) -> Hidden:
     """Return the request line and the headers as bytes."""
     line = b"%b %b HTTP/1.1" % (request.method.encode("ascii", "replace"), request.url.raw_path)
     if _REQUEST_LINE(line) is None:
@@ -149,7 +183,15 @@ def _encode(request: httpx.Request) -> Hidden:
     for name, value in request.headers.raw:
         if _NAME(name) is None or _FORBIDDEN(value) is not None:
             raise httpx.LocalProtocolError("invalid character in a header of the request")
-        lines.append(b"%b: %b" % (name, value))
+        lower = name.lower()
+        if lower == b"host" and value == request.url.netloc:
+            lines.append(b"Host: %b" % origin.authority.encode("ascii"))
+        elif lower not in _FRAMING:
+            lines.append(b"%b: %b" % (name, value))
+    if len(request.headers.get_list("host")) != 1:
+        raise httpx.LocalProtocolError("a request has exactly one Host header")
+    if framing.header:
+        lines.append(framing.header)
     return Hidden(b"\r\n".join([*lines, b"", b""]))
 
 
@@ -160,6 +202,8 @@ def _to_library_error(error: TransportError) -> httpx.TransportError:
         return httpx.ConnectError(str(error))
     if isinstance(error, InvalidResponse):
         return httpx.RemoteProtocolError(str(error))
+    if isinstance(error, BodyLengthError):
+        return httpx.LocalProtocolError(str(error))
     if isinstance(error, ConnectionLost):
         kind = httpx.RemoteProtocolError if error.__cause__ is None else httpx.ReadError
         return kind(str(error))

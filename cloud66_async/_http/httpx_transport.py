@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from .._core.response import BufferedResponse, join_headers
+from .._core.text import clean
 from ..errors import ConfigError, TransportError, TransportTimeout
+from ..pool.decompress import decompress_body
+from ..pool.errors import InvalidResponse
+from ..pool.parser import MAX_HEADER_SECTION, MAX_HEADERS
 from .cookies import no_cookies
 from .library import httpx
 
@@ -20,6 +25,8 @@ if TYPE_CHECKING:
 __all__ = ["HttpxTransport", "library_transport", "to_transport_error"]
 
 _MAX_BODY = 64 * 1024 * 1024
+_CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]").search
+_VERSIONS = frozenset({b"HTTP/1.0", b"HTTP/1.1", b"HTTP/2", b"HTTP/3"})
 _PHASES = {"ConnectTimeout": "connect", "PoolTimeout": "pool", "WriteTimeout": "write", "ReadTimeout": "read"}
 # Errors that the library raises before it sends anything.
 _UNSENT = (
@@ -37,8 +44,15 @@ class HttpxTransport:
     """Sends requests through an `AsyncClient` of the HTTP library."""
 
     def __init__(self, origin: Origin, transport: httpx.AsyncBaseTransport) -> None:
+        self._host: list[tuple[str, str]] = []
+        self._extensions: dict[str, str] = {}
+        url = origin.url
+        if origin.lookup_name != origin.name:  # the library would use one form of the host for everything
+            self._host.append(("Host", origin.authority))
+            self._extensions["sni_hostname"] = origin.name
+            url = origin.lookup_url
         self._client = httpx.AsyncClient(
-            base_url=origin.url,
+            base_url=url,
             transport=transport,
             follow_redirects=False,
             trust_env=False,
@@ -59,22 +73,18 @@ class HttpxTransport:
         library_request = self._client.build_request(
             request.method,
             request.target,
-            headers=_headers(request),  # not a variable of this frame: tracebacks may show those
+            headers=[*self._host, *_headers(request)],  # not a variable of this frame: tracebacks may show those
             content=request.body,
             timeout=_library_timeout(request.timeouts),
+            extensions=self._extensions,
         )
         response = await self._client.send(library_request, stream=True)
         try:
-            chunks: list[bytes] = []
-            size = 0
-            async for chunk in response.aiter_bytes():
-                chunks.append(chunk)
-                size += len(chunk)
-                if size > _MAX_BODY:
-                    raise TransportError(f"the response body exceeds {_MAX_BODY} bytes")
+            _check_headers(response)
             # Raw headers, so that every transport decodes them alike: the library guesses an encoding.
             pairs = ((name.decode("latin-1"), value.decode("latin-1")) for name, value in response.headers.raw)
-            return BufferedResponse(response.status_code, b"".join(chunks), join_headers(pairs))
+            headers = join_headers(pairs)
+            return BufferedResponse(response.status_code, await _read_body(response, headers), headers)
         finally:
             await response.aclose()
 
@@ -100,6 +110,41 @@ def _is_installed(module: str) -> bool:
     except ImportError:
         return False
     return True
+
+
+def _check_headers(response: httpx.Response) -> None:
+    """Raise InvalidResponse for what the pool rejects and the library accepts."""
+    version = response.extensions.get("http_version", b"HTTP/1.1")
+    if version not in _VERSIONS:
+        raise InvalidResponse(f"unsupported protocol in the response ({clean(version.decode('latin-1'))})")
+    raw = response.headers.raw
+    if any(_CONTROL(value) for _, value in raw):
+        raise InvalidResponse("control character in a header of the response")
+    if len(raw) > MAX_HEADERS or sum(len(name) + len(value) for name, value in raw) > MAX_HEADER_SECTION:
+        raise InvalidResponse(f"the response headers exceed {MAX_HEADER_SECTION} bytes or {MAX_HEADERS} lines")
+    if "transfer-encoding" in response.headers and "content-length" in response.headers:
+        raise InvalidResponse("the response has both a Transfer-Encoding and a Content-Length")
+
+
+async def _read_body(response: httpx.Response, headers: Mapping[str, str]) -> bytes:
+    """Return the whole body. The SDK decompresses it: the library does so without a limit, and more formats."""
+    if response.is_stream_consumed:  # a custom transport returned a response that has been read
+        incoming = response.aiter_bytes()
+        encodings = None
+    else:
+        incoming = response.aiter_raw()
+        encodings = headers.get("content-encoding")
+    chunks: list[bytes] = []
+    size = 0
+    async for chunk in incoming:
+        chunks.append(chunk)
+        size += len(chunk)
+        if size > _MAX_BODY:
+            raise InvalidResponse(f"the response body exceeds {_MAX_BODY} bytes")
+    body = b"".join(chunks)
+    if encodings is None:
+        return body
+    return await decompress_body(body, encodings.encode("latin-1"), _MAX_BODY, status=response.status_code)
 
 
 def _headers(request: Request) -> list[tuple[str, str]]:

@@ -10,7 +10,7 @@ from .._core.limiter import INFINITY
 from .._core.origin import Origin
 from ..errors import TransportError, TransportTimeout
 from ..secret import Hidden
-from .errors import ConnectionLost, StaleConnection
+from .errors import BodyLengthError, ConnectionLost, StaleConnection
 from .parser import ResponseParser
 from .request import PoolRequest
 
@@ -47,7 +47,6 @@ class Connection(asyncio.BufferedProtocol):
         "_read_timeout",
         "_reading_paused",
         "_remove",
-        "_removed",
         "_timer",
         "_upload",
         "_used",
@@ -76,7 +75,6 @@ class Connection(asyncio.BufferedProtocol):
         self._loop = loop
         self._buffer = buffer
         self._remove = remove
-        self._removed = False
         self._used = 0
         self._waiter: asyncio.Future[None] | None = None
         self._upload: asyncio.Timeout | None = None
@@ -109,6 +107,7 @@ class Connection(asyncio.BufferedProtocol):
         error = parser.error
         if error is not None:
             parser.error = None
+            parser.complete = False  # an invalid response is an error even if all of it has arrived
             self.fail(error)
         elif parser.complete:
             self._wake()
@@ -129,7 +128,7 @@ class Connection(asyncio.BufferedProtocol):
         """Clean up after the connection is lost, and fail a response in progress."""
         if not self.parser.complete:
             self.fail(self._lost_error(exc))
-        self._remove_from_pool()
+        self._remove(self)
         self._phase = CLOSED
         self.parser.release()
         if self._timer is not None:
@@ -150,7 +149,7 @@ class Connection(asyncio.BufferedProtocol):
     def _handle_partial_response(self) -> None:
         """Wake the reader of a streamed body, and restart the read timeout."""
         if self.parser.headers_done and not self._collect:
-            if self.parser.size - self.parser.taken > HIGH_WATER and not self._reading_paused:
+            if self.parser.size - self.parser.taken > HIGH_WATER:
                 self._reading_paused = True
                 self.transport.pause_reading()
             self._wake()
@@ -168,7 +167,7 @@ class Connection(asyncio.BufferedProtocol):
         """Close immediately and discard any response in progress."""
         self._phase = CLOSED
         self.parser.complete = True
-        self._remove_from_pool()
+        self._remove(self)
         self.transport.abort()
 
     def fail(self, error: TransportError) -> None:
@@ -177,11 +176,6 @@ class Connection(asyncio.BufferedProtocol):
             self._error = error
         self.abort()
         self._wake()
-
-    def _remove_from_pool(self) -> None:
-        if not self._removed:
-            self._removed = True
-            self._remove(self)
 
     def _lost_error(self, cause: Exception | None) -> TransportError:
         error: TransportError
@@ -196,13 +190,13 @@ class Connection(asyncio.BufferedProtocol):
 
     def _start_read_timeout(self) -> None:
         due = self._deadline
-        if self._read_timeout is not None and not self._reading_paused:
+        if self._read_timeout is not None:
             due = min(due, self._loop.time() + self._read_timeout)
         self._set_due(due)
 
     def _set_due(self, due: float) -> None:
         self._due = due
-        if due < self._armed:
+        if due < self._armed and self._phase is not CLOSED:
             self._schedule_timer()
 
     def _schedule_timer(self) -> None:
@@ -254,7 +248,7 @@ class Connection(asyncio.BufferedProtocol):
         self._used += 1
         self._awaiting_data = True
         self.parser.start(is_head=request.is_head, limit=request.max_body)
-        if isinstance(body, bytes) and len(body) <= SLICE:
+        if isinstance(body, bytes) and len(body) <= SLICE and not request.chunked:
             self.transport.write(Hidden(headers + body) if body else headers)
             self._phase = READING
             self._start_read_timeout()
@@ -265,11 +259,11 @@ class Connection(asyncio.BufferedProtocol):
 
     async def _send_body(self, request: PoolRequest) -> None:
         """Write the body no faster than the server accepts it. Stop as soon as the server has responded."""
-        body, timeout = request.body, request.timeouts.write
+        body = request.body
         if isinstance(body, bytes):
-            await self._send_data(body, timeout)
+            await self._send_data(body, request)
         else:
-            await self._send_iterable(body, timeout, chunked=request.chunked)
+            await self._send_iterable(body, request)
         if self.parser.complete:
             return
         if not self._responded:
@@ -279,16 +273,20 @@ class Connection(asyncio.BufferedProtocol):
         self._phase = READING
         self._start_read_timeout()
 
-    async def _send_iterable(self, body: AsyncIterable[bytes], timeout: float | None, *, chunked: bool) -> None:  # noqa: ASYNC109
+    async def _send_iterable(self, body: AsyncIterable[bytes], request: PoolRequest) -> None:
         # `body` may be suspended when the response arrives or the deadline passes; `_wake` then expires this timeout.
         # It interrupts `body` in the caller's task, so that the body never runs in a separate one.
         upload = asyncio.timeout(None)
+        announced = remaining = request.content_length
         try:
             async with upload:
                 self._upload = upload
                 self._set_due(self._deadline)
                 async for data in body:
-                    await self._send_data(data, timeout, chunked=chunked)
+                    remaining -= memoryview(data).nbytes
+                    if remaining < 0 and not request.chunked:
+                        raise BodyLengthError(f"the body is longer than its Content-Length ({announced})")
+                    await self._send_data(data, request)
                     if self._responded:
                         break
                     self._set_due(self._deadline)
@@ -297,14 +295,17 @@ class Connection(asyncio.BufferedProtocol):
                 raise
         finally:
             self._upload = None
+        if remaining > 0 and not request.chunked and not self._responded:
+            raise BodyLengthError(f"the body is {remaining} bytes shorter than its Content-Length ({announced})")
 
-    async def _send_data(self, data: bytes, timeout: float | None, *, chunked: bool = False) -> None:  # noqa: ASYNC109
-        view = memoryview(data)
+    async def _send_data(self, data: bytes, request: PoolRequest) -> None:
+        timeout = request.timeouts.write
+        view = memoryview(data).cast("B")
         for start in range(0, len(view), SLICE):
             if self._responded:
                 return
             part = view[start : start + SLICE]
-            self.transport.write(b"%x\r\n%b\r\n" % (len(part), bytes(part)) if chunked else part)
+            self.transport.write(b"%x\r\n%b\r\n" % (len(part), bytes(part)) if request.chunked else part)
             while self._writing_paused and not self._responded:
                 self._set_due(self._deadline if timeout is None else min(self._deadline, self._loop.time() + timeout))
                 await self._wait()
@@ -376,8 +377,6 @@ class Connection(asyncio.BufferedProtocol):
             and parser.keep_alive
             and not parser.surplus
             and not self._body_unfinished
-            and not self._writing_paused
-            and not self._reading_paused
         )
 
     def become_idle(self, timeout: float) -> None:

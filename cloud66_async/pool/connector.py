@@ -74,7 +74,7 @@ class Connector:
         loading = None
         if origin.tls and not isinstance(self._tls, ssl.SSLContext):
             loading = self._share("tls", self._load_context)  # runs while the socket connects
-        addresses = numeric(origin.host, origin.port)
+        addresses = numeric(origin.lookup_name, origin.port)
         if addresses is None:
             addresses = await asyncio.shield(self._share(origin[:2], lambda: self._resolve(origin)))
         connected = await dial(addresses)
@@ -103,8 +103,12 @@ class Connector:
     async def _secure(self, plain: asyncio.Transport, connection: Connection) -> None:
         context = self._tls
         assert isinstance(context, ssl.SSLContext)
+        if connection.closed or plain.is_closing():
+            # The server closed the connection or sent plain text; `start_tls` would wait for a response forever.
+            plain.abort()
+            raise ConnectionResetError("connection closed before the TLS handshake")
         # Not `create_connection(ssl=...)`: cancelled before the handshake starts, that leaves the socket open.
-        name = connection.origin.sni or connection.origin.host
+        name = connection.origin.sni or connection.origin.name
         try:
             secured = await self._loop.start_tls(
                 plain, connection, context, server_hostname=name, ssl_shutdown_timeout=1.0
@@ -119,7 +123,7 @@ class Connector:
     async def _resolve(self, origin: Origin) -> list[Address]:
         # asyncio sets TCP_NODELAY only on sockets whose protocol is IPPROTO_TCP, not 0, so ask for it explicitly.
         found = await self._loop.getaddrinfo(
-            origin.host, origin.port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP
+            origin.lookup_name, origin.port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP
         )
         return cast("list[Address]", found)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..errors import TransportError
 
-__all__ = ["ConnectFailed", "ConnectionLost", "InvalidResponse", "StaleConnection"]
+__all__ = ["BodyLengthError", "ConnectFailed", "ConnectionLost", "InvalidResponse", "StaleConnection"]
 
 
 class ConnectFailed(TransportError):
@@ -17,6 +17,10 @@ class ConnectionLost(TransportError):
 
 class StaleConnection(ConnectionLost):
     """A reused connection was closed before any byte of the response: most likely the request was not processed."""
+
+
+class BodyLengthError(TransportError):
+    """The body of a request is longer or shorter than its headers announce. Nothing beyond that length was sent."""
 
 
 class InvalidResponse(TransportError):

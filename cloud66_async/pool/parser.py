@@ -7,6 +7,7 @@ from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 from .._core.text import clean
 from . import headers
 from .errors import InvalidResponse
+from .repair import repair
 
 __all__ = ["ResponseParser"]
 
@@ -15,6 +16,8 @@ MAX_HEADERS = 256
 MAX_INTERIM = 20
 # Maximum consecutive bytes without body data. Bounds endless headers, trailers and chunk extensions.
 MAX_OVERHEAD = 2 * MAX_HEADER_SECTION
+# Long reads are parsed in steps, so that MAX_OVERHEAD depends little on how the bytes are split into reads.
+STEP = 32 * 1024
 
 _TYPICAL_SECTION = 2048
 _SHORTEST_HEADER = len(b"A:\r\n")
@@ -99,31 +102,37 @@ class ResponseParser:
         self.keep_alive = True
 
     def feed(self, raw: memoryview) -> None:
-        """Parse received bytes. If they are invalid, `error` is set."""
+        """Parse received bytes. If they are invalid, `error` is set, even if the response is complete."""
         parser = self._parser
-        if parser is None:
+        assert parser is not None
+        length = len(raw)
+        if length > STEP:
+            self._feed_in_steps(raw)
             return
-        self.received += len(raw)
+        self.received += length
         before = self.size
         try:
             parser.feed_data(raw)
         except (HttpParserError, HttpParserUpgrade) as error:
             if self.complete:
                 self.surplus = True
-            elif self.error is None:
+            elif self.error is None and not self._recover(raw):
                 self.error = InvalidResponse(f"invalid HTTP/1.1 response: {error}")
         if not self.header_section:
             self._read_header_section(raw)
         if not self.complete:
-            self._overhead = self._overhead + len(raw) if self.size == before else 0
+            self._overhead = self._overhead + length if self.size == before else 0
             if self._overhead > MAX_OVERHEAD and self.error is None:
                 self.error = InvalidResponse(f"more than {MAX_OVERHEAD} bytes of the response contain no body data")
+
+    def _feed_in_steps(self, raw: memoryview) -> None:
+        for start in range(0, len(raw), STEP):
+            self.feed(raw[start : start + STEP])
 
     def feed_eof(self) -> None:
         """Handle the end of the stream. It completes a body whose length was not given."""
         if not self.complete and self.headers_done and not self._framed:
             self.complete = True
-            self.keep_alive = False
 
     def take(self) -> list[bytes]:
         """Return the body data that arrived since the last call."""
@@ -180,6 +189,23 @@ class ResponseParser:
             self.error = InvalidResponse("unexpected status 101 in the response: the server switched protocols")
         elif self._interim > MAX_INTERIM:
             self.error = InvalidResponse(f"more than {MAX_INTERIM} interim responses (1xx) before the final one")
+
+    def _recover(self, raw: memoryview) -> bool:
+        """Repair rejected headers and parse them again. Return False if that does not help."""
+        if self.headers_done:
+            return False
+        received = bytes(self._pending + raw)
+        repaired = repair(received)
+        if repaired is None:
+            return True  # the section is incomplete: `_read_header_section` stores `raw`
+        if repaired == received:
+            return False
+        self._pending.clear()
+        self._interim = 0
+        self._parser = HttpResponseParser(self)
+        self.feed(memoryview(repaired))
+        self.keep_alive = False  # another reader of these bytes may disagree about the end of the response
+        return True
 
     def _read_header_section(self, raw: memoryview) -> None:
         """Store the header section if `raw` completes it, and check what llhttp does not."""

@@ -14,7 +14,7 @@ from ..errors import ConfigError, TransportError
 from ..transport import Timeouts
 from .connection import Connection
 from .connector import TLS, Connector
-from .decompress import decompress
+from .decompress import decompress_body
 from .errors import ConnectFailed, ConnectionLost, StaleConnection
 from .idle import IdleConnections
 from .request import PoolRequest
@@ -91,7 +91,8 @@ class Pool:
             method: HTTP method in upper case.
             headers: Request line and header section, including the empty line at its end.
             body: The body, or an async iterable of its data.
-            chunked: Whether the headers announce chunked transfer encoding.
+            chunked: Whether the headers announce chunked transfer encoding. Otherwise an iterable body must have
+                exactly the length that they announce, or the request raises BodyLengthError.
             repeatable: Whether to send the request once more, on a new connection, if the server closed the idle
                 connection while the request was sent.
             timeouts: Limits for each phase.
@@ -109,7 +110,9 @@ class Pool:
         encodings = parser.content_encoding
         self.release(connection)
         if encodings is not None:
-            response.body = decompress(response.body, encodings, max_body)
+            response.body = await decompress_body(
+                response.body, encodings, max_body, status=response.status, deadline=deadline
+            )
         return response
 
     def stream(
@@ -155,7 +158,7 @@ class Pool:
         if connection.reusable and not self._closed:
             self._idle.add(connection)
             connection.become_idle(self._idle_timeout)
-        elif not connection.closed:
+        else:
             connection.abort()
         self._limiter.release()
 

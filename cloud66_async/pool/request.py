@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterable
 
 import msgspec
@@ -9,6 +10,8 @@ import msgspec
 from ..transport import Timeouts
 
 __all__ = ["PoolRequest"]
+
+_LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]+)[ \t]*\r\n", re.IGNORECASE)
 
 
 class PoolRequest(msgspec.Struct, frozen=True):
@@ -35,3 +38,9 @@ class PoolRequest(msgspec.Struct, frozen=True):
     deadline: float
     max_body: int
     collect: bool
+
+    @property
+    def content_length(self) -> int:
+        """The length of the body that the headers announce, 0 if they announce none."""
+        found = _LENGTH.search(self.headers)
+        return int(found[1]) if found else 0

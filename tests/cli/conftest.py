@@ -61,6 +61,7 @@ class Terminal:
             "COLUMNS": "100",
             "PYTHONWARNINGS": "error",
             "CLOUD66_POOL": os.environ.get("CLOUD66_POOL", ""),
+            **{name: value for name, value in os.environ.items() if name.startswith("COVERAGE_")},
         }
 
     def run(

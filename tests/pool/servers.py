@@ -190,8 +190,10 @@ def post(
     )
 
 
-def stream(pool: Pool, server: Server, target: str = "/", *, timeouts: Timeouts = NO_TIMEOUTS) -> Streaming:
-    return pool.stream(server.origin, "GET", request_headers("GET", target), timeouts=timeouts)
+def stream(
+    pool: Pool, server: Server, target: str = "/", *, timeouts: Timeouts = NO_TIMEOUTS, limit: int | None = None
+) -> Streaming:
+    return pool.stream(server.origin, "GET", request_headers("GET", target), timeouts=timeouts, limit=limit)
 
 
 async def async_body(*items: bytes) -> AsyncIterator[bytes]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
+import random
 import tracemalloc
 import zlib
 from collections.abc import Callable
@@ -10,11 +12,12 @@ from collections.abc import Callable
 import pytest
 from hypothesis import given, strategies
 
-from cloud66_async.pool import Pool
-from cloud66_async.pool.decompress import decompress
+from cloud66_async.errors import TransportTimeout
+from cloud66_async.pool import Pool, decompress as decompressing, pool as pool_module
+from cloud66_async.pool.decompress import decompress, decompress_body
 from cloud66_async.pool.errors import InvalidResponse
 
-from .servers import Peer, get, make_response, serve
+from .servers import NO_TIMEOUTS, Clock, Peer, get, make_response, serve
 
 TEXT = b"text of a response, " * 50
 
@@ -132,3 +135,135 @@ async def test_responses_are_decompressed(pool: Pool) -> None:
             await get(pool, server, "/gzip", limit=len(TEXT) - 1)
         assert (await get(pool, server, "/gzip")).body == TEXT
         assert pool.opened == 1
+
+
+@pytest.mark.parametrize("encoding", [b"utf-8", b"none", b"foo", b"identity, utf-8", b","])
+def test_unknown_encoding_changes_nothing(encoding: bytes) -> None:
+    assert decompress(TEXT, encoding, 10) == TEXT
+    assert decompress(gzip.compress(TEXT), encoding + b", gzip", 10_000) == TEXT
+
+
+class Counting:
+    """Stands in for `zlib.decompressobj` and counts the bytes that it is given."""
+
+    def __init__(self) -> None:
+        self.members = 0
+        self.given = 0
+        self._create = zlib.decompressobj
+
+    def __call__(self, wbits: int) -> Counting:
+        self.members += 1
+        self._current = self._create(wbits)
+        return self
+
+    def decompress(self, data: memoryview, most: int) -> bytes:
+        self.given += len(data)
+        return self._current.decompress(data, most)
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._current, name)
+
+
+def test_many_gzip_members_take_linear_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    counting = Counting()
+    monkeypatch.setattr(zlib, "decompressobj", counting)
+    body = gzip.compress(random.Random(1).randbytes(1000)) * 1000
+    assert len(decompress(body, b"gzip", 10**7)) == 10**6
+    assert counting.members == 1000
+    assert counting.given <= 1000 * decompressing.FIRST_WINDOW + 2 * len(body)
+
+
+def test_number_of_gzip_members_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(decompressing, "MAX_MEMBERS", 3000)
+    member = gzip.compress(b"")
+    assert decompress(member * 3000, b"gzip", 10) == b""
+    with pytest.raises(InvalidResponse, match="more than 3000 gzip members"):
+        decompress(member * 3001, b"gzip", 10)
+
+
+def test_number_of_encodings_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
+    counting = Counting()
+    monkeypatch.setattr(zlib, "decompressobj", counting)
+    body = TEXT
+    for _ in range(decompressing.MAX_ENCODINGS):
+        body = gzip.compress(body)
+    encodings = [b"gzip"] * decompressing.MAX_ENCODINGS
+    assert decompress(body, b",".join(encodings), 10_000) == TEXT
+    counting.members = 0
+    with pytest.raises(InvalidResponse, match="too many encodings"):
+        decompress(body, b",".join([*encodings, b"identity"]), 10_000)
+    assert counting.members == 0
+
+
+def test_encodings_share_one_limit() -> None:
+    inner = gzip.compress(random.Random(1).randbytes(900))
+    assert decompress(gzip.compress(inner), b"gzip, gzip", 900 + len(inner))
+    with pytest.raises(InvalidResponse, match="when decompressed"):
+        decompress(gzip.compress(inner), b"gzip, gzip", 899 + len(inner))
+
+
+@pytest.mark.parametrize("size", [2**20 - 1, 2**20, 2**20 + 1, 3 * 2**20 + 5])
+def test_long_output_is_complete(size: int) -> None:
+    for body in (bytes(size), random.Random(1).randbytes(size)):
+        assert decompress(gzip.compress(body, 1), b"gzip", size) == body
+        with pytest.raises(InvalidResponse, match="when decompressed"):
+            decompress(gzip.compress(body, 1), b"gzip", size - 1)
+
+
+async def test_long_body_does_not_block_the_event_loop(pool: Pool) -> None:
+    running = 0
+
+    async def count() -> None:
+        nonlocal running
+        while True:
+            running += 1
+            await asyncio.sleep(0)
+
+    for compressed, size in ((gzip.compress(bytes(20 * 2**20), 9), 20 * 2**20), (gzip.compress(b"") * 20_000, 0)):
+        counter = asyncio.ensure_future(count())
+        await asyncio.sleep(0)
+        running = 0
+        assert len(await decompress_body(compressed, b"gzip", 2**26, status=200)) == size
+        counter.cancel()
+        assert running > 15
+
+
+@pytest.mark.asyncio(loop_factories=["asyncio"])
+async def test_total_timeout_includes_decompression(pool: Pool, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    compressed = gzip.compress(bytes(20 * 2**20), 9)
+
+    async def handler(peer: Peer) -> None:
+        while await peer.read_request() is not None:
+            await peer.send(make_response(compressed, headers=b"Content-Encoding: gzip\r\n"))
+
+    async def later(*arguments: object, **options: object) -> bytes:
+        await clock.advance(6)
+        return await decompress_body(*arguments, **options)  # type: ignore[arg-type]
+
+    async with serve(handler) as server:
+        await get(pool, server, timeouts=NO_TIMEOUTS._replace(total=5.0))
+        monkeypatch.setattr(pool_module, "decompress_body", later)
+        with pytest.raises(TransportTimeout, match="not decompressed in time") as caught:
+            await get(pool, server, timeouts=NO_TIMEOUTS._replace(total=5.0))
+        assert caught.value.phase == "total"
+        assert pool._limiter.free == pool.limit
+
+
+@pytest.mark.parametrize(
+    "body",
+    [gzip.compress(TEXT)[:-3], TEXT, gzip.compress(bytes(65 * 2**20))],
+    ids=["truncated", "not compressed", "too long"],
+)
+async def test_error_response_that_cannot_be_decompressed_counts_as_empty(body: bytes, pool: Pool) -> None:
+    async def handler(peer: Peer) -> None:
+        while (received := await peer.read_request()) is not None:
+            status = int(received.target[1:])
+            await peer.send(make_response(body, status=status, headers=b"Content-Encoding: gzip\r\n"))
+
+    async with serve(handler) as server:
+        for status in (400, 404, 503):
+            response = await get(pool, server, f"/{status}")
+            assert (response.status, response.body) == (status, b"")
+        for status in (200, 302):
+            with pytest.raises(InvalidResponse):
+                await get(pool, server, f"/{status}")

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
+import struct
 
 import pytest
 
+from cloud66_async._core.limiter import INFINITY
 from cloud66_async.errors import ConfigError, TransportError
-from cloud66_async.pool import Pool, pool as pool_module
+from cloud66_async.pool import Origin, Pool, pool as pool_module
+from cloud66_async.pool.connection import READING, Connection
+from cloud66_async.pool.connector import Connector
 from cloud66_async.pool.errors import ConnectionLost, StaleConnection
+from cloud66_async.pool.request import PoolRequest
 from cloud66_async.transport import Timeouts
 
 from .servers import (
+    NO_TIMEOUTS,
     Clock,
     Peer,
     async_body,
@@ -390,3 +397,148 @@ async def test_headers_and_small_body_are_one_write(pool: Pool, monkeypatch: pyt
         await post(pool, server, b"body")
         monkeypatch.undo()
         assert written == [request_headers("POST", length=4) + b"body"]
+
+
+async def test_connection_of_a_retried_408_is_closed(pool: Pool) -> None:
+    closed: list[bool] = []
+
+    async def handler(peer: Peer) -> None:
+        first = len(peer.server.peers) == 1
+        if await peer.read_request() is not None:
+            await peer.send(make_response(b"first"))
+        while await peer.read_request() is not None:
+            headers = b"Connection: close\r\n" if first else b""
+            await peer.send(make_response(b"second", status=408 if first else 200, headers=headers))
+        closed.append(first)
+
+    async with serve(handler) as server:
+        assert (await get(pool, server)).body == b"first"
+        assert (await get(pool, server)).body == b"first"  # on the second connection
+        assert (pool.opened, pool.live) == (2, 1)
+        await wait_until(lambda: closed == [True])
+
+
+async def test_write_with_a_408_is_not_retried(pool: Pool) -> None:
+    closing = ClosingServer(1, last_data=make_response(b"too slow", status=408, headers=b"Connection: close\r\n"))
+    async with serve(closing) as server:
+        await get(pool, server, "/1")
+        assert (await post(pool, server, b"x", "/2")).status == 408
+        assert closing.read == ["/1", "/2"]
+
+
+async def test_streamed_request_with_an_iterable_body_is_not_retried(pool: Pool) -> None:
+    closing = ClosingServer(1)
+    async with serve(closing) as server:
+        await get(pool, server, "/1")
+        headers = request_headers("POST", "/2", chunked=True)
+        with pytest.raises(StaleConnection):
+            await pool.stream(server.origin, "POST", headers, async_body(b"x"), chunked=True)
+        assert closing.read == ["/1", "/2"]
+
+
+async def test_connection_opened_while_the_pool_closes_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    pool = Pool(2)
+    connect = Connector._open
+
+    async def connect_and_close(self: Connector, origin: Origin) -> Connection:
+        connection = await connect(self, origin)
+        pool._closed = True  # as if aclose ran after the connection was made and before this task went on
+        return connection
+
+    monkeypatch.setattr(Connector, "_open", connect_and_close)
+    async with serve(echo) as server:
+        with pytest.raises(TransportError, match="pool was closed") as caught:
+            await get(pool, server)
+        assert not caught.value.sent
+        assert (pool.live, pool._limiter.free, server.received) == (0, 2, [])
+        await iterations(6)
+
+
+async def test_closing_pool_opens_no_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pool_module, "TRUSTED_IDLE", -1.0)
+    pool = Pool(2)
+    async with serve(echo) as server:
+        await get(pool, server)
+        task = asyncio.ensure_future(post(pool, server, b"x"))
+        await iterations(1)
+        assert not task.done()
+        await pool.aclose()
+        with pytest.raises(TransportError, match="pool was closed") as caught:
+            await task
+        assert not caught.value.sent
+        await iterations(10)
+        assert len(server.peers) == 1
+
+
+async def test_response_that_arrives_while_the_pool_closes_leaves_no_connection() -> None:
+    pool = Pool(2)
+    headers = request_headers()
+    request = PoolRequest(headers, b"", False, False, True, NO_TIMEOUTS, INFINITY, 1000, True)
+    async with serve(echo) as server:
+        await get(pool, server)
+        connection = await pool._send(server.origin, request)
+        pool._closed = True
+        pool.release(connection)
+        assert connection.closed
+        assert (pool.live, pool._limiter.free) == (0, 2)
+        await iterations(6)
+
+
+async def test_connection_of_a_body_ended_by_close_is_not_reused(pool: Pool) -> None:
+    async def handler(peer: Peer) -> None:
+        await peer.read_request()
+        await peer.send(b"HTTP/1.1 200 OK\r\n\r\nhello")
+
+    async with serve(handler) as server:
+        for count in (1, 2):
+            assert (await get(pool, server)).body == b"hello"
+            assert (pool.opened, pool.live) == (count, 0)
+
+
+async def test_write_uses_a_connection_just_used_immediately(pool: Pool) -> None:
+    async with serve(echo) as server:
+        await get(pool, server)
+        task = asyncio.ensure_future(post(pool, server, b"x"))
+        await iterations(1)
+        (connection,) = pool._live
+        assert connection._phase == READING
+        assert (await task).body == b"/|x"
+
+
+async def test_connection_reset_while_idle_leaves_the_pool(pool: Pool) -> None:
+    async def reset(peer: Peer) -> None:
+        await peer.read_request()
+        await peer.send(make_response(b"one"))
+        await proceed.wait()
+        peer.writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        peer.abort()
+
+    proceed = asyncio.Event()
+    async with serve(reset) as server:
+        assert (await get(pool, server)).body == b"one"
+        (connection,) = pool._live
+        proceed.set()
+        await wait_until(lambda: connection.closed)
+        assert (pool.live, pool._idle.oldest()) == (0, None)
+
+
+async def test_closed_connection_leaves_no_reference_cycle() -> None:
+    pool = Pool(1)
+    async with serve(echo) as server:
+        await get(pool, server)
+        (connection,) = pool._live
+        await pool.aclose()
+        await wait_until(lambda: connection.parser._parser is None)
+
+
+async def test_error_after_the_response_does_not_replace_it(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+    update = Connection.buffer_updated
+
+    def update_and_fail(self: Connection, nbytes: int) -> None:
+        update(self, nbytes)
+        self.fail(ConnectionLost("too late"))
+
+    monkeypatch.setattr(Connection, "buffer_updated", update_and_fail)
+    async with serve(echo) as server:
+        assert (await get(pool, server)).body == b"/|"
+        assert pool.live == 0

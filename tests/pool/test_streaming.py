@@ -379,3 +379,38 @@ async def test_connection_of_a_truncated_stream_is_not_reused(pool: Pool) -> Non
                 assert [data async for data in streamed] == []
         assert pool._idle.pop(server.origin) is None
         assert (pool.live, pool._limiter.free) == (0, pool.limit)
+
+
+async def test_wake_up_is_not_room_in_the_send_buffer(pool: Pool) -> None:
+    async def respond_without_reading(peer: Peer) -> None:
+        await peer.read_headers()
+        await peer.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+        while True:
+            await peer.send(b"1\r\na\r\n")
+            await iterations(2)
+
+    headers = request_headers("POST", chunked=True)
+    async with serve(respond_without_reading) as server:
+        sending = pool.stream(server.origin, "POST", headers, async_body(*[b"x" * 65536] * 500), chunked=True)
+        task = asyncio.ensure_future(sending._sending)
+        await wait_until(lambda: pool.live == 1 and next(iter(pool._live))._writing_paused)
+        (connection,) = pool._live
+        size = connection.parser.size
+        await wait_until(lambda: connection.parser.size > size + 50)
+        assert connection.transport.get_write_buffer_size() < 2_000_000
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_data_before_an_error_is_returned(pool: Pool) -> None:
+    async def truncate(peer: Peer) -> None:
+        await peer.read_request()
+        await peer.send(make_response(b"x" * 10)[:-5])
+
+    async with serve(truncate) as server, stream(pool, server) as streamed:
+        (connection,) = pool._live
+        await wait_until(lambda: connection.closed)
+        reader = aiter(streamed)
+        assert await anext(reader) == b"x" * 5
+        with pytest.raises(ConnectionLost):
+            await anext(reader)

@@ -264,6 +264,25 @@ async def test_read_timeout_of_a_waiting_reader(pool: Pool, clock: Clock) -> Non
         assert await timed_out(task) == ("read", True)
 
 
+async def test_timed_out_stream_leaves_no_timer(pool: Pool, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def send_half(peer: Peer) -> None:
+        await peer.read_request()
+        await peer.send(make_response(b"one" + b"two")[:-3])
+        await peer.read_headers()
+
+    async with serve(send_half) as server:
+        async with stream(pool, server, timeouts=Timeouts(read=5.0, total=3600.0)) as streamed:
+            reader = aiter(streamed)
+            assert await anext(reader) == b"one"
+            connection = next(iter(pool._live))
+            task = asyncio.ensure_future(anext(reader))
+            await iterations(4)
+            await clock.advance(6)
+            assert await timed_out(task) == ("read", True)
+        await iterations(4)
+        assert connection._timer is None
+
+
 async def test_total_timeout_while_the_reader_pauses(pool: Pool, clock: Clock) -> None:
     async def send_half(peer: Peer) -> None:
         await peer.read_request()
@@ -339,3 +358,80 @@ async def test_write_timeout_stops_when_the_server_accepts_data_again(pool: Pool
         assert not task.done()
         proceed.set()
         assert (await task).body.endswith(b"end")
+
+
+async def test_data_that_the_reader_does_not_wait_for_starts_no_timeout(pool: Pool, clock: Clock) -> None:
+    more = asyncio.Event()
+
+    async def send_in_parts(peer: Peer) -> None:
+        await peer.read_request()
+        data = make_response(b"one" + b"two" + b"six")
+        await peer.send(data[:-6])
+        await more.wait()
+        await peer.send(data[-6:-3])
+        await peer.read_headers()
+
+    async with serve(send_in_parts) as server, stream(pool, server, timeouts=Timeouts(read=5.0)) as streamed:
+        reader = aiter(streamed)
+        assert await anext(reader) == b"one"
+        (connection,) = pool._live
+        more.set()
+        await wait_until(lambda: connection.parser.size == 6)
+        await clock.advance(60)
+        assert not connection.closed
+        assert await anext(reader) == b"two"
+
+
+async def test_data_during_an_upload_starts_no_read_timeout(pool: Pool, clock: Clock) -> None:
+    proceed = asyncio.Event()
+
+    async def slow_body() -> AsyncIterator[bytes]:
+        yield b"a"
+        await proceed.wait()
+        yield b"b"
+
+    async def respond_early(peer: Peer) -> None:
+        await peer.read_headers()
+        await peer.send(b"HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\no")
+        await peer.read_chunks()
+        await peer.send(b"k")
+        await peer.read_headers()
+
+    async with serve(respond_early) as server:
+        task = asyncio.ensure_future(post(pool, server, slow_body(), timeouts=Timeouts(read=5.0)))
+        await wait_until(lambda: pool.live == 1 and next(iter(pool._live)).parser.size == 1)
+        await clock.advance(60)
+        assert not task.done()
+        proceed.set()
+        assert (await task).body == b"ok"
+
+
+async def test_timer_without_a_timeout_is_not_set_again(pool: Pool, clock: Clock) -> None:
+    async def send_half(peer: Peer) -> None:
+        await peer.read_request()
+        await peer.send(make_response(b"one" + b"two")[:-3])
+        await peer.read_headers()
+
+    async with serve(send_half) as server, stream(pool, server, timeouts=Timeouts(read=5.0, total=None)) as streamed:
+        reader = aiter(streamed)
+        assert await anext(reader) == b"one"
+        (connection,) = pool._live
+        await clock.advance(6)
+        assert not connection.closed
+        assert connection._timer is None
+
+
+async def test_timer_is_cancelled_by_an_earlier_one_and_by_a_lost_connection(pool: Pool) -> None:
+    async with serve(echo) as server:
+        await get(pool, server, timeouts=Timeouts(read=60.0))
+        (connection,) = pool._live
+        first = connection._timer
+        await get(pool, server, timeouts=Timeouts(read=5.0))
+        second = connection._timer
+        assert first is not None
+        assert second is not None
+        assert first.cancelled()
+        for peer in server.peers:
+            peer.abort()
+        await wait_until(lambda: connection._timer is None)
+        assert second.cancelled()

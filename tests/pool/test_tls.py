@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import os
+import socket
 import ssl
+import struct
 import subprocess
 import sys
 import threading
@@ -16,6 +18,8 @@ import trustme
 from cloud66_async._core import tls
 from cloud66_async.errors import TransportTimeout
 from cloud66_async.pool import Origin, Pool
+from cloud66_async.pool.connection import Connection
+from cloud66_async.pool.connector import Connector
 from cloud66_async.pool.errors import ConnectFailed, ConnectionLost
 from cloud66_async.transport import Timeouts
 
@@ -104,6 +108,43 @@ async def test_server_closes_during_the_handshake(client_tls: ssl.SSLContext) ->
         with pytest.raises(ConnectFailed):
             await pool.request(server.origin._replace(tls=True), "GET", request_headers())
         assert (pool.live, pool._connecting, pool._limiter.free) == (0, 0, 2)
+        await pool.aclose()
+
+
+@pytest.mark.parametrize("late", [False, True])
+@pytest.mark.parametrize("how", ["end", "reset", "plain text"])
+async def test_server_closes_or_sends_plain_text_right_after_accepting(
+    how: str, late: bool, client_tls: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def end(peer: Peer) -> None:
+        if how == "reset":
+            linger = struct.pack("ii", 1, 0)
+            peer.writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+            peer.abort()
+        elif how == "plain text":
+            await peer.send(b"220 hello\r\n")
+            await peer.reader.read()
+
+    wrap = Connector._wrap
+
+    async def wrap_and_wait(
+        self: Connector, origin: Origin, connected: socket.socket
+    ) -> tuple[asyncio.Transport, Connection]:
+        transport, connection = await wrap(self, origin, connected)
+        await wait_until(lambda: connection.closed)
+        await iterations(3)
+        return transport, connection
+
+    if late:
+        monkeypatch.setattr(Connector, "_wrap", wrap_and_wait)
+    pool = Pool(2, tls=client_tls)
+    async with serve(end) as server:
+        for _ in range(3):
+            async with asyncio.timeout(10):
+                with pytest.raises(ConnectFailed) as caught:
+                    await get(pool, server.origin._replace(tls=True))
+            assert not caught.value.sent
+            assert (pool.live, pool._connecting, pool._limiter.free) == (0, 0, 2)
         await pool.aclose()
 
 

@@ -67,7 +67,7 @@ def vault(
     original = Cloud66OAuth2Client._post
 
     async def post(client: Cloud66OAuth2Client, url: str, form: Form) -> httpx.Response:
-        vault.add(*(form.get(name) for name in ("code", "code_verifier", "token", "refresh_token", "client_secret")))
+        vault.add(*(form.reveal(name) for name in ("code", "code_verifier", "token", "refresh_token", "client_secret")))
         response = await original(client, url, form)
         try:
             fields = json.loads(response.content)
