@@ -31,7 +31,7 @@ def environment_proxy(origin: Origin) -> str | None:
     proxies = getproxies()
     scheme = origin.scheme if proxies.get(origin.scheme) else "all"
     proxy = proxies.get(scheme)
-    if not proxy or proxy_bypass(f"{origin.host}:{origin.port}"):
+    if not proxy or proxy_bypass(f"{origin.name}:{origin.port}"):
         return None
     return _parse(proxy, scheme)
 

@@ -117,8 +117,11 @@ class Browser:
                 self.seen |= {
                     value for name, value in page._replace(url=url).query.items() if name in ("code", "state")
                 }
-                if urlsplit(url).netloc != site:
+                if urlsplit(url).netloc == site:
+                    continue
+                if {"code", "error"} & page._replace(url=url).query.keys():
                     return Page(url, page.status, "")
+                site = urlsplit(url).netloc  # from the local start page of a login to the provider
                 continue
             following = self._submit_page(page, deny=deny)
             if following is None:
