@@ -26,7 +26,7 @@ OK = "200 OK"
 START = b"HTTP/1.1 200 OK\r\n"
 LENGTH = b"Content-Length: %d\r\n" % len(BODY)
 END = b"\r\n" + BODY
-TE = b"Transfer-Encoding: chunked\r\n"
+CHUNKED = b"Transfer-Encoding: chunked\r\n"
 CHUNKS = b"%x\r\n%b\r\n0\r\n\r\n" % (len(BODY), BODY)
 INTERIM = b"HTTP/1.1 103 Early Hints\r\nLink: a\r\n\r\n"
 
@@ -58,9 +58,9 @@ ACCEPTED = {
     "list of equal Content-Lengths": START + b"Content-Length: %d, %d\r\n" % (len(BODY), len(BODY)) + END,
     "Content-Length with spaces": START + b"Content-Length: \t %d \r\n" % len(BODY) + END,
     "Content-Length with zeros": START + b"Content-Length: 000%d\r\n" % len(BODY) + END,
-    "chunked in mixed case": START + TE.replace(b"ch", b"Ch") + b"\r\n" + CHUNKS,
-    "chunk extension": START + TE + b"\r\n" + CHUNKS.replace(b"\r\n", b";a=b\r\n", 1),
-    "trailers": START + TE + b"\r\n" + CHUNKS[:-2] + b"A: b\r\n\r\n",
+    "chunked in mixed case": START + CHUNKED.replace(b"ch", b"Ch") + b"\r\n" + CHUNKS,
+    "chunk extension": START + CHUNKED + b"\r\n" + CHUNKS.replace(b"\r\n", b";a=b\r\n", 1),
+    "trailers": START + CHUNKED + b"\r\n" + CHUNKS[:-2] + b"A: b\r\n\r\n",
     "body ended by close": START + END,
     "HTTP/1.0 ended by close": b"HTTP/1.0 200 OK\r\n" + END,
     "surplus data": START + LENGTH + END + b"surplus",
@@ -98,11 +98,11 @@ OTHER_OUTCOMES = {
     "invalid Content-Length": (START + b"Content-Length: +%d\r\n" % len(BODY) + END, errors.TransportError),
     "negative Content-Length": (START + b"Content-Length: -1\r\n" + END, errors.TransportError),
     "empty Content-Length": (START + b"Content-Length:\r\n" + END, errors.TransportError),
-    "Content-Length before chunked": (START + LENGTH + TE + b"\r\n" + CHUNKS, errors.TransportError),
-    "Content-Length after chunked": (START + TE + LENGTH + b"\r\n" + CHUNKS, errors.TransportError),
-    "gzip, chunked": (START + TE.replace(b"ch", b"gzip, ch") + b"\r\n" + CHUNKS, errors.TransportError),
-    "chunked twice": (START + TE + TE + b"\r\n" + CHUNKS, errors.TransportError),
-    "chunks that end with LF": (START + TE + b"\r\n" + CHUNKS.replace(b"\r\n", b"\n"), errors.TransportError),
+    "Content-Length before chunked": (START + LENGTH + CHUNKED + b"\r\n" + CHUNKS, errors.TransportError),
+    "Content-Length after chunked": (START + CHUNKED + LENGTH + b"\r\n" + CHUNKS, errors.TransportError),
+    "gzip, chunked": (START + CHUNKED.replace(b"ch", b"gzip, ch") + b"\r\n" + CHUNKS, errors.TransportError),
+    "chunked twice": (START + CHUNKED + CHUNKED + b"\r\n" + CHUNKS, errors.TransportError),
+    "chunks that end with LF": (START + CHUNKED + b"\r\n" + CHUNKS.replace(b"\r\n", b"\n"), errors.TransportError),
     **{
         f"version {version.decode()}": (version + b" 200 OK\r\n" + LENGTH + END, errors.TransportError)
         for version in (b"HTTP/0.9", b"HTTP/1.2", b"HTTP/2.0", b"HTTP/2", b"http/1.1", b"ICY")
@@ -127,7 +127,7 @@ OTHER_OUTCOMES = {
 DIFFERENT = {
     "empty lines before the response": (b"\r\n\r\n" + START + LENGTH + END, None, errors.TransportError),
     "spaces after a chunk size": (
-        START + TE + b"\r\n" + CHUNKS.replace(b"\r\n", b"  \r\n", 1),
+        START + CHUNKED + b"\r\n" + CHUNKS.replace(b"\r\n", b"  \r\n", 1),
         errors.TransportError,
         None,
     ),

@@ -55,7 +55,9 @@ class Provider(NamedTuple):
 
 def _no_rails() -> str | None:
     if shutil.which("puma") is None or shutil.which("ruby") is None:
-        return "Doorkeeper is not installed (Debian: apt-get install ruby-activerecord ruby-doorkeeper ruby-sqlite3 puma)"
+        return (
+            "Doorkeeper is not installed (Debian: apt-get install ruby-activerecord ruby-doorkeeper ruby-sqlite3 puma)"
+        )
     found = subprocess.run(
         ["ruby", "-e", "%w[railties activerecord doorkeeper sqlite3].each { gem _1 }"], capture_output=True, check=False
     )
