@@ -27,7 +27,10 @@ def core_schema(model: Any, plain: Callable[..., Any]) -> Any:
     json = SchemaSerializer(schemas.any_schema())
 
     def serialize(value: object, info: Any) -> Any:
-        found = plain(value, lambda field, item: _is_omitted(field, item, info))
+        def is_omitted(field: attrs.Attribute[Any], item: object) -> bool:
+            return _is_omitted(field, item, info)
+
+        found = plain(value, is_omitted)
         if info.include is None and info.exclude is None:
             return found
         return json.to_python(found, include=info.include, exclude=info.exclude)

@@ -127,7 +127,7 @@ def _inflate(compressed: bytes, wbits: int, remaining: int, limit: int) -> _Step
             yield
         position -= len(decompressor.unused_data)
         # Several gzip members form one body (RFC 1952, section 2.2). Anything else after a member is padding.
-        if wbits != _GZIP or view[position : position + 2] != _GZIP_MAGIC:
+        if wbits != _GZIP or bytes(view[position : position + 2]) != _GZIP_MAGIC:
             return results[0] if len(results) == 1 else b"".join(results)
         if member % STEP_MEMBERS == 0:
             yield

@@ -144,7 +144,7 @@ def test_printed_url_leads_to_the_consent_page(terminal: Terminal, application: 
     environment = {**terminal.environment, **application, "BROWSER": "true", "PYTHONUNBUFFERED": "1"}
     with subprocess.Popen(command, env=environment, cwd=terminal.home, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
-        url = next(line.strip() for line in process.stdout if line.startswith("http"))
+        url: str = next(line.strip() for line in process.stdout if line.startswith("http"))
         # "true" does not open it. The URL redirects once, so that no process shows the state in its arguments.
         assert urlsplit(url).hostname == "127.0.0.1"
         assert "state" not in url

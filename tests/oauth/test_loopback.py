@@ -139,7 +139,7 @@ async def test_missing_browser_is_reported(
     with pytest.raises(LoginError, match="no browser could be opened"):
         await login_with_browser(client)
     monkeypatch.setattr(sys, "frozen", True, raising=False)
-    monkeypatch.setattr(webbrowser, "open", lambda url: False)
+    monkeypatch.setattr(webbrowser, "open", lambda _url: False)  # pyright: ignore[reportUnknownLambdaType, reportUnknownArgumentType]
     with pytest.raises(LoginError, match="no browser could be opened"):
         await login_with_browser(client)
 
@@ -174,7 +174,8 @@ async def test_browser_process_gets_no_secrets(
     monkeypatch.setenv("cloud66_access_token", "planted")
     monkeypatch.setenv("OTHER", "inherited")
     assert await login_with_browser(client, timeout=20) == Token("TOKEN-1")
-    argument, consent_url, environment = json.loads((tmp_path / "browser.py.json").read_text())
+    recorded: tuple[str, str, dict[str, str]] = json.loads((tmp_path / "browser.py.json").read_text())
+    argument, consent_url, environment = recorded
     query = {name: values[0] for name, values in parse_qs(urlsplit(consent_url).query).items()}
     assert [name for name in ("state", "code_challenge") if query[name] in argument] == []
     assert "planted" not in environment.values()

@@ -193,7 +193,7 @@ async def test_ca_certificates_are_those_of_the_system(
     file = tmp_path / "ca.pem"
     authority.cert_pem.write_to_path(str(file))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("127.0.0.1").configure_cert(context)
+    authority.issue_cert("127.0.0.1").configure_cert(context)  # pyright: ignore[reportUnknownMemberType]
     async with serving(context) as server:
         async with Cloud66OAuth2Client("ID", url=server.url, trust_env=trust_env) as client:
             with pytest.raises(TokenRequestFailed, match=r"(?i)certificate"):

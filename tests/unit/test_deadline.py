@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import anyio
@@ -20,7 +20,7 @@ LOOPS: list[Callable[[], asyncio.AbstractEventLoop]] = [asyncio.new_event_loop, 
 
 
 @asynccontextmanager
-async def anyio_deadline(seconds: float) -> AsyncIterator[None]:
+async def anyio_deadline(seconds: float) -> AsyncGenerator[None]:
     with anyio.fail_after(seconds):
         yield
 

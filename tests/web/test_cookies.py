@@ -91,6 +91,7 @@ async def test_many_tabs_that_start_together_do_not_lock_the_user_out(tabs: int,
 async def test_large_pending_logins_are_limited_in_size() -> None:
     async with open_site() as site:
         browser = site.browser()
+        started = await browser.get("/login")
         for tab in range(12):
             started = await browser.get("/login", params={"next": "/stacks?filter=" + "x" * (tab * 80)})
             assert len(header(browser)) < 5_000
@@ -102,7 +103,7 @@ async def test_oldest_pending_login_is_dropped(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr("time.time", lambda: now)
     async with open_site() as site:
         browser = site.browser()
-        started = []
+        started: list[str] = []
         for _ in range(7):
             started.append(await browser.start_login())
             now += 1

@@ -149,14 +149,14 @@ class Cookies:
     def _encrypt(self, pending: PendingLogin) -> str:
         login = pending.login
         # The query of the URL is no longer needed and would double the size of the cookie.
-        fields = login.to_dict() | {"url": login.url.partition("?")[0] + "?", "target": pending.target}
+        fields: dict[str, Any] = login.to_dict() | {"url": login.url.partition("?")[0] + "?", "target": pending.target}
         times = {name: getattr(login, name).timestamp() for name in ("created_at", "expires_at")}
         values = [(fields | times)[name] for name in _FIELDS]
         return self._fernet.encrypt(json.dumps(values, separators=(",", ":")).encode()).decode("ascii")
 
     def _decrypt(self, encrypted: str) -> PendingLogin | None:
         try:
-            fields = dict(zip(_FIELDS, json.loads(self._fernet.decrypt(encrypted)), strict=True))
+            fields: dict[str, Any] = dict(zip(_FIELDS, json.loads(self._fernet.decrypt(encrypted)), strict=True))
             for name in ("created_at", "expires_at"):
                 fields[name] = datetime.fromtimestamp(fields[name], UTC).isoformat()
             return PendingLogin(Login.from_dict(fields), str(fields["target"]))
