@@ -29,9 +29,9 @@ class SharedState:
     def __init__(
         self, connect: Callable[[], Transport], clock: Clock, *, prefix: str, limit: int, reserve: int | None
     ) -> None:
-        self.clock = clock
-        self.prefix = prefix
-        self.limiter = Limiter(limit)
+        self.clock: Clock = clock
+        self.prefix: str = prefix
+        self.limiter: Limiter = Limiter(limit)
         self.loop: asyncio.AbstractEventLoop | None = None
         self.transport: Transport
         self._connect = connect
