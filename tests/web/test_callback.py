@@ -118,7 +118,7 @@ def test_recent_keys_are_limited() -> None:
 def test_concurrent_callbacks_at_a_server() -> None:
     fake = FakeCloud66(provider=ProviderSettings(revoke_on_reuse=True))
     fake.add_stack("web")
-    with socket.socket() as listener, SandboxServer(fake, latency=0.05) as server:
+    with socket.socket() as listener, SandboxServer(fake) as server:
         listener.bind(("127.0.0.1", 0))
         listener.listen()
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
@@ -131,8 +131,14 @@ async def _double_click(fake: FakeCloud66, url: str) -> None:
     async with httpx.AsyncClient(base_url=url) as browser:
         started = await browser.get("/login")
         callback = await fake.consent(started.headers["location"])
+        fake.faults.slow(1, operation="oauth.token")
         requests = [browser.build_request("GET", callback) for _ in range(3)]
-        responses = await asyncio.gather(*map(browser.send, requests))
+        sending = asyncio.gather(*map(browser.send, requests))
+        while not fake.clock.sleepers:
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.5)  # until the other two have arrived, which nothing reports
+        fake.clock.advance(1)
+        responses = await sending
         assert [response.status_code for response in responses] == [303] * 3
         assert fake.calls("oauth.token") == 1
         assert [stack["name"] for stack in (await browser.get("/stacks")).json()] == ["web"]
