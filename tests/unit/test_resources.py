@@ -10,6 +10,7 @@ import attrs
 import pytest
 
 from cloud66_async import Cloud66, models, resources
+from cloud66_async._core.enums import OpenIntEnum
 from cloud66_async.resources import Resources
 from cloud66_async.resources._resource import Resource
 
@@ -51,3 +52,29 @@ def test_list_of_models_has_nothing_else() -> None:
     assert set(dir(models)) <= known
     with pytest.raises(AttributeError, match="has no attribute 'Nothing'"):
         _ = models.Nothing  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue]
+
+
+# The numbers are those of the API's documentation.
+NUMBERS = {
+    models.StackStatus: [
+        (0, "pending analysis"),
+        (1, "deployed"),
+        (2, "deployment failed"),
+        (3, "analysing"),
+        (4, "analysed"),
+        (5, "queued for deployment"),
+        (6, "deploying"),
+        (7, "cannot be analysed"),
+    ],
+    models.Health: [(0, "unknown"), (1, "building"), (2, "impaired"), (3, "healthy"), (4, "failed")],
+}
+
+
+@pytest.mark.parametrize("kind", NUMBERS, ids=lambda kind: kind.__name__)
+def test_numbers_of_enumerations(kind: type[OpenIntEnum]) -> None:
+    assert [(member.value, str(member)) for member in kind] == NUMBERS[kind]
+
+
+def test_every_numbered_enumeration_is_checked() -> None:
+    kinds = {kind for module in (*MODULES, "common") for kind in public(module).values()}
+    assert {kind for kind in kinds if issubclass(kind, OpenIntEnum)} == NUMBERS.keys()
