@@ -55,7 +55,7 @@ def test_list_of_models_has_nothing_else() -> None:
 
 
 # The numbers are those of the API's documentation.
-NUMBERS = {
+NUMBERS: dict[type[OpenIntEnum], list[tuple[int, str]]] = {
     models.StackStatus: [
         (0, "pending analysis"),
         (1, "deployed"),
