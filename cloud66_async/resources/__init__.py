@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from importlib import import_module
-from pkgutil import iter_modules
 from typing import TYPE_CHECKING, Any
 
 from ..operation import Operation
@@ -61,6 +60,8 @@ class Resources:
 
 def modules() -> Iterator[str]:
     """Yield the name of every resource's module, in alphabetical order."""
+    from pkgutil import iter_modules  # imported lazily: takes 2 ms, and calls do not need it
+
     for module in iter_modules(__path__):
         if not module.name.startswith("_") and module.name != "common":
             yield module.name
