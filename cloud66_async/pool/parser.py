@@ -106,7 +106,7 @@ class ResponseParser:
         parser = self._parser
         assert parser is not None
         length = len(raw)
-        if length > STEP:
+        if length > STEP and self._needs_steps(raw):
             self._feed_in_steps(raw)
             return
         self.received += length
@@ -124,6 +124,17 @@ class ResponseParser:
             self._overhead = self._overhead + length if self.size == before else 0
             if self._overhead > MAX_OVERHEAD and self.error is None:
                 self.error = InvalidResponse(f"more than {MAX_OVERHEAD} bytes of the response contain no body data")
+
+    def _needs_steps(self, raw: memoryview) -> bool:
+        """Return whether a long read may have trailers or chunk extensions, which only chunked responses have.
+
+        Steps take longer: they split the body, which then has to be joined.
+        """
+        if self.headers_done:
+            return b"chunked" in self.lower_section
+        start = bytes(raw[:_TYPICAL_SECTION])
+        only_section = not self._pending and headers.END in start and start[9:10] != b"1"
+        return not only_section or b"chunked" in start.lower()
 
     def _feed_in_steps(self, raw: memoryview) -> None:
         for start in range(0, len(raw), STEP):

@@ -147,7 +147,7 @@ MUTATIONS = [
     Mutation("surplus headers change nothing", "parser", "if self.surplus or parser is None:", "if parser is None:", "parser"),
     Mutation("invalid data after a response is surplus", "parser", "            if self.complete:\n                self.surplus = True\n            elif self.error is None and", "            if self.error is None and", "parser"),
     Mutation("an invalid response is an error even if it is complete", "connection", "            parser.complete = False  # an invalid", "            pass  # an invalid", "bounds"),
-    Mutation("long reads are parsed in steps", "parser", "        if length > STEP:\n", "        if False:\n", "bounds"),
+    Mutation("long reads are parsed in steps", "parser", "        if length > STEP and self._needs_steps(raw):\n", "        if False:\n", "bounds"),
     Mutation("unusual headers are repaired", "parser", "elif self.error is None and not self._recover(raw):", "elif self.error is None:", "repair"),
     Mutation("repairing waits for the whole section", "parser", "        if repaired is None:\n            return True", "        if repaired is None:\n            return False", "repair"),
     Mutation("interim responses are counted again after a repair", "parser", "        self._interim = 0\n", "", "repair"),
