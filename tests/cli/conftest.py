@@ -88,3 +88,14 @@ def terminal(tmp_path: Path) -> Terminal:
 def server() -> Iterator[SandboxServer]:
     with SandboxServer(FakeCloud66(clock=SystemClock(), action_seconds=1.5)) as running:
         yield running
+
+
+@pytest.fixture
+def application(server: SandboxServer) -> dict[str, str]:
+    """Return the environment of the command line for an application that is registered at the server."""
+    registered = server.fake.add_application()
+    return {
+        "CLOUD66_URL": server.url,
+        "CLOUD66_CLIENT_ID": registered.client_id,
+        "CLOUD66_CLIENT_SECRET": registered.client_secret,
+    }

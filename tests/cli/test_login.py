@@ -9,22 +9,10 @@ import sys
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import pytest
-
 from cloud66_async.sandbox import SandboxServer
 from cloud66_async.token import Token
 
 from .conftest import PROGRAM, Terminal, browser_command
-
-
-@pytest.fixture
-def application(server: SandboxServer) -> dict[str, str]:
-    registered = server.fake.add_application()
-    return {
-        "CLOUD66_URL": server.url,
-        "CLOUD66_CLIENT_ID": registered.client_id,
-        "CLOUD66_CLIENT_SECRET": registered.client_secret,
-    }
 
 
 def browser(terminal: Terminal, decision: str) -> dict[str, str]:

@@ -89,16 +89,6 @@ Start = Callable[[list[str], Mapping[str, str]], PseudoTerminal]
 
 
 @pytest.fixture
-def application(server: SandboxServer) -> dict[str, str]:
-    registered = server.fake.add_application()
-    return {
-        "CLOUD66_URL": server.url,
-        "CLOUD66_CLIENT_ID": registered.client_id,
-        "CLOUD66_CLIENT_SECRET": registered.client_secret,
-    }
-
-
-@pytest.fixture
 def start(terminal: Terminal, request: pytest.FixtureRequest) -> Start:
     def run(arguments: list[str], environment: Mapping[str, str]) -> PseudoTerminal:
         started = PseudoTerminal(terminal, arguments, environment)

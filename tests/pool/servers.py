@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 from cloud66_async.pool import Origin, Pool, PoolResponse, Streaming
 from cloud66_async.transport import Timeouts
 
+from ..support import iterations
+
 NO_TIMEOUTS = Timeouts(None, None, None, None, None)
 
 
@@ -200,12 +202,6 @@ async def async_body(*items: bytes) -> AsyncIterator[bytes]:
     for data in items:
         await asyncio.sleep(0)
         yield data
-
-
-async def iterations(count: int) -> None:
-    """Run the event loop for `count` iterations."""
-    for _ in range(count):
-        await asyncio.sleep(0)
 
 
 async def wait_until(condition: Callable[[], bool], *, max_iterations: int = 20_000) -> None:

@@ -14,7 +14,8 @@ from cloud66_async._http.adapter import HttpxAdapter
 from cloud66_async._http.library import httpx
 from cloud66_async.pool import Pool
 
-from .servers import Clock, Peer, echo, iterations, make_response, serve, wait_until
+from ..support import iterations
+from .servers import Clock, Peer, echo, make_response, serve, wait_until
 from .test_connector import closed_port
 
 

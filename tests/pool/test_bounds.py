@@ -9,7 +9,8 @@ import pytest
 from cloud66_async.pool import Pool, parser
 from cloud66_async.pool.errors import InvalidResponse
 
-from .servers import Peer, get, iterations, make_response, serve, stream
+from ..support import iterations
+from .servers import Peer, get, make_response, serve, stream
 from .test_parser import OK
 
 LIMIT = 1000

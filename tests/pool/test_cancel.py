@@ -14,19 +14,8 @@ import pytest
 from cloud66_async.errors import TransportError
 from cloud66_async.pool import Origin, Pool, pool as pool_module
 
-from .servers import (
-    Peer,
-    Server,
-    async_body,
-    get,
-    iterations,
-    make_response,
-    post,
-    request_headers,
-    serve,
-    stream,
-    wait_until,
-)
+from ..support import iterations
+from .servers import Peer, Server, async_body, get, make_response, post, request_headers, serve, stream, wait_until
 
 MAX_ITERATIONS = 3000
 BIG = b"x" * 400_000

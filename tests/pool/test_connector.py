@@ -15,7 +15,8 @@ from cloud66_async.pool.connector import Connector
 from cloud66_async.pool.errors import ConnectFailed
 from cloud66_async.pool.sockets import Address, dial, numeric
 
-from .servers import Clock, Peer, echo, get, iterations, serve, wait_until
+from ..support import iterations
+from .servers import Clock, Peer, echo, get, serve, wait_until
 
 
 def has_ipv6() -> bool:

@@ -15,7 +15,8 @@ from cloud66_async.errors import TransportError
 from cloud66_async.pool import Pool
 from cloud66_async.transport import Timeouts
 
-from .servers import Peer, ReceivedRequest, async_body, get, iterations, make_response, post, serve, stream
+from ..support import iterations
+from .servers import Peer, ReceivedRequest, async_body, get, make_response, post, serve, stream
 
 REQUESTS = 10_000
 CONNECTIONS = 8

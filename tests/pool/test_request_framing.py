@@ -14,7 +14,8 @@ from cloud66_async._http.library import httpx
 from cloud66_async.pool import Pool
 from cloud66_async.pool.errors import BodyLengthError
 
-from .servers import Peer, ReceivedRequest, Server, echo, get, iterations, make_response, request_headers, serve
+from ..support import iterations
+from .servers import Peer, ReceivedRequest, Server, echo, get, make_response, request_headers, serve
 
 INNER = b"0\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n"
 CHUNKED = ("Transfer-Encoding", "chunked")

@@ -18,6 +18,7 @@ from cloud66_async.pool.errors import ConnectionLost, StaleConnection
 from cloud66_async.pool.request import PoolRequest
 from cloud66_async.transport import Timeouts
 
+from ..support import iterations
 from .servers import (
     NO_TIMEOUTS,
     Clock,
@@ -25,7 +26,6 @@ from .servers import (
     async_body,
     echo,
     get,
-    iterations,
     make_response,
     open_sockets,
     post,

@@ -14,13 +14,13 @@ from cloud66_async.pool import Pool, StreamedResponse, connection as connection_
 from cloud66_async.pool.errors import ConnectionLost, InvalidResponse
 from cloud66_async.transport import Timeouts
 
+from ..support import iterations
 from .servers import (
     NO_TIMEOUTS,
     Peer,
     async_body,
     echo,
     get,
-    iterations,
     make_response,
     post,
     request_headers,

@@ -11,7 +11,8 @@ from cloud66_async.errors import TransportTimeout
 from cloud66_async.pool import Origin, Pool
 from cloud66_async.transport import Timeouts
 
-from .servers import NO_TIMEOUTS, Clock, Peer, echo, get, iterations, make_response, post, serve, stream, wait_until
+from ..support import iterations
+from .servers import NO_TIMEOUTS, Clock, Peer, echo, get, make_response, post, serve, stream, wait_until
 
 pytestmark = pytest.mark.asyncio(loop_factories=["asyncio"])
 

@@ -23,7 +23,8 @@ from cloud66_async.pool.connector import Connector
 from cloud66_async.pool.errors import ConnectFailed, ConnectionLost
 from cloud66_async.transport import Timeouts
 
-from .servers import NO_TIMEOUTS, Peer, echo, get, iterations, request_headers, serve, wait_until
+from ..support import iterations
+from .servers import NO_TIMEOUTS, Peer, echo, get, request_headers, serve, wait_until
 
 
 def certificate(authority: trustme.CA, *names: str, expired: bool = False) -> ssl.SSLContext:
