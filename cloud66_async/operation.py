@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import enum
 import re
-from collections.abc import Mapping
-from datetime import datetime
+from collections.abc import Iterator, Mapping
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 import msgspec
 
+from ._core.parameters import Parameter, parameters, to_text
 from ._core.response import BufferedResponse, RawResponse
+from .secret import Secret
 
 if TYPE_CHECKING:
     from .quota import Quota
@@ -19,8 +19,13 @@ if TYPE_CHECKING:
 __all__ = ["Call", "Many", "Operation", "Page", "Response", "delete", "get", "many", "patch", "post", "put"]
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
+_TYPED_PLACEHOLDER = re.compile(r"\{(\w+):(int|secret)\}")
+_Types = Mapping[str, Any]
+_Values = Mapping[str, str | int]
+_NO_TYPES: Mapping[str, Any] = {}
 _NO_VALUES: Mapping[str, Any] = {}
 
 
@@ -57,20 +62,29 @@ class Operation(msgspec.Struct, Generic[T], kw_only=True, frozen=True, eq=False,
         path: Path below the API's root, with `{name}` for each path parameter.
         returns: Type of the result, or None.
         scope: Scope that the documentation requires.
-        query: Names of the query parameters. Lists also have `page`.
-        body: Names of the body parameters.
+        query: Types of the query parameters by name. A type with None makes a parameter optional. Lists also have
+            `page`.
+        body: Types of the body parameters by name.
         wrapper: Key that the API expects around the body.
         repeatable: Whether sending the request twice does no harm.
+        integers: Names of the path parameters that are integers.
+        secrets: Names of the path parameters that are secrets.
+        fixed: Values that a variant always sends.
+        base: Operation that this is a variant of, or None.
     """
 
     method: str
     path: str
     returns: Any
     scope: str | None = None
-    query: tuple[str, ...] = ()
-    body: tuple[str, ...] = ()
+    query: Mapping[str, Any] = _NO_TYPES
+    body: Mapping[str, Any] = _NO_TYPES
     wrapper: str | None = None
     repeatable: bool = False
+    integers: frozenset[str] = frozenset()
+    secrets: frozenset[str] = frozenset()
+    fixed: Mapping[str, Any] = _NO_TYPES
+    base: Operation[Any] | None = None
 
     @cached_property
     def names(self) -> frozenset[str]:
@@ -78,39 +92,99 @@ class Operation(msgspec.Struct, Generic[T], kw_only=True, frozen=True, eq=False,
         return frozenset(_PLACEHOLDER.findall(self.path))
 
     @cached_property
+    def query_parameters(self) -> tuple[Parameter, ...]:
+        """The query parameters, except `page`."""
+        return parameters(self.query)
+
+    @cached_property
+    def body_parameters(self) -> tuple[Parameter, ...]:
+        """The body parameters."""
+        return parameters(self.body)
+
+    @property
+    def asynchronous(self) -> bool:
+        """Whether the operation starts an action, which `Actions.wait` waits for."""
+        return self.method != "GET" and hasattr(self.returns, "async_action_id")
+
+    @cached_property
     def _template(self) -> str:
         return _PLACEHOLDER.sub(r"%(\1)s", self.path)
+
+    @cached_property
+    def _required(self) -> frozenset[str]:
+        declared = (*self.query_parameters, *self.body_parameters)
+        return self.names.union(parameter.name for parameter in declared if parameter.required)
 
     @cached_property
     def _known(self) -> frozenset[str]:
         return self.names.union(self.query, self.body)
 
+    @cached_property
+    def _path_suffices(self) -> bool:
+        """Whether a call without query and body is complete."""
+        return not self.body and not self.fixed and not self.integers and self._required == self.names
+
     def bind(self, **values: object) -> Call[T]:
         """Return a call with these parameters. Values that are None are left out.
 
-        Raises TypeError if a name is missing or unknown, and ValueError if a path parameter is empty.
+        Raises TypeError if a name is missing or unknown or a value has the wrong type, and ValueError if a path
+        parameter is empty or a value is not among those that the API accepts.
         """
         given = values.keys()
-        if given == self.names and not self.body:
+        if given == self.names and self._path_suffices:
             for name, value in values.items():
                 values[name] = _segment(name, value)
             return Call(self, self._template % values)
-        if not self.names <= given <= self._known:
-            missing, unknown = sorted(self.names - given), sorted(given - self._known)
+        present = {name for name, value in values.items() if value is not None}
+        if not self._required <= present or not given <= self._known:
+            missing, unknown = sorted(self._required - present), sorted(given - self._known)
             raise TypeError(f"wrong parameters for {self}: missing {missing}, unknown {unknown}")
+        for name in self.integers:
+            if type(values[name]) is not int:
+                raise TypeError(f"invalid {name}: expected an integer, not {type(values[name]).__name__}")
         path = self._template % {name: _segment(name, values[name]) for name in self.names}
-        query = {name: _text(values[name]) for name in self.query if values.get(name) is not None}
-        body = {name: values[name] for name in self.body if values.get(name) is not None}
-        return Call(self, path, query, body if self.body else None)
+        query = {name: to_text(name, value) for name, value in _checked(self.query_parameters, values)}
+        body = dict(_checked(self.body_parameters, values))
+        if self.fixed:
+            (query if self.method == "GET" else body).update(self.fixed)
+        return Call(self, path, query, body if self.body or body else None)
+
+    @overload
+    def variant(
+        self, returns: type[R], *, query: _Types = ..., body: _Types = ..., fixed: _Values = ...
+    ) -> Operation[R]: ...
+    @overload
+    def variant(
+        self, returns: None = ..., *, query: _Types = ..., body: _Types = ..., fixed: _Values = ...
+    ) -> Operation[T]: ...
+    def variant(
+        self, returns: Any = None, *, query: _Types = _NO_TYPES, body: _Types = _NO_TYPES, fixed: _Values = _NO_TYPES
+    ) -> Operation[Any]:
+        """Return an operation with the same method and path, but with parameters or a result of its own.
+
+        `fixed` has the values that it always sends, by name.
+        """
+        result = self.returns if returns is None else returns
+        return msgspec.structs.replace(self, returns=result, query=query, body=body, fixed=fixed, base=self)
 
     def __str__(self) -> str:
         return f"{self.method} {self.path}"
+
+
+def _checked(declared: tuple[Parameter, ...], values: Mapping[str, object]) -> Iterator[tuple[str, object]]:
+    """Yield the name and the value of each parameter that is given."""
+    for parameter in declared:
+        value = values.get(parameter.name)
+        if value is not None:
+            yield parameter.name, parameter.check(value)
 
 
 def _segment(name: str, value: object) -> str:
     """Return `value` as one percent-encoded path segment."""
     if type(value) is str and value.isalnum() and value.isascii():
         return value  # nearly every uid
+    if isinstance(value, Secret):
+        value = value.reveal()
     if not isinstance(value, str | int) or isinstance(value, bool):
         raise TypeError(f"invalid {name}: expected a string or an integer, not {type(value).__name__}")
     text = str(value)
@@ -121,18 +195,6 @@ def _segment(name: str, value: object) -> str:
     from urllib.parse import quote  # imported lazily: takes 3 ms, and few uids need it
 
     return quote(text, safe="")
-
-
-def _text(value: object) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, enum.Enum):
-        return str(value.value)  # the string form of a numbered state is its name
-    if isinstance(value, datetime):
-        return value.isoformat()
-    if isinstance(value, list | tuple):
-        return ",".join(map(_text, cast("list[object]", value)))
-    return str(value)
 
 
 class Call(msgspec.Struct, Generic[T], frozen=True, eq=False):
@@ -146,6 +208,16 @@ class Call(msgspec.Struct, Generic[T], frozen=True, eq=False):
     def page(self, number: int) -> Call[T]:
         """Return the same call for this page of the list."""
         return Call(self.operation, self.path, {**self.query, "page": str(number)}, self.body)
+
+    def __str__(self) -> str:
+        """Return the HTTP method and the path with its values, except secrets."""
+        operation = self.operation
+        if not operation.secrets:
+            return f"{operation.method} {self.path}"
+        pairs = zip(operation.path.split("/"), self.path.split("/"), strict=True)
+        hidden = {f"{{{name}}}" for name in operation.secrets}
+        shown = (name if name.removesuffix(".json") in hidden else value for name, value in pairs)
+        return f"{operation.method} {'/'.join(shown)}"
 
     def __repr__(self) -> str:
         return f"<Call of {self.operation}>"  # the parameters may hold secrets
@@ -207,8 +279,8 @@ class _Method:
         returns: Many[T],
         *,
         scope: str | None = ...,
-        query: tuple[str, ...] = ...,
-        body: tuple[str, ...] = ...,
+        query: Mapping[str, Any] = ...,
+        body: Mapping[str, Any] = ...,
         wrapper: str | None = ...,
         repeatable: bool | None = ...,
     ) -> Operation[Page[T]]: ...
@@ -219,8 +291,8 @@ class _Method:
         returns: type[T],
         *,
         scope: str | None = ...,
-        query: tuple[str, ...] = ...,
-        body: tuple[str, ...] = ...,
+        query: Mapping[str, Any] = ...,
+        body: Mapping[str, Any] = ...,
         wrapper: str | None = ...,
         repeatable: bool | None = ...,
     ) -> Operation[T]: ...
@@ -231,8 +303,8 @@ class _Method:
         returns: None = ...,
         *,
         scope: str | None = ...,
-        query: tuple[str, ...] = ...,
-        body: tuple[str, ...] = ...,
+        query: Mapping[str, Any] = ...,
+        body: Mapping[str, Any] = ...,
         wrapper: str | None = ...,
         repeatable: bool | None = ...,
     ) -> Operation[None]: ...
@@ -242,20 +314,23 @@ class _Method:
         returns: Any = None,
         *,
         scope: str | None = None,
-        query: tuple[str, ...] = (),
-        body: tuple[str, ...] = (),
+        query: Mapping[str, Any] = _NO_TYPES,
+        body: Mapping[str, Any] = _NO_TYPES,
         wrapper: str | None = None,
         repeatable: bool | None = None,
     ) -> Operation[Any]:
+        kinds = dict(_TYPED_PLACEHOLDER.findall(path))
         return Operation(
             method=self._method,
-            path=path,
+            path=_TYPED_PLACEHOLDER.sub(r"{\1}", path),
             returns=returns,
             scope=scope,
             query=query,
             body=body,
             wrapper=wrapper,
             repeatable=self._repeatable if repeatable is None else repeatable,
+            integers=frozenset(name for name, kind in kinds.items() if kind == "int"),
+            secrets=frozenset(name for name, kind in kinds.items() if kind == "secret"),
         )
 
 

@@ -171,23 +171,38 @@ def _described(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
 
 def _operations(resource: str) -> Iterator[str]:
     rows = [
-        _operation(resource, name.partition(".")[2], operation)
-        for name, operation in resources.operations()
+        _operation(name, operation)
+        for name, operation in resources.operations(variants=True)
         if name.startswith(f"{resource}.")
     ]
     yield "{.operations}\n" + _table(("method", "request", "scope", "retried"), rows)
 
 
-def _operation(resource: str, method: str, operation: Operation[Any]) -> tuple[str, ...]:
-    owner = next(value for value in _public(_module(resource)).values() if _is_a(value, Resource))
-    if not hasattr(owner, method):
-        raise LookupError(f"no method for the operation {resource}.{method}; add {owner.__name__}.{method}")
+def _operation(name: str, operation: Operation[Any]) -> tuple[str, ...]:
+    methods = list(_methods(name, operation))
+    if not methods:
+        raise LookupError(f"no method for the operation {name}; add one to its resource")
     return (
-        f"{{py:meth}}`{method} <{_full_name(owner)}.{method}>`",
+        ", ".join(f"{{py:meth}}`{method} <{_full_name(owner)}.{method}>`" for owner, method in methods),
         f"`{operation}`",
         f"`{operation.scope}`" if operation.scope else _DASH,
         "yes" if operation.repeatable else "no",
     )
+
+
+def _methods(name: str, operation: Operation[Any]) -> Iterator[tuple[type[Any], str]]:
+    """Yield the method of an operation, or else those of its variants, with their classes."""
+    resource, _, method = name.partition(".")
+    if hasattr(_owner(resource), method):
+        yield _owner(resource), method
+        return
+    for variant, other in resources.operations(variants=True):
+        if other.base is operation:
+            yield from _methods(variant, other)
+
+
+def _owner(resource: str) -> type[Any]:
+    return next(value for value in _public(_module(resource)).values() if _is_a(value, Resource))
 
 
 # --- models --------------------------------------------------------------------------------------

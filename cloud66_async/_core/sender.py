@@ -19,9 +19,12 @@ from .deadline import time_left
 from .loop import NO_LOOP
 
 if TYPE_CHECKING:
+    from contextlib import AbstractAsyncContextManager
+
     from ..clock import Clock
     from ..quota import Allowance
     from ..retry import Retry
+    from ..transport import ResponseStream, StreamRequest
     from .limiter import Limiter
     from .shared import SharedState
 
@@ -103,7 +106,7 @@ class Sender:
                 quota = allowance.update(response)
                 if 200 <= response.status < 300:
                     return Response(wire.value(call, response, request_id), response, request_id, quota)
-                raw = wire.redact(response, headers.token)
+                raw = wire.redact(response, headers.token, call)
                 problem: APIError | TransportError = wire.error(call, raw, request_id, self.clock.now())
             except TransportError as error:
                 problem = error
@@ -113,6 +116,20 @@ class Sender:
                 finally:
                     del problem  # break the reference cycle: error -> traceback -> frame -> error
             attempt += 1
+
+    def stream(self, request: StreamRequest) -> AbstractAsyncContextManager[ResponseStream]:
+        """Return a context manager that sends `request` once, without retries, and streams its response.
+
+        It takes no slot of the limiter, and no connection that calls use: a download takes minutes, and calls must not
+        wait for it. Raises TransportError, and ConfigError as `send` does.
+        """
+        shared = self._shared
+        try:
+            if shared.loop is not asyncio.get_running_loop():
+                shared.open()
+        except RuntimeError:
+            raise ConfigError(NO_LOOP) from None
+        return shared.stream_transport(request.origin).stream(request)
 
     def _find_identity(self) -> tuple[SharedHeaders, Allowance]:
         self._identity = identity = self._identify()
@@ -136,6 +153,6 @@ class Sender:
         pause = self.retry.pause(call, problem, attempt, self.clock.now())
         if pause is None or pause >= time_left():
             return False
-        logger.info("retrying %s in %.1f s (attempt %d failed): %s", call.operation, pause, attempt, problem)
+        logger.info("retrying %s in %.1f s (attempt %d failed): %s", call, pause, attempt, problem)
         await self.clock.sleep(pause)
         return True

@@ -13,7 +13,7 @@ import types
 import typing
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 import attrs
 import msgspec
@@ -75,11 +75,22 @@ def decode(body: bytes, returns: Any, decoders: Decoders) -> Any:
     try:
         if not decoders.many:
             raw, _, location = _unwrap(body)
-            return _item(raw, returns, location)
+            return _value(
+                _only(_plain(raw, location)) if attrs.has(returns) else _plain(raw, location), returns, location
+            )
         raws, pagination, location = _unwrap_list(body)
         return to_page(_items(raws, returns.item, location, decoders.one), pagination)
     except _Mismatch as mismatch:
         raise ResponseError(f"expected {mismatch.expected} at {mismatch.path}", path=mismatch.path) from None
+
+
+def _only(value: Any) -> Any:
+    """Return the item of a list of one, or the value itself: some operations return one model as a list."""
+    match value:
+        case [item]:
+            return item
+        case _:
+            return value
 
 
 def _unwrap(body: bytes) -> tuple[bytes, Pagination | None, _Location]:
@@ -104,7 +115,7 @@ def _pagination(raw: msgspec.Raw) -> Pagination | None:
         return None
     if not isinstance(fields, dict):
         return None
-    numbers = {name: _number(value) for name, value in typing.cast("dict[str, Any]", fields).items()}
+    numbers = {name: _number(value) for name, value in cast("dict[str, Any]", fields).items()}
     return msgspec.convert(numbers, Pagination)
 
 
@@ -127,6 +138,8 @@ def _unwrap_list(body: bytes) -> tuple[list[msgspec.Raw], Pagination | None, _Lo
 
 
 def _split(raw: bytes, location: _Location) -> list[msgspec.Raw]:
+    if raw.lstrip()[:1] == b"{":
+        return [msgspec.Raw(raw)]  # some operations return one item without a list
     try:
         return msgspec.json.decode(raw, type=list[msgspec.Raw] | None) or []  # Go encodes an empty list as null
     except msgspec.ValidationError:
@@ -177,12 +190,12 @@ def _value(value: Any, hint: Any, location: _Location) -> Any:
     if origin in _UNIONS:
         return _union(value, arguments, location)
     if attrs.has(hint) and isinstance(value, dict):
-        return _model(typing.cast("dict[str, Any]", value), hint, location)
+        return _model(cast("dict[str, Any]", value), hint, location)
     if origin in (list, tuple) and isinstance(value, list):
         items = [item for _, item in _readable(enumerate(value), arguments[0], location)]  # pyright: ignore[reportUnknownArgumentType]
         return items if origin is list else tuple(items)
     if isinstance(origin, type) and issubclass(origin, Mapping) and isinstance(value, dict):
-        return dict(_readable(typing.cast("dict[str, Any]", value).items(), arguments[1], location))
+        return dict(_readable(cast("dict[str, Any]", value).items(), arguments[1], location))
     return _scalar(value, hint, location)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -11,7 +12,7 @@ import msgspec
 
 from .. import errors
 from ..quota import next_hour
-from ..secret import MASK, Hidden
+from ..secret import MASK, Hidden, Secret
 from . import codec
 from .response import BufferedResponse
 from .text import clean
@@ -25,6 +26,8 @@ __all__ = ["error", "payload", "redact", "target", "value"]
 T = TypeVar("T")
 
 _AUTHENTICATE = re.compile(r'(\w+)\s*=\s*(?:"([^"]*)"|([^\s",]+))')
+
+_SHORTEST = 4
 
 _BY_STATUS: dict[int, type[errors.APIError]] = {
     400: errors.BadRequest,
@@ -73,20 +76,38 @@ def value(call: Call[T], response: RawResponse, request_id: str) -> T:
     try:
         return cast("T", codec.decode(response.body, call.operation.returns))
     except errors.ResponseError as problem:
-        problem.args = (f"invalid response to {call.operation}: {problem} [request {request_id}]",)
+        problem.args = (f"invalid response to {call}: {problem} [request {request_id}]",)
         problem.response = BufferedResponse.copy(response)
         problem.request_id = request_id
         # The frames that decoded the body hold it, including secrets, and a traceback may show local variables.
         raise problem.with_traceback(None)  # noqa: B904  the same error
 
 
-def redact(response: RawResponse, token: str) -> BufferedResponse:
-    """Return `response` with the token masked: a server may repeat it in an error."""
+def redact(response: RawResponse, token: str, call: Call[Any] | None = None) -> BufferedResponse:
+    """Return `response` with the token and the secrets of `call` masked: a server may repeat them in an error."""
     body, headers = response.body, dict(response.headers)
-    for form in filter(None, {token, token.replace("/", "\\/")}):  # JSON may escape slashes
+    secrets = [token] if call is None else [token, *_secrets(call.body)]
+    # JSON may escape slashes. What is very short cannot be told from other text.
+    forms = {form for text in secrets if len(text) >= _SHORTEST for form in (text, text.replace("/", "\\/"))}
+    for form in sorted(forms, key=len, reverse=True):
         body = body.replace(form.encode(), MASK.encode())
         headers = {name: value.replace(form, MASK) for name, value in headers.items()}
     return BufferedResponse(response.status, body, headers)
+
+
+def _secrets(value: object) -> Iterator[str]:
+    """Yield the text of every secret in the body of a call."""
+    match value:
+        case Secret():
+            yield value.reveal()
+        case Mapping():
+            for item in cast("Mapping[str, object]", value).values():
+                yield from _secrets(item)
+        case list():
+            for item in cast("list[object]", value):
+                yield from _secrets(item)
+        case _:
+            pass
 
 
 def error(call: Call[Any], response: BufferedResponse, request_id: str, now: datetime) -> errors.APIError:
@@ -130,7 +151,7 @@ def _kind(response: RawResponse, code: str | None, text: str) -> type[errors.API
 
 
 def _message(kind: type[errors.APIError], call: Call[Any], status: int, reason: str | None, request_id: str) -> str:
-    parts = [f"{status} for {call.operation}"]
+    parts = [f"{status} for {call}"]
     if reason:
         parts.append(f": {reason}")
     advice = _ADVICE.get(kind)

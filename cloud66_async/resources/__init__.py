@@ -11,7 +11,11 @@ from ..operation import Operation
 if TYPE_CHECKING:
     from .._core.sender import Sender
     from .actions import Actions
+    from .backup_files import BackupFiles
+    from .backups import Backups
     from .deployments import Deployments
+    from .environment_variables import EnvironmentVariables
+    from .jobs import Jobs
     from .ping import Ping
     from .servers import Servers
     from .stacks import Stacks
@@ -48,8 +52,16 @@ class Resources:
 
     actions: Actions = _lazy("Actions")
     """Background work on a stack, such as a deployment."""
+    backup_files: BackupFiles = _lazy("BackupFiles")
+    """Files of a backup."""
+    backups: Backups = _lazy("Backups")
+    """Managed backups of a stack."""
     deployments: Deployments = _lazy("Deployments")
     """Deployments of a stack."""
+    environment_variables: EnvironmentVariables = _lazy("EnvironmentVariables")
+    """Environment variables of a stack."""
+    jobs: Jobs = _lazy("Jobs")
+    """Jobs of a stack."""
     ping: Ping = _lazy("Ping")
     """Checks of the connection and of the token."""
     servers: Servers = _lazy("Servers")
@@ -67,9 +79,12 @@ def modules() -> Iterator[str]:
             yield module.name
 
 
-def operations() -> Iterator[tuple[str, Operation[Any]]]:
-    """Yield every operation of the API with its name, for example `stacks.get`, by resource and in source order."""
+def operations(*, variants: bool = False) -> Iterator[tuple[str, Operation[Any]]]:
+    """Yield every operation of the API with its name, for example `stacks.get`, by resource and in source order.
+
+    With `variants`, also yield the variants of operations, such as `stacks.restart`.
+    """
     for module in modules():
         for name, value in vars(import_module(f".{module}", __package__)).items():
-            if isinstance(value, Operation):
+            if isinstance(value, Operation) and (variants or value.base is None):
                 yield f"{module}.{name.lower()}", value  # pyright: ignore[reportUnknownVariableType]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar, cast
 
+import attrs
 import msgspec
 
 from .._core.sender import Sender
-from ..operation import Call, Page
+from ..operation import Call, Operation, Page
 from ..pager import Pager
 
 __all__ = ["Resource"]
@@ -26,6 +27,16 @@ class Resource:
 
     async def _call(self, call: Call[T]) -> T:
         return (await self._sender.send(call)).data
+
+    async def _start(self, operation: Operation[T], stack: str, **values: object) -> T:
+        """Start an action of the stack, and return the response with the uid of the stack, for `Actions.wait`."""
+        return self._of_stack((await self._sender.send(operation.bind(stack=stack, **values))).data, stack)
+
+    @staticmethod
+    def _of_stack(started: T, stack: str) -> T:
+        """Return an action with the uid of its stack, which the API does not send."""
+        found: Any = started
+        return cast("T", attrs.evolve(found, stack=stack))
 
     def _pages(self, call: Call[Page[T]], change: Callable[[T], T] | None = None) -> Pager[T]:
         """Return a pager for `call` that applies `change` to each item."""

@@ -14,11 +14,20 @@ from ..errors import Cloud66Error, ConfigError
 from ..operation import get, many, post
 from ..pager import Pager
 from ._resource import Resource
+from .common import DatabaseSelection
 
 if TYPE_CHECKING:
     from ._poller import Poller
 
-__all__ = ["Action", "ActionError", "ActionFailed", "ActionUnfinished", "Actions", "Command", "Started"]
+__all__ = [
+    "Action",
+    "ActionError",
+    "ActionFailed",
+    "ActionUnfinished",
+    "Actions",
+    "Command",
+    "Started",
+]
 
 Command = Literal[
     "clear_caches", "restart", "maintenance_mode", "container_restart", "process_pause", "process_resume",
@@ -30,7 +39,7 @@ Command = Literal[
 
 @attrs.frozen(kw_only=True)
 class Action(Model):
-    """A background operation and its result.
+    """A background operation and its result. `Actions.wait` waits until it has finished.
 
     While it is running, all attributes that start with `finished` are None. The SDK sets `stack` to the uid of
     the stack that the action was read from.
@@ -96,9 +105,24 @@ class Started(Protocol):
         ...
 
 
-LIST = get("/stacks/{stack}/actions.json", many(Action), scope="public", query=("user_reference",))
-GET = get("/stacks/{stack}/actions/{action}.json", Action, scope="public")
-RUN = post("/stacks/{stack}/actions.json", Action, scope="redeploy", body=("command", "value"))
+LIST = get("/stacks/{stack}/actions.json", many(Action), scope="public", query={"user_reference": str | None})
+GET = get("/stacks/{stack}/actions/{action:int}.json", Action, scope="public")
+# Each command is a variant and a method of the resource that it acts on, for example `stacks.restart`. The names of the
+# parameters are the official client's; the documentation has others for some.
+RUN = post(
+    "/stacks/{stack}/actions.json",
+    Action,
+    scope="redeploy",
+    body={
+        "command": Command,
+        "value": Literal[0, 1] | None,
+        "container_id": str | None,
+        "process_name": str | None,
+        "service_name": str | None,
+        "server_uid": str | None,
+        "db_type": DatabaseSelection | None,
+    },
+)
 
 
 class Actions(Resource):
@@ -113,19 +137,12 @@ class Actions(Resource):
     def list(self, stack: str, *, user_reference: str | None = None) -> Pager[Action]:
         """List the actions of the stack, or only those that were started with this reference."""
         return self._pages(
-            LIST.bind(stack=stack, user_reference=user_reference), lambda action: attrs.evolve(action, stack=stack)
+            LIST.bind(stack=stack, user_reference=user_reference), lambda action: self._of_stack(action, stack)
         )
 
     async def get(self, stack: str, action: int) -> Action:
         """Return the action with this ID."""
-        return attrs.evolve(await self._call(GET.bind(stack=stack, action=action)), stack=stack)
-
-    async def run(self, stack: str, command: Command, *, value: int | None = None) -> Action:
-        """Run a command on the stack. Return the action, which `wait` waits for.
-
-        `value` belongs to `maintenance_mode`: 1 turns it on, 0 turns it off.
-        """
-        return attrs.evolve(await self._call(RUN.bind(stack=stack, command=command, value=value)), stack=stack)
+        return self._of_stack(await self._call(GET.bind(stack=stack, action=action)), stack)
 
     async def wait(
         self,

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import attrs
 
 from .._core.model import Model, OpenIntEnum
 
-__all__ = ["CodeMeaning", "Health", "Outcome"]
+__all__ = ["CodeMeaning", "DatabaseSelection", "DatabaseType", "Health", "Outcome"]
+
+DatabaseType = Literal["mysql", "postgresql", "redis", "mongodb"]
+"""Types of databases."""
+
+DatabaseSelection = Literal["all", "mysql", "postgresql", "redis", "mongodb"]
+"""One type of databases, or all of them."""
 
 
 class Health(OpenIntEnum):
@@ -29,7 +37,7 @@ class CodeMeaning(Model):
 
 @attrs.frozen(kw_only=True)
 class Outcome(Model):
-    """Whether the API accepted a request."""
+    """Whether the API accepted a request. Errors are raised, but `ok` may be False without one."""
 
     ok: bool | None = None
     message: str | None = None

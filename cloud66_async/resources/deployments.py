@@ -37,8 +37,8 @@ class Deployment(Model):
 
 
 LIST = get("/stacks/{stack}/deployments.json", many(Deployment), scope="public")
-GET = get("/stacks/{stack}/deployments/{deployment}.json", Deployment, scope="public")
-CANCEL = delete("/stacks/{stack}/deployments/{deployment}.json", Outcome, scope="redeploy")
+GET = get("/stacks/{stack}/deployments/{deployment:int}.json", Deployment, scope="public")
+CANCEL = delete("/stacks/{stack}/deployments/{deployment:int}.json", Outcome, scope="redeploy")
 
 
 class Deployments(Resource):
@@ -55,5 +55,5 @@ class Deployments(Resource):
         return await self._call(GET.bind(stack=stack, deployment=deployment))
 
     async def cancel(self, stack: str, deployment: int) -> Outcome:
-        """Cancel a queued or running deployment. The API starts no action that you could wait for."""
+        """Cancel a queued or running deployment. There is no action to wait for."""
         return await self._call(CANCEL.bind(stack=stack, deployment=deployment))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 import attrs
 
@@ -11,9 +11,10 @@ from .._core.model import Model, Timestamp, free_form
 from ..operation import get, many, post
 from ..pager import Pager
 from ..secret import Secret
+from . import actions
 from ._resource import Resource
 from .actions import Action
-from .common import Health
+from .common import DatabaseSelection, Health
 
 __all__ = ["Server", "Servers"]
 
@@ -65,8 +66,14 @@ class Server(Model):
 
 
 LIST = get("/stacks/{stack}/servers.json", many(Server), scope="public")
-GET = get("/stacks/{stack}/servers/{server}.json", Server, scope="public", query=("include_private_key",))
+GET = get(
+    "/stacks/{stack}/servers/{server}.json", Server, scope="public", query={"include_private_key": Literal[0, 1] | None}
+)
 REBOOT = post("/stacks/{stack}/servers/{server}/reboot_server.json", Action)
+_REPLICA = {"server_uid": str, "db_type": DatabaseSelection | None}
+PROMOTE_SLAVE_DB = actions.RUN.variant(fixed={"command": "promote_slave_db"}, body=_REPLICA)
+RESYNC_SLAVE_DB = actions.RUN.variant(fixed={"command": "resync_slave_db"}, body=_REPLICA)
+DISABLE_REPLICATION_SLAVE_DB = actions.RUN.variant(fixed={"command": "disable_replication_slave_db"}, body=_REPLICA)
 
 
 class Servers(Resource):
@@ -85,5 +92,19 @@ class Servers(Resource):
         )
 
     async def reboot(self, stack: str, server: str) -> Action:
-        """Reboot one server. Return the action, which `Actions.wait` waits for."""
-        return attrs.evolve(await self._call(REBOOT.bind(stack=stack, server=server)), stack=stack)
+        """Reboot one server. Return the action."""
+        return await self._start(REBOOT, stack, server=server)
+
+    async def promote_slave_db(self, stack: str, server: str, *, db_type: DatabaseSelection | None = None) -> Action:
+        """Make the replica on this server a primary database of its own. Return the action."""
+        return await self._start(PROMOTE_SLAVE_DB, stack, server_uid=server, db_type=db_type)
+
+    async def resync_slave_db(self, stack: str, server: str, *, db_type: DatabaseSelection | None = None) -> Action:
+        """Synchronize the replica on this server with its primary again. Return the action."""
+        return await self._start(RESYNC_SLAVE_DB, stack, server_uid=server, db_type=db_type)
+
+    async def disable_replication_slave_db(
+        self, stack: str, server: str, *, db_type: DatabaseSelection | None = None
+    ) -> Action:
+        """Stop replication to the replica on this server. Return the action."""
+        return await self._start(DISABLE_REPLICATION_SLAVE_DB, stack, server_uid=server, db_type=db_type)

@@ -13,6 +13,7 @@ from ..errors import AmbiguousName, NotFound
 from ..operation import get, many, post
 from ..pager import Pager
 from ..secret import Secret
+from . import actions
 from ._resource import Resource
 from .actions import Action
 from .common import Health
@@ -20,7 +21,16 @@ from .common import Health
 if TYPE_CHECKING:
     from ..bulk import BatchResult
 
-__all__ = ["BuildType", "DeployStrategy", "Redeployment", "RolloutStrategy", "Stack", "StackStatus", "Stacks"]
+__all__ = [
+    "BuildType",
+    "DeployStrategy",
+    "Redeployment",
+    "RolloutStrategy",
+    "ServerGroupName",
+    "Stack",
+    "StackStatus",
+    "Stacks",
+]
 
 
 class StackStatus(OpenIntEnum):
@@ -59,6 +69,10 @@ class BuildType(OpenStrEnum):
 
     SINGLE = "single"
     MULTI = "multi"
+
+
+ServerGroupName = Literal["all", "web", "haproxy", "db", "mysql", "redis", "postgres", "mongodb"]
+"""Names of the groups of servers that can be rebooted."""
 
 
 @attrs.frozen(kw_only=True)
@@ -100,6 +114,7 @@ class Stack(Model):
     configstore_namespace: str | None = None  # UUID of the namespace in the config store
     namespaces: tuple[str, ...] | None = None  # Kubernetes namespaces
     considerations: Mapping[str, Any] | None = free_form()  # lists of warnings and notices
+    last_log: str | None = None  # log of the latest deployment, if it was requested
 
 
 @attrs.frozen(kw_only=True)
@@ -121,40 +136,52 @@ LIST = get(
     "/stacks.json",
     many(Stack),
     scope="public",
-    query=("filter_name", "filter_environment", "filter_git_repo", "filter_git_branch"),
+    query={
+        "filter_name": str | None,
+        "filter_environment": str | None,
+        "filter_git_repo": str | None,
+        "filter_git_branch": str | None,
+    },
 )
-GET = get("/stacks/{stack}.json", Stack, scope="public")
+GET = get("/stacks/{stack}.json", Stack, scope="public", query={"show_log": bool | None})
 CREATE = post(
     "/stacks.json",
     Action,
     scope="redeploy",
-    body=(
-        "name",
-        "environment",
-        "service_yaml",
-        "manifest_yaml",
-        "cloud",
-        "key_name",
-        "region",
-        "size",
-        "build_type",
-    ),
+    body={
+        "name": str,
+        "environment": str,
+        "service_yaml": str,
+        "manifest_yaml": str | None,
+        "cloud": str | None,
+        "key_name": str | None,
+        "region": str | None,
+        "size": str | None,
+        "build_type": BuildType | None,
+    },
 )
 REDEPLOY = post(
     "/stacks/{stack}/deployments.json",
     Redeployment,
     scope="redeploy",
-    body=(
-        "git_ref",
-        "services",
-        "deployment_profile",
-        "user_reference",
-        "deploy_strategy",
-        "rollout_strategy",
-        "canary_percentage",
-    ),
+    body={
+        "git_ref": str | None,
+        "services": list[str] | None,
+        "deployment_profile": str | None,
+        "user_reference": str | None,
+        "deploy_strategy": DeployStrategy | None,
+        "rollout_strategy": RolloutStrategy | None,
+        "canary_percentage": int | None,
+    },
 )
-REBOOT_SERVERS = post("/stacks/{stack}/reboot_servers.json", Action, body=("strategy", "group"))
+REBOOT_SERVERS = post(
+    "/stacks/{stack}/reboot_servers.json",
+    Action,
+    body={"strategy": Literal["parallel", "serial"], "group": ServerGroupName | None},
+)
+RESTART = actions.RUN.variant(fixed={"command": "restart"})
+CLEAR_CACHES = actions.RUN.variant(fixed={"command": "clear_caches"})
+MAINTENANCE_MODE = actions.RUN.variant(fixed={"command": "maintenance_mode"}, body={"value": Literal[0, 1]})
 
 
 class Stacks(Resource):
@@ -183,9 +210,12 @@ class Stacks(Resource):
             )
         )
 
-    async def get(self, stack: str) -> Stack:
-        """Return the stack with this uid."""
-        return await self._call(GET.bind(stack=stack))
+    async def get(self, stack: str, *, show_log: bool = False) -> Stack:
+        """Return the stack with this uid, with its latest log if `show_log` is set.
+
+        `show_log` is known from a program of Cloud 66; the documentation does not have it.
+        """
+        return await self._call(GET.bind(stack=stack, show_log=True) if show_log else GET.bind(stack=stack))
 
     async def get_many(self, stacks: Iterable[str], *, limit: int = 32, batch: bool = True) -> BatchResult[Stack]:
         """Return the stacks with these uids in the same order, sending at most `limit` requests at a time.
@@ -289,30 +319,39 @@ class Stacks(Resource):
             rollout_strategy: How traffic moves to the new version.
             canary_percentage: Share of the traffic that a canary receives.
         """
-        started = await self._call(
-            REDEPLOY.bind(
-                stack=stack,
-                git_ref=git_ref,
-                services=_names(services),
-                deployment_profile=deployment_profile,
-                user_reference=user_reference,
-                deploy_strategy=deploy_strategy,
-                rollout_strategy=rollout_strategy,
-                canary_percentage=canary_percentage,
-            )
+        return await self._start(
+            REDEPLOY,
+            stack,
+            git_ref=git_ref,
+            services=_names(services),
+            deployment_profile=deployment_profile,
+            user_reference=user_reference,
+            deploy_strategy=deploy_strategy,
+            rollout_strategy=rollout_strategy,
+            canary_percentage=canary_percentage,
         )
-        return attrs.evolve(started, stack=stack)
 
     async def reboot_servers(
-        self, stack: str, *, strategy: Literal["parallel", "serial"], group: str | None = None
+        self, stack: str, *, strategy: Literal["parallel", "serial"], group: ServerGroupName | None = None
     ) -> Action:
-        """Reboot the servers of the stack. Return the action, which `Actions.wait` waits for.
+        """Reboot the servers of the stack. Return the action.
 
-        `strategy` is the order in which web servers reboot. `group` limits the reboot to one group: `all`, `web`,
-        `haproxy`, `db`, `mysql`, `redis`, `postgres` or `mongodb`. The documentation gives `web` as the default.
+        `strategy` is the order in which web servers reboot. `group` limits the reboot to one group of servers; the
+        documentation gives `web` as the default.
         """
-        started = await self._call(REBOOT_SERVERS.bind(stack=stack, strategy=strategy, group=group))
-        return attrs.evolve(started, stack=stack)
+        return await self._start(REBOOT_SERVERS, stack, strategy=strategy, group=group)
+
+    async def restart(self, stack: str) -> Action:
+        """Restart all parts of the stack. Return the action."""
+        return await self._start(RESTART, stack)
+
+    async def clear_caches(self, stack: str) -> Action:
+        """Delete the cached code of the stack. Return the action."""
+        return await self._start(CLEAR_CACHES, stack)
+
+    async def maintenance_mode(self, stack: str, *, on: bool) -> Action:
+        """Turn maintenance mode on or off. Return the action."""
+        return await self._start(MAINTENANCE_MODE, stack, value=1 if on else 0)
 
 
 def _names(services: Iterable[str] | None) -> tuple[str, ...] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -33,6 +34,7 @@ class FakeAction:
         message: Message with which it finishes.
         result: Result with which it finishes.
         metadata: Metadata, which contains the user's reference if there is one.
+        effect: What changes when it succeeds. It is called when the stack is next used.
     """
 
     id: int
@@ -45,9 +47,10 @@ class FakeAction:
     starts_at: datetime
     ends_at: datetime
     success: bool = True
-    message: str = "Finished"
+    message: str = "Completed successfully"
     result: dict[str, Any] | None = None
     metadata: dict[str, Any] = attrs.field(factory=dict[str, Any])
+    effect: Callable[[], object] | None = None
 
     def finished(self, now: datetime) -> bool:
         """Return whether it has finished."""

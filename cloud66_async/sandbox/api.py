@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 from ..operation import Operation
 from ..resources import ping
 from .faults import throttled
-from .handling import Context, Handler, Listing
+from .handling import Bare, Context, Handler, Listing
 from .message import Rejected, Reply, Request, error_reply
 from .oauth.access import User
 from .oauth.provider import REALM
+from .parameters import bad_request, read_parameters
 from .routes import Match, Routes
 
 if TYPE_CHECKING:
@@ -67,8 +68,7 @@ class API:
         match = self.match(request)
         try:
             if match is not None and ping.CHECK in match[0].operations:
-                # The only operation that does not look at the token.
-                return self._respond(Context(request, None, (), self._world, self._clock.now()), match)
+                return self._respond(request, None, match)  # the only operation that does not look at the token
             grant = self._provider.authenticate(request.headers.get("authorization", ""))
         except Rejected as rejected:
             return rejected.reply
@@ -85,28 +85,33 @@ class API:
         if remaining < 0:
             return throttled()
         if match is None:
-            return error_reply(404, "not_found", "There is nothing at this URL")
+            return error_reply(503, "not_implemented", "This version of the API does not have this operation")
         scope = match[0].operations[0].scope
         if not grant.allows(scope):
             challenge = (
                 f'Bearer realm="{REALM}", error="insufficient_scope", '
                 f'error_description="Access to this resource requires scope {scope}.", scope="{scope}"'
             )
-            return Reply(403, (("content-type", "text/html"), ("www-authenticate", challenge)))
+            return error_reply(403, "forbidden", f"The token does not have the scope {scope}").with_headers(
+                ("www-authenticate", challenge)
+            )
         if grant.user is None:
             return error_reply(403, "forbidden", "The token of an application does not belong to a user")
-        accounts = _accounts(request, grant.user)
-        return self._respond(Context(request, grant, accounts, self._world, self._clock.now()), match)
+        return self._respond(request, grant, match)
 
-    def _respond(self, context: Context, match: Match) -> Reply:
+    def _respond(self, request: Request, grant: Grant | None, match: Match) -> Reply:
         route, values = match
         operation = route.operations[0]
-        handler = self._handlers.get(operation)
-        if handler is None:
-            return error_reply(503, "not_implemented", f"The sandbox does not implement {operation}")
-        found = handler(context, *values)
+        accounts = () if grant is None or grant.user is None else _accounts(request, grant.user)
+        parameters = read_parameters(operation, request)
+        context = Context(request, parameters, grant, accounts, self._world, self._clock.now())
+        found = self._handlers[operation](context, *values)
+        if found is None:
+            return Reply(200)
+        if isinstance(found, Bare):
+            return Reply.json(found.value)
         if isinstance(found, Listing):
-            return Reply.json(_page(found, context.parameter("page")))
+            return Reply.json(_listed(found, request))  # pyright: ignore[reportUnknownArgumentType]
         return Reply.json({"response": found})
 
     def _count(self, grant: Grant) -> int:
@@ -129,12 +134,15 @@ def _accounts(request: Request, user: User) -> tuple[int, ...]:
     return (int(wanted),)
 
 
-def _page(listing: Listing[Any], page: str | None) -> Record:
-    """Return one page with its envelope. A page beyond the end is empty."""
-    number = page or "1"
+def _listed(listing: Listing[Any], request: Request) -> Record:
+    """Return a list with its envelope: one page, or everything. A page beyond the end is empty."""
+    total = len(listing.items)
+    if not listing.paged:
+        return {"response": [listing.to_json(item) for item in listing.items], "count": total}
+    number = dict(request.query).get("page") or "1"
     if not number.isdecimal() or int(number) < 1:
-        raise Rejected(error_reply(400, "bad_request", "page must be a number from 1"))
-    current, total = int(number), len(listing.items)
+        raise bad_request("page must be a number from 1")
+    current = int(number)
     pages = -(-total // PER_PAGE)
     items = listing.items[(current - 1) * PER_PAGE : current * PER_PAGE]
     return {

@@ -23,6 +23,7 @@ from .resources import HANDLERS, stacks as stack_resource
 from .routes import api_routes
 from .serving.transport import SandboxTransport, httpx_transport
 from .stack import FakeStack
+from .storage import PREFIX as STORAGE, storage_reply
 from .world import Snapshot, World
 
 if TYPE_CHECKING:
@@ -184,6 +185,8 @@ class FakeCloud66:
         self._recorder.record(request, operations, None if fault.drop else reply.status)
         if fault.drop:
             raise ConnectionDropped
+        if fault.cut:
+            raise ConnectionDropped(reply)
         return reply
 
     def transport(self) -> SandboxTransport:
@@ -259,13 +262,15 @@ class FakeCloud66:
         return self._recorder.calls(operation)
 
     def _operations(self, request: Request) -> tuple[str, ...] | None:
-        """Return the names by which requests are counted and faults are chosen, or None outside the API and OAuth."""
+        """Return the names by which requests are counted and faults are chosen, or None for other pages."""
         if request.path.startswith("/oauth/"):
             name = self.provider.operation(request)
             return () if name is None else (name,)
         if request.path.startswith(f"{PREFIX}/"):
             match = self._api.match(request)
             return () if match is None else match[0].names
+        if request.path.startswith(STORAGE):
+            return ("storage.get",)
         return None
 
     def _handle(self, request: Request) -> Reply:
@@ -273,6 +278,8 @@ class FakeCloud66:
             return self.provider.handle(request)
         if request.path.startswith(f"{PREFIX}/"):
             return self._api.handle(request)
+        if request.path.startswith(STORAGE):
+            return storage_reply(request, self._clock.now())
         if request.path == "/" and request.method == "GET":
             applications = [(known.name, known.client_id) for known in self.provider.applications.values()]
             return start_page(stacks=len(self.world.stacks), applications=applications)

@@ -15,19 +15,24 @@ _HTML = b"<!DOCTYPE html><html><head><title>502 Bad Gateway</title></head><body>
 
 
 class ConnectionDropped(Exception):
-    """The connection is closed without a response."""
+    """The connection is closed without a response, or in the middle of `reply`."""
+
+    def __init__(self, reply: Reply | None = None) -> None:
+        super().__init__()
+        self.reply = reply
 
 
 class Fault(NamedTuple):
     """A fault of one request.
 
-    `reply` replaces the response, `delay` is a pause in seconds before it, `truncate` sends only its first half, and
-    `drop` closes the connection without a response.
+    `reply` replaces the response, `delay` is a pause in seconds before it, `truncate` sends only its first half, `cut`
+    closes the connection after its first half, and `drop` closes it without a response.
     """
 
     reply: Reply | None = None
     delay: float = 0.0
     truncate: bool = False
+    cut: bool = False
     drop: bool = False
 
 
@@ -41,7 +46,8 @@ class _Rule:
 class Faults:
     """Rules for what goes wrong next.
 
-    Each rule applies to the next `times` requests, either of one operation (`stacks.get`, `oauth.token`) or of any.
+    Each rule applies to the next `times` requests, either of one operation (`stacks.get`, `oauth.token`, `storage.get`)
+    or of any.
     Rules apply in the order in which they were added, one per request.
     """
 
@@ -90,6 +96,10 @@ class Faults:
     def truncate(self, *, times: int = 1, operation: str | None = None) -> None:
         """Respond with the first half of the body, with a Content-Length to match."""
         self._add(Fault(truncate=True), times, operation)
+
+    def cut(self, *, times: int = 1, operation: str | None = None) -> None:
+        """Announce the whole body, send its first half, and close the connection."""
+        self._add(Fault(cut=True), times, operation)
 
     def not_an_object(self, *, times: int = 1, operation: str | None = None) -> None:
         """Respond with JSON that is a list of numbers."""

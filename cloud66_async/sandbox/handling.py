@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from .table import Record
     from .world import World
 
-__all__ = ["HANDLERS", "Context", "Handler", "Listing", "handles", "missing", "require"]
+__all__ = ["HANDLERS", "Bare", "Context", "Handler", "Listing", "handles", "missing"]
 
 T = TypeVar("T")
 
@@ -28,17 +28,38 @@ def _unchanged(item: object) -> object:
 
 @attrs.frozen
 class Listing(Generic[T]):
-    """A list of which the response has one page: all items, and the function that converts one to JSON."""
+    """A list, and the function that converts an item to JSON.
+
+    The response has one page of the list, or all of it if it is not `paged`.
+    """
 
     items: Sequence[T]
     to_json: Callable[[T], object] = _unchanged
+    paged: bool = attrs.field(default=True, kw_only=True)
+
+
+@attrs.frozen
+class Bare:
+    """A response without the usual envelope."""
+
+    value: object
 
 
 @attrs.frozen
 class Context:
-    """What a handler works with: the request, the user's grant and accounts, the world, and the current time."""
+    """The request, and what the handler of it may read and change.
+
+    Args:
+        request: The request.
+        parameters: Values of the operation's query and body parameters, except those that the request leaves out.
+        grant: What the token allows.
+        accounts: Accounts of the user, or the one that the request names.
+        world: What the API reads and changes.
+        now: Current time.
+    """
 
     request: Request
+    parameters: Mapping[str, Any]
     grant: Grant | None
     accounts: tuple[int, ...]
     world: World
@@ -49,20 +70,39 @@ class Context:
         """The e-mail address of the user."""
         return "" if self.grant is None or self.grant.user is None else self.grant.user.email
 
-    def parameter(self, name: str) -> str | None:
-        """Return the last value of this query parameter, or None if it is absent or empty."""
-        return dict(self.request.query).get(name) or None
-
     def stack(self, uid: str) -> FakeStack:
         """Return the stack with this uid. Raises Rejected with 404 if the user has no access to such a stack."""
         found = self.world.stacks.get(uid)
         if found is None or found.data["account_id"] not in self.accounts:
             raise missing("stack")
+        found.catch_up(self.now)
         return found
 
+    def start_action(
+        self,
+        stack: str,
+        name: str,
+        effect: Callable[[], object] | None = None,
+        *,
+        server: str | None = None,
+        exclusive: bool = False,
+    ) -> Record:
+        """Start an action of a stack and return its JSON. `effect` is called when the action succeeds.
 
-Handler = Callable[..., "Listing[Any] | Record"]
-"""Function that takes the context and the values in the path, and returns the `response` part of the body."""
+        `server` is the uid of the server that it works on. An `exclusive` action is rejected with 409 while the stack
+        is busy.
+        """
+        found = self.stack(stack)
+        if exclusive and found.busy:
+            raise Rejected(error_reply(409, "conflict", "The stack is busy with another operation"))
+        return self.world.act(found, name, user=self.user, server=server, effect=effect).to_json(self.now)
+
+
+Handler = Callable[..., object]
+"""Function that takes the context and the values in the path.
+
+It returns the `response` part of the body, a Listing, a value that is Bare, or None for an empty body.
+"""
 
 HANDLERS: dict[Operation[Any], Handler] = {}
 """The handler of every operation."""
@@ -86,10 +126,3 @@ def handles(*operations: Operation[Any]) -> Callable[[Handler], Handler]:
 def missing(what: str) -> Rejected:
     """Return the 404 for a `what` that does not exist or that the user has no access to."""
     return Rejected(error_reply(404, "not_found", f"There is no such {what}, or you do not have access to it"))
-
-
-def require(data: Record, *names: str) -> None:
-    """Check that the body has these fields. Raises Rejected with 400 if one is missing or empty."""
-    absent = [name for name in names if data.get(name) in (None, "", [])]
-    if absent:
-        raise Rejected(error_reply(400, "bad_request", f"Missing parameters: {', '.join(absent)}"))

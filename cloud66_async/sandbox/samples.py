@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Mapping
 from datetime import datetime
 
-__all__ = ["CLOUDS", "legacy_timestamp", "sample_hash", "sample_uid", "timestamp"]
+__all__ = ["CLOUDS", "account_name", "legacy_timestamp", "sample_hash", "sample_uid", "timestamp"]
 
 CLOUDS: Mapping[str, tuple[tuple[str, str], ...]] = {
     "DigitalOcean": (("lon1", "s-2vcpu-4gb"), ("nyc3", "s-4vcpu-8gb"), ("fra1", "s-1vcpu-2gb")),
@@ -18,6 +18,11 @@ CLOUDS: Mapping[str, tuple[tuple[str, str], ...]] = {
     "no_cloud": (("", ""),),
 }
 """Regions and server sizes of each cloud provider."""
+
+
+def account_name(account: int) -> str:
+    """Return the name of the account with this number."""
+    return "Acme" if account == 1 else f"Acme {account}"
 
 
 def timestamp(time: datetime) -> str:

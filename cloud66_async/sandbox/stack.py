@@ -69,9 +69,13 @@ class FakeStack:
 
     def to_json(self, now: datetime) -> Record:
         """Return the fields of the API at this time."""
-        if self._running:
-            self._catch_up(now)
+        self.catch_up(now)
         return self.data
+
+    @property
+    def busy(self) -> bool:
+        """Whether an action was running or queued when the stack was last used."""
+        return bool(self._running)
 
     def deployment_to_json(self, deployment: FakeDeployment, now: datetime) -> Record:
         """Return the fields of one of the deployments at this time."""
@@ -102,8 +106,10 @@ class FakeStack:
                 other.action.starts_at -= gain
                 other.action.ends_at -= gain
 
-    def _catch_up(self, now: datetime) -> None:
-        """Apply the effects of running and finished actions to `data`."""
+    def catch_up(self, now: datetime) -> None:
+        """Apply the effects of running and finished actions."""
+        if not self._running:
+            return
         deploying = [item.action for item in self.deployments if item.action in self._running]
         for action in sorted(self._running, key=lambda action: action.ends_at):
             if action.finished(now):
@@ -124,6 +130,8 @@ class FakeStack:
             updated_at=legacy_timestamp(end),
             updated_at_iso=timestamp(end),
         )
+        if action.success and action.effect is not None:
+            action.effect()
         if not deployed:
             return
         if not action.success:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast, overload
 
 import attrs
@@ -34,6 +35,7 @@ class Kind(Generic[R]):
         sample: Function that returns the records which a parent has from the beginning.
         defaults: Fields of new records that the request does not set. Timestamps among them get the current time.
         newest_first: Whether new records come first.
+        timestamp: Function that returns timestamps in the format of these records.
     """
 
     name: str
@@ -43,6 +45,7 @@ class Kind(Generic[R]):
     sample: Callable[[Any], Iterable[R]] | None = attrs.field(default=None, kw_only=True)
     defaults: Mapping[str, Any] = attrs.field(factory=dict[str, Any], kw_only=True)
     newest_first: bool = attrs.field(default=False, kw_only=True)
+    timestamp: Callable[[datetime], str] = attrs.field(default=timestamp, kw_only=True)
 
     def __deepcopy__(self, memo: object) -> Kind[R]:
         return self  # it has no state of its own: snapshots share it
@@ -89,18 +92,22 @@ class Table(Generic[R]):
 
     def create(self: Table[Record], fields: Mapping[str, Any]) -> Record:
         """Add a record with these fields and the defaults, and return it."""
-        kind, now = self.kind, timestamp(self._tables.clock.now())
+        kind, now = self.kind, self.kind.timestamp(self._tables.clock.now())
         created = {name: now for name in _TIMESTAMPS if name in kind.defaults}
         number = self._tables.new_id()
         key = sample_uid(kind.name, number) if kind.uid else number
         return self.add({kind.key: key, **copy.deepcopy(dict(kind.defaults)), **created, **fields})
+
+    def new_id(self) -> int:
+        """Return a number that no other record has."""
+        return self._tables.new_id()
 
     def update(self: Table[Record], key: object, fields: Mapping[str, Any]) -> Record:
         """Change these fields of a record and return it. Raises KeyError if there is no such record."""
         record = self.get(key)
         if self.kind.identify({self.kind.key: key, **fields}) != self.kind.identify(record):
             raise ValueError(f"cannot change {self.kind.key} of {self.kind.name} {key}: it identifies the record")
-        now = timestamp(self._tables.clock.now())
+        now = self.kind.timestamp(self._tables.clock.now())
         record.update({name: now for name in _TIMESTAMPS[2:] if name in record})
         record.update(fields)
         return record

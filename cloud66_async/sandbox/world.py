@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
@@ -72,9 +72,18 @@ class World:
 
     # --- actions ---------------------------------------------------------------------------------
 
-    def act(self, stack: FakeStack, name: str, *, user: str, server: str | None = None) -> FakeAction:
-        """Start an action that runs immediately."""
+    def act(
+        self,
+        stack: FakeStack,
+        name: str,
+        *,
+        user: str,
+        server: str | None = None,
+        effect: Callable[[], object] | None = None,
+    ) -> FakeAction:
+        """Start an action that runs immediately. `effect` is called when it succeeds."""
         action = self._action(stack, name, user=user, starts_at=self.clock.now())
+        action.effect = effect
         if server is not None:
             action.resource_type, action.resource_id = "server", server
         stack.start(action)
@@ -141,7 +150,7 @@ class World:
             starts_at=starts_at,
             ends_at=starts_at + timedelta(seconds=self.action_seconds if seconds is None else seconds),
             success=failure is None,
-            message=failure or "Finished",
+            message=failure or "Completed successfully",
             metadata=metadata or {},
         )
 

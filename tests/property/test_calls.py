@@ -13,7 +13,7 @@ from cloud66_async.quota import Allowance
 
 from ..support import START, RecordingClock, make_response
 
-READ = get("/stacks/{stack}/things/{thing}.json", query=("q", "r"))
+READ = get("/stacks/{stack}/things/{thing}.json", query={"q": str | None, "r": str | None})
 texts = st.text(min_size=1, alphabet=st.characters(exclude_categories=["Cs"]))
 HEADERS = ["x-ratelimit-remaining", "x-ratelimit-limit", "retry-after", "www-authenticate"]
 

@@ -12,7 +12,6 @@ from cloud66_async import (
     Action,
     ActionFailed,
     ActionUnfinished,
-    BadRequest,
     Cloud66,
     ConfigError,
     NotFound,
@@ -61,16 +60,24 @@ def test_action_succeeds_only_if_it_finished_and_the_api_reports_success() -> No
     assert Action(id=1, finished_at=at, finished_success=True).succeeded
 
 
-async def test_run_sends_command_and_value() -> None:
+async def test_command_is_sent_with_its_parameters() -> None:
     transport = Script(make_response({"response": {"id": 5, "action": "restart"}}))
     async with client(transport) as c66:
-        assert await c66.actions.run("a", "restart") == Action(id=5, action="restart", stack="a")
-        await c66.actions.run("a", "maintenance_mode", value=0)
-    assert transport.targets == ["/stacks/a/actions.json"] * 2
+        assert await c66.stacks.restart("a") == Action(id=5, action="restart", stack="a")
+        await c66.stacks.clear_caches("a")
+        await c66.stacks.maintenance_mode("a", on=False)
+        await c66.servers.promote_slave_db("a", "s", db_type="redis")
+        await c66.servers.resync_slave_db("a", "s")
+        await c66.servers.disable_replication_slave_db("a", "s")
+    assert set(transport.targets) == {"/stacks/a/actions.json"}
     assert {request.method for request in transport.requests} == {"POST"}
     assert [json.loads(request.body or b"") for request in transport.requests] == [
         {"command": "restart"},
+        {"command": "clear_caches"},
         {"command": "maintenance_mode", "value": 0},
+        {"command": "promote_slave_db", "server_uid": "s", "db_type": "redis"},
+        {"command": "resync_slave_db", "server_uid": "s"},
+        {"command": "disable_replication_slave_db", "server_uid": "s"},
     ]
 
 
@@ -270,11 +277,30 @@ def test_action_of_another_stack_is_not_found(fake: FakeCloud66, call: Caller, w
 
 async def test_command_is_run_and_waited_for(fake: FakeCloud66, web: FakeStack) -> None:
     async with fake.client() as c66, fake.clock.running():
-        started = await c66.actions.run(web.uid, "maintenance_mode", value=1)
+        started = await c66.stacks.maintenance_mode(web.uid, on=True)
         assert (await c66.actions.wait(started)).action == "maintenance_mode"
         assert (await c66.stacks.get(web.uid)).maintenance_mode
-        with pytest.raises(BadRequest, match="command must be one of"):
-            await c66.actions.run(web.uid, "dance")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
+
+@pytest.mark.parametrize(
+    ("body", "text"),
+    [
+        ({"command": "dance"}, "Invalid command ('dance'): expected one of 'clear_caches'"),
+        ({}, "Missing parameters: command"),
+        ({"command": "maintenance_mode"}, "Missing parameters: value"),
+        ({"command": "maintenance_mode", "value": 2}, "Invalid value (2)"),
+        ({"command": "container_restart"}, "Missing parameters: container_id"),
+    ],
+)
+def test_sandbox_rejects_incomplete_commands(call: Caller, web: FakeStack, body: object, text: str) -> None:
+    reply = call("POST", f"/stacks/{web.uid}/actions.json", body)
+    assert error_code(reply) == "bad_request"
+    assert text in json.loads(reply.body)["details"]
+
+
+def test_sandbox_rejects_commands_for_what_does_not_exist(call: Caller, web: FakeStack) -> None:
+    body = {"command": "promote_slave_db", "server_uid": "none"}
+    assert error_code(call("POST", f"/stacks/{web.uid}/actions.json", body)) == "not_found"
 
 
 async def test_error_of_a_failed_deployment_holds_the_reason(connected: Connected) -> None:

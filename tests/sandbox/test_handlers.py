@@ -45,17 +45,22 @@ def public_methods() -> dict[str, FunctionType]:
 
 def gaps() -> list[str]:
     """Return what is missing, one line for each gap."""
-    known, methods = dict(operations()), public_methods()
+    known, methods, variants = dict(operations()), public_methods(), dict(operations(variants=True))
+    bases = {variant.base for variant in variants.values()}
     names = {operation: name for name, operation in known.items()}
     found = [f"{name}: operation without a handler" for operation, name in names.items() if operation not in HANDLERS]
     found += [f"{operation}: handler without an operation" for operation in HANDLERS if operation not in names]
-    found += [f"{name}: operation without a method" for name in known if name not in methods]
-    found += [f"{name}: method without an operation" for name in methods if name not in {*known, *COMBINED}]
+    found += [
+        f"{name}: operation without a method"
+        for name, operation in variants.items()
+        if name not in methods and operation not in bases
+    ]
+    found += [f"{name}: method without an operation" for name in methods if name not in {*variants, *COMBINED}]
     found += [f"{name}: method without a docstring" for name, method in methods.items() if not method.__doc__]
     found += [
         f"{name}: method that does not use its operation"
         for name, method in methods.items()
-        if name in known and name.partition(".")[2].upper() not in method.__code__.co_names
+        if name in variants and name.partition(".")[2].upper() not in method.__code__.co_names
     ]
     return found
 

@@ -304,7 +304,24 @@ def test_error_path_omits_a_missing_envelope() -> None:
     assert caught.value.path == "$.uid"
 
 
-@pytest.mark.parametrize("body", [{"response": {"uid": "a"}}, {"uid": "a"}, {"response": "x"}, "x", 5, {}])
+@pytest.mark.parametrize("body", [{"response": {"uid": "a"}}, {"uid": "a"}])
+def test_object_is_a_list_of_one_item(body: object) -> None:
+    page = decode(body, many(Thing))
+    assert [thing.uid for thing in page.items] == ["a"]
+
+
+@pytest.mark.parametrize("body", [{"response": [{"uid": "a"}]}, [{"uid": "a"}]])
+def test_list_of_one_item_is_an_object(body: object) -> None:
+    assert decode(body).uid == "a"
+
+
+@pytest.mark.parametrize("body", [{"response": [{"uid": "a"}, {"uid": "b"}]}, []])
+def test_other_lists_raise_an_error_if_an_object_is_expected(body: object) -> None:
+    with pytest.raises(ResponseError, match="expected Thing"):
+        decode(body)
+
+
+@pytest.mark.parametrize("body", [{"response": "x"}, "x", 5, True])
 def test_non_list_raises_error_if_list_is_expected(body: object) -> None:
     with pytest.raises(ResponseError, match="expected a list"):
         decode(body, many(Thing))

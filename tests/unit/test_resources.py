@@ -66,6 +66,16 @@ NUMBERS: dict[type[OpenIntEnum], list[tuple[int, str]]] = {
         (6, "deploying"),
         (7, "cannot be analysed"),
     ],
+    models.JobStatus: [(0, "updated"), (1, "started"), (2, "success"), (3, "failed")],
+    models.BackupStatus: [(0, "ok"), (1, "failed")],
+    models.RestoreStatus: [(0, "not restored"), (1, "restoring"), (2, "restored"), (3, "failed")],
+    models.VerifyStatus: [
+        (0, "not verified"),
+        (1, "verifying"),
+        (2, "verified"),
+        (3, "failed"),
+        (4, "could not be verified"),
+    ],
     models.Health: [(0, "unknown"), (1, "building"), (2, "impaired"), (3, "healthy"), (4, "failed")],
 }
 

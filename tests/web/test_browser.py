@@ -119,6 +119,14 @@ def test_login_leads_back_to_the_requested_page(page: Page) -> None:
     assert page.url.endswith("/stacks?environment=production")
 
 
+def test_callback_is_not_in_the_history(page: Page) -> None:
+    log_in(page)
+    history = page.context.new_cdp_session(page).send("Page.getNavigationHistory")
+    urls = [entry["url"] for entry in history["entries"]]
+    assert len(urls) > 1
+    assert [url for url in urls if "/callback" in url or "code=" in url] == []
+
+
 def test_denial(page: Page, site: Dashboard) -> None:
     start_login(page)
     decide(page, "Deny")
@@ -187,7 +195,7 @@ def test_redeployment_is_followed_until_it_finishes(page: Page, site: Dashboard)
     start_redeployment(page)
     site.fake.clock.advance(61)
     heading(page, "web was redeployed")
-    assert page.get_by_text("Finished, after 60 seconds").is_visible()
+    assert page.get_by_text("Completed successfully, after 60 seconds").is_visible()
     page.get_by_role("link", name="Back to web").click()
     heading(page, re.compile(r"^web\b"))
 

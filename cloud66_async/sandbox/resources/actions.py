@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import get_args
 
 from ...resources import actions as api
 from ..actions import FakeAction
 from ..crud import find
-from ..handling import Context, Listing, handles
-from ..message import Rejected, error_reply
+from ..handling import Context, Listing, handles, missing
+from ..parameters import bad_request
 from ..stack import FakeStack
 from ..table import Kind, Record, register
 
 __all__ = ["ACTIONS"]
-
-_COMMANDS: tuple[str, ...] = get_args(api.Command)
 
 
 def sample(stack: FakeStack) -> Iterable[FakeAction]:
@@ -30,7 +27,7 @@ ACTIONS = register(Kind("action", sample=sample, newest_first=True))
 def list_actions(context: Context, stack: str) -> Listing[FakeAction]:
     """List the actions of the stack, the newest first, or only those with a user's reference."""
     actions = context.stack(stack).actions
-    reference = context.parameter("user_reference")
+    reference = context.parameters.get("user_reference")
     if reference is not None:
         actions = [action for action in actions if action.metadata.get("user_reference") == reference]
     return Listing(actions, lambda action: action.to_json(context.now))
@@ -42,13 +39,33 @@ def get_action(context: Context, stack: str, action: str) -> Record:
     return find(context, ACTIONS, stack, action).to_json(context.now)
 
 
+# What a command needs besides its name.
+_REQUIRED = {
+    "maintenance_mode": ("value",),
+    "container_restart": ("container_id",),
+    "promote_slave_db": ("server_uid",),
+    "resync_slave_db": ("server_uid",),
+    "disable_replication_slave_db": ("server_uid",),
+}
+# What a command acts on: the kind of record, and the parameter that identifies it.
+_TARGETS = {"container_id": "container", "process_name": "process", "service_name": "service", "server_uid": "server"}
+
+
 @handles(api.RUN)
 def run_command(context: Context, stack: str) -> Record:
     """Start the action that runs a command."""
-    found, data = context.stack(stack), context.request.data
-    command = data.get("command")
-    if command not in _COMMANDS:
-        raise Rejected(error_reply(400, "bad_request", f"command must be one of {', '.join(_COMMANDS)}"))
+    given = context.parameters
+    command: str = given["command"]
+    absent = [name for name in _REQUIRED.get(command, ()) if name not in given]
+    if absent:
+        raise bad_request(f"Missing parameters: {', '.join(absent)}")
+    found = context.stack(stack)
+    for parameter, kind in _TARGETS.items():
+        if parameter in given:
+            try:
+                context.world.table(kind, found).get(given[parameter])
+            except KeyError:
+                raise missing(kind) from None
     if command == "maintenance_mode":
-        found.change({"maintenance_mode": str(data.get("value")) == "1"})
-    return context.world.act(found, command, user=context.user).to_json(context.now)
+        found.change({"maintenance_mode": given["value"] == 1})
+    return context.start_action(stack, command, server=given.get("server_uid"))

@@ -61,7 +61,7 @@ def cancel_deployment(context: Context, stack: str, deployment: str) -> Record:
     if found.action.finished(context.now):
         raise Rejected(error_reply(409, "conflict", "The deployment has finished"))
     context.stack(stack).cancel(found, context.now)
-    return {"ok": True, "message": "Deployment cancelled"}
+    return {"ok": True, "message": "Cancelling deployment"}
 
 
 def _past(stack: FakeStack, age: int) -> FakeDeployment:

@@ -38,7 +38,7 @@ serve_list(api.LIST, SERVERS)
 def get_server(context: Context, stack: str, server: str) -> Record:
     """Return one server, with its private key if it was requested."""
     found = find(context, SERVERS, stack, server)
-    if context.parameter("include_private_key") in ("1", "true"):
+    if context.parameters.get("include_private_key"):
         return {**found, "ssh_private_key": _private_key(server)}
     return found
 
@@ -47,8 +47,7 @@ def get_server(context: Context, stack: str, server: str) -> Record:
 def reboot_server(context: Context, stack: str, server: str) -> Record:
     """Start the action that reboots one server."""
     find(context, SERVERS, stack, server)
-    action = context.world.act(context.stack(stack), "server_reboot", user=context.user, server=server)
-    return action.to_json(context.now)
+    return context.start_action(stack, "server_reboot", server=server, exclusive=True)
 
 
 def _server(stack: FakeStack, number: int, *, roles: Sequence[str], region: str, size: str) -> Record:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from ...resources import stacks as api
 from ...resources.common import Health
 from ...resources.stacks import StackStatus
-from ..handling import Context, Listing, handles, require
-from ..message import Rejected, error_reply
+from ..handling import Context, Listing, handles
+from ..parameters import bad_request
 from ..samples import CLOUDS, legacy_timestamp, sample_uid, timestamp
 from ..stack import FakeStack
 
@@ -70,7 +70,7 @@ def list_stacks(context: Context) -> Listing[FakeStack]:
     """List the stacks that match all filters. That a filter compares the whole value, ignoring case, is a guess."""
     stacks = context.world.visible(context.accounts)
     for parameter, field in _FILTERS.items():
-        value = context.parameter(parameter)
+        value = context.parameters.get(parameter)
         if value is not None:
             wanted = value.casefold()
             stacks = [stack for stack in stacks if str(stack.data[field]).casefold() == wanted]
@@ -79,26 +79,29 @@ def list_stacks(context: Context) -> Listing[FakeStack]:
 
 @handles(api.GET)
 def get_stack(context: Context, stack: str) -> Record:
-    """Return one stack."""
-    return context.stack(stack).to_json(context.now)
+    """Return one stack, with its latest log if it was requested."""
+    found = context.stack(stack)
+    if context.parameters.get("show_log"):
+        return {**found.data, "last_log": _log(found)}
+    return found.data
 
 
 @handles(api.CREATE)
 def create_stack(context: Context) -> Record:
     """Start the action that creates a stack."""
-    data = context.request.data
-    require(data, "name", "environment", "service_yaml")
-    if not data.get("manifest_yaml"):
-        require(data, "cloud", "region", "size", "build_type")
+    data = context.parameters
+    absent = [name for name in ("cloud", "region", "size", "build_type") if name not in data]
+    if absent and "manifest_yaml" not in data:
+        raise bad_request(f"Missing parameters: {', '.join(absent)}, or a manifest_yaml")
     fields = {
         "status": StackStatus.ANALYSING.value,
         "health": Health.UNKNOWN.value,
         "framework": "docker",
-        "cloud": str(data.get("cloud") or "no_cloud"),
+        "cloud": data.get("cloud", "no_cloud"),
         "cloud_status": "partial",
         "revision": "0",
     }
-    name, environment = str(data["name"]), str(data["environment"])
+    name, environment = data["name"], data["environment"]
     stack = add(context.world, name, environment=environment, account=context.accounts[0], fields=fields)
     return context.world.deploy(stack, user=context.user, kind="first_build").action.to_json(context.now)
 
@@ -106,16 +109,17 @@ def create_stack(context: Context) -> Record:
 @handles(api.REDEPLOY)
 def redeploy_stack(context: Context, stack: str) -> Record:
     """Start or queue a deployment, and return its action."""
-    found, data = context.stack(stack), context.request.data
+    found, data = context.stack(stack), context.parameters
     reference = data.get("user_reference")
-    if reference is not None and len(str(reference)) > _MAX_REFERENCE:
-        message = f"user_reference is longer than {_MAX_REFERENCE} characters"
-        raise Rejected(error_reply(400, "bad_request", message))
+    if reference is not None and len(reference) > _MAX_REFERENCE:
+        raise bad_request(f"user_reference is longer than {_MAX_REFERENCE} characters")
+    if not 0 <= data.get("canary_percentage", 0) <= 100:
+        raise bad_request("canary_percentage must be between 0 and 100")
     action = context.world.deploy(
         found,
         user=context.user,
         git_ref=data.get("git_ref"),
-        metadata={} if reference is None else {"user_reference": str(reference)},
+        metadata={} if reference is None else {"user_reference": reference},
     ).action
     queued = not action.running(context.now)
     message = "Your redeployment is queued behind another one" if queued else "Stack starting redeployment"
@@ -125,9 +129,12 @@ def redeploy_stack(context: Context, stack: str) -> Record:
 @handles(api.REBOOT_SERVERS)
 def reboot_servers(context: Context, stack: str) -> Record:
     """Start the action that reboots the servers of the stack."""
-    found = context.stack(stack)
-    require(context.request.data, "strategy")
-    return context.world.act(found, "stack_reboot", user=context.user).to_json(context.now)
+    return context.start_action(stack, "stack_reboot", exclusive=True)
+
+
+def _log(stack: FakeStack) -> str:
+    lines = ("Fetching the code", "Building", f"Deploying {stack.data['git_branch']}", "Deployment finished")
+    return "\n".join(f"[{stack.data['updated_at_iso']}] {line}" for line in lines)
 
 
 # --- sample data ---------------------------------------------------------------------------------

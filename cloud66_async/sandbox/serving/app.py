@@ -67,12 +67,27 @@ class _Endpoint:
             await asyncio.sleep(self._latency)
         try:
             reply = await self._fake.send(received)
-        except ConnectionDropped:
-            scope.get("extensions", {})[ABORT]["now"]()
+        except ConnectionDropped as dropped:
+            if dropped.reply is None:
+                scope.get("extensions", {})[ABORT]["now"]()
+            else:
+                await _send_half(dropped.reply, send)
             return
         response = Response(reply.body, status_code=reply.status)
-        response.raw_headers.extend((name.encode("latin-1"), value.encode("latin-1")) for name, value in reply.headers)
+        response.raw_headers.extend(_encode(reply))
         await response(scope, receive, send)
+
+
+async def _send_half(reply: message.Reply, send: Send) -> None:
+    """Send the first half of a response. The server closes the connection, because the rest never comes."""
+    length = (b"content-length", str(len(reply.body)).encode())
+    await send({"type": "http.response.start", "status": reply.status, "headers": [length, *_encode(reply)]})
+    half = reply.body[: len(reply.body) // 2]
+    await send({"type": "http.response.body", "body": half, "more_body": True})
+
+
+def _encode(reply: message.Reply) -> list[tuple[bytes, bytes]]:
+    return [(name.encode("latin-1"), value.encode("latin-1")) for name, value in reply.headers]
 
 
 async def _body(request: Request) -> bytes | None:
