@@ -9,8 +9,8 @@ from .resources.backups import (
 from .resources.common import CodeMeaning as CodeMeaning, Health as Health, Outcome as Outcome
 from .resources.deployments import Deployment as Deployment
 from .resources.environment_variables import (
-    EnvironmentVariableFile as EnvironmentVariableFile,
     EnvironmentVariable as EnvironmentVariable,
+    EnvironmentVariableFile as EnvironmentVariableFile,
     EnvironmentVariableHistory as EnvironmentVariableHistory,
 )
 from .resources.jobs import Job as Job, JobStatus as JobStatus

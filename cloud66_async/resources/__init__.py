@@ -51,7 +51,7 @@ class Resources:
     _sender: Sender
 
     actions: Actions = _lazy("Actions")
-    """Background work on a stack, such as a deployment."""
+    """Actions of a stack."""
     backup_files: BackupFiles = _lazy("BackupFiles")
     """Files of a backup."""
     backups: Backups = _lazy("Backups")
@@ -59,7 +59,7 @@ class Resources:
     deployments: Deployments = _lazy("Deployments")
     """Deployments of a stack."""
     environment_variables: EnvironmentVariables = _lazy("EnvironmentVariables")
-    """Environment variables of a stack."""
+    """Environment variables of a stack. They are read by ID, but changed and deleted by key."""
     jobs: Jobs = _lazy("Jobs")
     """Jobs of a stack."""
     ping: Ping = _lazy("Ping")

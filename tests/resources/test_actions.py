@@ -16,6 +16,7 @@ from cloud66_async import (
     ConfigError,
     NotFound,
     ServerError,
+    models,
 )
 from cloud66_async.sandbox import FakeCloud66, FakeStack
 from cloud66_async.sandbox.clock import FakeClock
@@ -23,8 +24,19 @@ from cloud66_async.sandbox.clock import FakeClock
 from ..sandbox.caller import Caller, error_code
 from ..sandbox.conftest import Connected
 from ..support import Script, client, iterations, make_error, make_response
+from .documented import Documented
 from .fields import field_names
 from .polling import ScriptedActions, in_task, started
+
+DOCUMENTED: Documented = {
+    models.Action: """
+        id user resource_type resource_id action started_via started_at finished_at finished_success
+        finished_message finished_result metadata
+    """,
+    models.Outcome: """
+        ok message
+    """,
+}
 
 # --- wire form -----------------------------------------------------------------------------------
 

@@ -4,14 +4,26 @@ from __future__ import annotations
 
 import pytest
 
-from cloud66_async import Secret
+from cloud66_async import Secret, models
 from cloud66_async.models import Backup, BackupStatus, RestoreStatus, VerifyStatus
 from cloud66_async.sandbox import FakeStack
 
 from ..sandbox.caller import Caller, error_code
 from ..sandbox.conftest import Connected
+from .documented import Documented
 from .fields import field_names
 from .wire import Sent, Use, sent
+
+DOCUMENTED: Documented = {
+    models.Backup: """
+        id server_uid file_name db_type database_name file_base backup_date_iso backup_status backup_result
+        restore_status restore_result verify_status verify_result storage_path skip_tables backup_size
+        logical_backup created_at_iso updated_at_iso
+    """,
+    models.BackupStatus: {0: "ok", 1: "failed"},
+    models.RestoreStatus: {0: "not restored", 1: "restoring", 2: "restored", 3: "failed"},
+    models.VerifyStatus: {0: "not verified", 1: "verifying", 2: "verified", 3: "failed", 4: "could not be verified"},
+}
 
 # --- wire form -----------------------------------------------------------------------------------
 

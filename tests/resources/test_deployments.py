@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from cloud66_async import Conflict
+from cloud66_async import Conflict, models
 from cloud66_async.resources.common import CodeMeaning
 from cloud66_async.resources.deployments import Deployment
 from cloud66_async.sandbox import FakeCloud66, FakeStack
@@ -12,7 +12,18 @@ from cloud66_async.sandbox import FakeCloud66, FakeStack
 from ..sandbox.caller import Caller, error_code
 from ..sandbox.conftest import Connected
 from ..support import Script, client, make_response, pages
+from .documented import Documented
 from .fields import field_names
+
+DOCUMENTED: Documented = {
+    models.Deployment: """
+        id triggered_by triggered_via started_at finished_at outcome git_hash git_ref deploy_session deploy_type
+        is_head is_live is_deploying reverted reverted_by reverted_at commit_url
+    """,
+    models.CodeMeaning: """
+        code meaning
+    """,
+}
 
 # --- wire form -----------------------------------------------------------------------------------
 

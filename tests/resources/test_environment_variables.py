@@ -7,17 +7,28 @@ import traceback
 
 import pytest
 
-from cloud66_async import BadRequest, Conflict, Forbidden, NotFound, Secret
+from cloud66_async import BadRequest, Conflict, Forbidden, NotFound, Secret, models
 from cloud66_async.models import EnvironmentVariable, EnvironmentVariableHistory
 from cloud66_async.sandbox import FakeCloud66, FakeStack
 
 from ..sandbox.caller import Caller, error_code
 from ..sandbox.conftest import Connected
 from ..support import Script, client, make_error, make_response
+from .documented import Documented
 from .fields import field_names
 from .wire import Sent, Use, sent
 
 PATH = "/stacks/a/environments"
+
+DOCUMENTED: Documented = {
+    models.EnvironmentVariable: """
+        id key value readonly is_password is_generated history created_at updated_at
+    """,
+    models.EnvironmentVariableHistory: """
+        key value created_at updated_at
+    """,
+    models.EnvironmentVariableFile: "contents",
+}
 
 # --- wire form -----------------------------------------------------------------------------------
 

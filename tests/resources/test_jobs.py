@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import pytest
 
+from cloud66_async import models
 from cloud66_async.models import Job, JobStatus
 from cloud66_async.sandbox import FakeCloud66, FakeStack
 
 from ..sandbox.caller import Caller, error_code
 from ..sandbox.conftest import Connected
+from .documented import Documented
 from .fields import field_names
 from .wire import Sent, Use, sent
+
+DOCUMENTED: Documented = {
+    models.Job: """
+        id uid name type cron status paused params created_at updated_at
+    """,
+    models.JobStatus: {0: "updated", 1: "started", 2: "success", 3: "failed"},
+}
 
 # --- wire form -----------------------------------------------------------------------------------
 

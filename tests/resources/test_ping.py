@@ -6,14 +6,19 @@ import json
 
 import pytest
 
-from cloud66_async import Unauthenticated
+from cloud66_async import Unauthenticated, models
 from cloud66_async.models import Identity, Outcome
 from cloud66_async.sandbox import FakeCloud66, Request
 
 from ..sandbox.caller import Caller
 from ..sandbox.conftest import Connected
 from ..support import Script, client, make_response
+from .documented import Documented
 from .fields import field_names
+
+DOCUMENTED: Documented = {
+    models.Identity: "ok message user_id user_name account_id account_name scope",
+}
 
 
 @pytest.mark.parametrize(("method", "target"), [("check", "/ping.json"), ("check_token", "/ping/auth.json")])

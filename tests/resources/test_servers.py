@@ -4,14 +4,25 @@ from __future__ import annotations
 
 import pytest
 
-from cloud66_async import Secret, Server
+from cloud66_async import Secret, Server, models
 from cloud66_async.resources.actions import Action
 from cloud66_async.sandbox import FakeCloud66, FakeStack
 
 from ..sandbox.caller import Caller, error_code
 from ..sandbox.conftest import Connected
 from ..support import Script, client, make_response
+from .documented import Documented
 from .fields import field_names
+
+DOCUMENTED: Documented = {
+    models.Server: """
+        uid vendor_uid name address distro distro_version dns_record user_name server_type server_roles
+        server_group_id stack_uid has_agent params region availability_zone ext_ipv4 ext_ipv6 int_ipv4 int_ipv6
+        health_state personal_key ssh_private_key notifications has_deploy_gateway deploy_gateway_address
+        deploy_gateway_user_name is_kubernetes_master created_at updated_at
+    """,
+    models.Health: {0: "unknown", 1: "building", 2: "impaired", 3: "healthy", 4: "failed"},
+}
 
 # --- wire form -----------------------------------------------------------------------------------
 

@@ -8,7 +8,17 @@ from typing import Any
 
 import pytest
 
-from cloud66_async import AmbiguousName, Forbidden, NotFound, Ok, Redeployment, ResponseError, Stack, Unauthenticated
+from cloud66_async import (
+    AmbiguousName,
+    Forbidden,
+    NotFound,
+    Ok,
+    Redeployment,
+    ResponseError,
+    Stack,
+    Unauthenticated,
+    models,
+)
 from cloud66_async.resources.actions import Action
 from cloud66_async.resources.stacks import BuildType, DeployStrategy, RolloutStrategy
 from cloud66_async.sandbox import FakeCloud66, FakeStack
@@ -16,6 +26,7 @@ from cloud66_async.sandbox import FakeCloud66, FakeStack
 from ..sandbox.caller import Caller, error_code
 from ..sandbox.conftest import Connected
 from ..support import Script, client, make_response, pages
+from .documented import Documented
 from .fields import field_names
 
 
@@ -28,6 +39,28 @@ def body(transport: Script) -> Any:
     assert found is not None
     return json.loads(found)
 
+
+DOCUMENTED: Documented = {
+    models.Stack: """
+        uid name account_id account_name git git_branch environment cloud fqdn language framework status health
+        last_activity last_activity_iso maintenance_mode has_loadbalancer created_at updated_at created_at_iso
+        updated_at_iso deploy_directory cloud_status redeploy_hook backend version revision is_busy is_cluster
+        is_inside_cluster cluster_name application_address configstore_namespace namespaces considerations
+    """,
+    models.Redeployment: """
+        ok message queued async_action_id
+    """,
+    models.StackStatus: {
+        0: "pending analysis",
+        1: "deployed",
+        2: "deployment failed",
+        3: "analysing",
+        4: "analysed",
+        5: "queued for deployment",
+        6: "deploying",
+        7: "cannot be analysed",
+    },
+}
 
 # --- wire form -----------------------------------------------------------------------------------
 

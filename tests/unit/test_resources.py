@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import importlib
 import inspect
+from collections.abc import Mapping
 from enum import Enum
+from typing import Any
 
 import attrs
 import pytest
 
 from cloud66_async import Cloud66, models, resources
-from cloud66_async._core.enums import OpenIntEnum
 from cloud66_async.resources import Resources
 from cloud66_async.resources._resource import Resource
 
@@ -54,37 +55,49 @@ def test_list_of_models_has_nothing_else() -> None:
         _ = models.Nothing  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue]
 
 
-# The numbers are those of the API's documentation.
-NUMBERS: dict[type[OpenIntEnum], list[tuple[int, str]]] = {
-    models.StackStatus: [
-        (0, "pending analysis"),
-        (1, "deployed"),
-        (2, "deployment failed"),
-        (3, "analysing"),
-        (4, "analysed"),
-        (5, "queued for deployment"),
-        (6, "deploying"),
-        (7, "cannot be analysed"),
-    ],
-    models.JobStatus: [(0, "updated"), (1, "started"), (2, "success"), (3, "failed")],
-    models.BackupStatus: [(0, "ok"), (1, "failed")],
-    models.RestoreStatus: [(0, "not restored"), (1, "restoring"), (2, "restored"), (3, "failed")],
-    models.VerifyStatus: [
-        (0, "not verified"),
-        (1, "verifying"),
-        (2, "verified"),
-        (3, "failed"),
-        (4, "could not be verified"),
-    ],
-    models.Health: [(0, "unknown"), (1, "building"), (2, "impaired"), (3, "healthy"), (4, "failed")],
+# --- what the documentation says -----------------------------------------------------------------
+
+KINDS = {kind for module in (*MODULES, "common") for kind in public(module).values() if not issubclass(kind, Resource)}
+MODELS = {kind for kind in KINDS if attrs.has(kind)}
+ENUMERATIONS = {kind for kind in KINDS if issubclass(kind, Enum)}
+
+# Fields that the SDK adds: the stack of an action, what one program of Cloud 66 shows, and the name in the text.
+ADDED = {
+    (models.Action, "stack"),
+    (models.Redeployment, "stack"),
+    (models.Server, "private_key"),
+    (models.Stack, "last_log"),
 }
 
 
-@pytest.mark.parametrize("kind", NUMBERS, ids=lambda kind: kind.__name__)
-def test_numbers_of_enumerations(kind: type[OpenIntEnum]) -> None:
-    assert [(member.value, str(member)) for member in kind] == NUMBERS[kind]
+def documented() -> dict[type, str | Mapping[Any, str]]:
+    """Return what the tests of the resources have written down."""
+    found: dict[type, str | Mapping[Any, str]] = {}
+    for module in MODULES:
+        tests = importlib.import_module(f"tests.resources.test_{module}")
+        for kind, what in getattr(tests, "DOCUMENTED", {}).items():
+            assert kind not in found, f"{kind.__name__} is written down twice"
+            found[kind] = what
+    return found
 
 
-def test_every_numbered_enumeration_is_checked() -> None:
-    kinds = {kind for module in (*MODULES, "common") for kind in public(module).values()}
-    assert {kind for kind in kinds if issubclass(kind, OpenIntEnum)} == NUMBERS.keys()
+DOCUMENTED = documented()
+
+
+def test_every_model_and_enumeration_is_written_down() -> None:
+    assert {kind.__name__ for kind in MODELS | ENUMERATIONS} == {kind.__name__ for kind in DOCUMENTED}
+
+
+@pytest.mark.parametrize("model", sorted(MODELS, key=str), ids=lambda model: model.__name__)
+def test_model_has_the_documented_fields(model: type[attrs.AttrsInstance]) -> None:
+    fields, wanted = {field.name for field in attrs.fields(model)}, set(str(DOCUMENTED[model]).split())
+    # Of the two names of a timestamp, the documentation of a model may have only one.
+    twins = {name.removesuffix("_iso") for name in wanted} | {f"{name}_iso" for name in wanted}
+    added = {name for kind, name in ADDED if kind is model}
+    assert wanted <= fields
+    assert fields - wanted <= twins | added
+
+
+@pytest.mark.parametrize("kind", sorted(ENUMERATIONS, key=str), ids=lambda kind: kind.__name__)
+def test_enumeration_has_the_documented_values(kind: type[Enum]) -> None:
+    assert {member.value: str(member) for member in kind} == DOCUMENTED[kind]
