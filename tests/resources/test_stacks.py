@@ -60,6 +60,14 @@ DOCUMENTED: Documented = {
         6: "deploying",
         7: "cannot be analysed",
     },
+    models.BuildType: {"single": "single", "multi": "multi"},
+    models.DeployStrategy: {"serial": "serial", "parallel": "parallel", "rolling": "rolling", "fast": "fast"},
+    models.RolloutStrategy: {
+        "none": "none",
+        "blue_green_immediate": "blue_green_immediate",
+        "blue_green_delayed": "blue_green_delayed",
+        "canary": "canary",
+    },
 }
 
 # --- wire form -----------------------------------------------------------------------------------
