@@ -19,7 +19,7 @@ nox.options.error_on_external_run = True
 nox.options.error_on_missing_interpreters = False
 nox.options.reuse_venv = "yes"
 nox.options.sessions = ["lint", "layout", "imports", "types"]
-nox.options.sessions += ["tests", "transports", "providers", "coverage", "docs", "build"]
+nox.options.sessions += ["tests", "lowest", "transports", "providers", "coverage", "docs", "build"]
 
 PYTHONS = ("3.11", "3.12", "3.13")
 LIBRARIES = ("httpx", "httpx2")
@@ -37,6 +37,17 @@ PARTIAL = (
     "tests/pool/test_adapter.py",
     "tests/pool/test_connector.py",
     "tests/pool/test_pool_transport.py",
+    "tests/resources",
+    "tests/sandbox",
+    "tests/unit",
+    "tests/web",
+)
+# With the lowest versions: what calls the dependencies most directly.
+LOWEST = (
+    "tests/cli",
+    "tests/oauth",
+    "tests/pool/test_adapter.py",
+    "tests/pool/test_parser.py",
     "tests/resources",
     "tests/sandbox",
     "tests/unit",
@@ -92,6 +103,16 @@ def tests(session: nox.Session, library: str) -> None:
         _run_with_coverage(session, f"{session.python}-{library}", "--ignore=tests/providers", *session.posargs)
     else:
         session.run("python", *PYTEST, *FAST, *(session.posargs or PARTIAL))
+
+
+@nox.session(python=PYTHONS[0])
+@nox.parametrize("library", LIBRARIES)
+def lowest(session: nox.Session, library: str) -> None:
+    """Run the tests with the lowest versions of the dependencies that pyproject.toml allows."""
+    session.install("uv>=0.8")
+    package = ".[test,httpx2]" if library == "httpx2" else ".[test]"
+    session.run("uv", "pip", "install", "--resolution", "lowest-direct", "-e", package)
+    session.run("python", *PYTEST, *FAST, *(session.posargs or LOWEST))
 
 
 @nox.session

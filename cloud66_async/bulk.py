@@ -12,6 +12,7 @@ from typing import Any, Generic, TypeVar
 import attrs
 import msgspec
 
+from ._core.arguments import check_iterable, check_limit
 from ._core.loop import running_loop
 from .errors import Cloud66Error
 
@@ -184,8 +185,11 @@ def each(
 
     Raises ValueError if `limit` is less than 1.
     """
-    if limit < 1:
-        raise ValueError(f"invalid limit {limit}: must be at least 1")
+    check_limit("limit", limit)
+    if not callable(function):
+        raise TypeError(f"invalid function: expected an async function, not {type(function).__name__}")
+    if not isinstance(items, AsyncIterable):
+        check_iterable("items", items)
     return _Run(function, items, limit)
 
 
@@ -193,6 +197,7 @@ async def collect(
     function: Callable[[K], Awaitable[V]], items: Iterable[K], *, limit: int = 32
 ) -> list[Ok[K, V] | Failed[K]]:
     """Call `function` for every item concurrently and return the results in the order of the items."""
+    check_iterable("items", items)
     pairs = list(enumerate(items))
     found: dict[int, Ok[K, V] | Failed[K]] = {}
 

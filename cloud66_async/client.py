@@ -6,14 +6,15 @@ import enum
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Literal, NoReturn, Self, TypeVar
+from typing import TYPE_CHECKING, Final, Literal, NoReturn, Self, TypeVar
 
 from ._core import tls as tls_context
+from ._core.arguments import check_text
 from ._core.connections import Connections
 from ._core.expiry import ExpiringAllowance
 from ._core.sender import Sender
 from ._core.shared import SharedState
-from .clock import Clock, SystemClock
+from .clock import Clock, read_clock
 from .config import (
     MISSING_LOGIN,
     MISSING_USER_LOGIN,
@@ -22,7 +23,9 @@ from .config import (
     Address,
     Application,
     Config,
+    check_account,
     environment_token,
+    library_options,
     read_pool,
     read_timeouts,
 )
@@ -31,7 +34,7 @@ from .quota import Allowance, Quota
 from .resources import Resources
 from .retry import Retry
 from .secret import Secret
-from .token import Token
+from .token import Token, hide, to_token
 from .transport import SharedHeaders, Timeouts, Transport
 
 if TYPE_CHECKING:
@@ -82,6 +85,8 @@ class Cloud66(Resources):
         redirect_url: Redirect URL that is registered for your OAuth application.
         scope_separator: Separator between scopes in the authorization URL.
         pkce: Whether logins use PKCE (RFC 7636) with the method S256.
+        expected_issuer: Issuer that every callback must name as `iss` (RFC 9207), if the server sends it. Without it,
+            an issuer in a callback must have the origin of Cloud 66.
         url: URL of Cloud 66. The default is CLOUD66_URL from the environment, or else https://app.cloud66.com.
         account: ID of the account to act for. The default is every account of the user.
         profile: Name of a stored login. If it is given, the environment's token is not used.
@@ -98,7 +103,7 @@ class Cloud66(Resources):
         transport: A `Transport`, such as the sandbox's, or a transport of the HTTP library.
         clock: Source of the current time and of pauses.
 
-    Raises ConfigError if the settings are invalid or there is no token.
+    Raises ConfigError if the settings are invalid or there is no token, and TypeError for arguments of the wrong type.
     """
 
     def __init__(
@@ -110,6 +115,7 @@ class Cloud66(Resources):
         redirect_url: str | None = None,
         scope_separator: str = " ",
         pkce: bool = True,
+        expected_issuer: str | None = None,
         url: str | None = None,
         account: int | None = None,
         profile: str | None = None,
@@ -125,16 +131,20 @@ class Cloud66(Resources):
         transport: httpx.AsyncBaseTransport | Transport | None = None,
         clock: Clock | None = None,
     ) -> None:
-        if client_id is None and (client_secret is not None or redirect_url is not None):
+        # From here on, local variables hold no secret: a traceback may show them.
+        given, secret, hidden_proxy = hide("token", token), hide("client_secret", client_secret), hide("proxy", proxy)
+        del token, client_secret, proxy
+        if client_id is None and (secret is not None or redirect_url is not None):
             raise ConfigError("client_secret and redirect_url require a client_id; pass client_id as well")
         application = None
         if client_id is not None:
             application = Application(
                 client_id=client_id,
-                client_secret=None if client_secret is None else Secret(client_secret),
+                client_secret=secret,
                 redirect_url=redirect_url,
                 scope_separator=scope_separator,
                 pkce=pkce,
+                expected_issuer=expected_issuer,
             )
         self._config = config = Config(
             address=Address.parse(url),
@@ -144,22 +154,25 @@ class Cloud66(Resources):
             own_pool=read_pool(pool) == "own",
             tls=tls,
             transport=transport,
-            options=_library_options(proxy, http2=http2, uds=uds),
+            options=library_options(hidden_proxy, http2=http2, uds=uds),
         )
         self._is_owner = True
         self._connections = Connections(config)
         self._shared = SharedState(
             self._connections.transport,
-            clock or SystemClock(),
+            read_clock(clock),
             prefix=config.address.api_path,
             limit=limit,
             reserve=reserve,
+            connect_stream=self._connections.stream_transport,
         )
-        self._set_up(self._find_token(token, profile), account, read_timeouts(timeout), retry)
+        self._set_up(self._find_token(given, profile), account, read_timeouts(timeout), retry)
 
-    def _find_token(self, token: str | Token | None, profile: str | None) -> Token | None:
+    def _find_token(self, token: Secret | None, profile: str | None) -> Token | None:
+        if profile is not None:
+            check_text("profile", profile)
         if token is not None:
-            return _to_token(token)
+            return to_token(token)
         if self._config.application is not None:
             return None
         site = self._config.address.site
@@ -170,6 +183,11 @@ class Cloud66(Resources):
         return found
 
     def _set_up(self, token: Token | None, account: int | None, timeouts: Timeouts, retry: Retry) -> None:
+        check_account(account)
+        if not isinstance(retry, Retry):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise TypeError(
+                f"invalid retry: expected a Retry, not {type(retry).__name__}; Retry(attempts=1) turns retries off"
+            )
         self._token = token
         self._account = account
         self._sender = Sender(self._shared, self._identify, retry=retry, timeouts=timeouts)
@@ -207,7 +225,9 @@ class Cloud66(Resources):
         request. Closing a view has no effect. Raises ConfigError for `token=None`: a missing token must not fall
         back to another user's.
         """
-        if token is None:  # pyright: ignore[reportUnnecessaryComparison]
+        hidden = token if isinstance(token, _Unchanged) else hide("token", token)
+        del token  # a traceback may show local variables
+        if hidden is None:
             raise ConfigError("using(token=None): no token; redirect the user to the login")
         view = object.__new__(type(self))
         view._is_owner = False
@@ -215,7 +235,7 @@ class Cloud66(Resources):
         view._connections = self._connections
         view._shared = self._shared
         view._set_up(
-            self._token if token is UNCHANGED else _to_token(token),
+            self._token if isinstance(hidden, _Unchanged) else to_token(hidden),
             self._account if account is UNCHANGED else account,
             self._sender.timeouts if timeout is UNCHANGED else read_timeouts(timeout),
             self._sender.retry if retry is UNCHANGED else retry,
@@ -307,6 +327,7 @@ class Cloud66(Resources):
             redirect_url=application.redirect_url,
             scope_separator=application.scope_separator,
             pkce=application.pkce,
+            expected_issuer=application.expected_issuer,
             url=self._config.address.site,
             clock=self._shared.clock,
             timeout=self._sender.timeouts,
@@ -342,6 +363,8 @@ class Cloud66(Resources):
         raise TypeError("a client cannot be pickled or copied: it holds connections and a token; create a new one")
 
     def __repr__(self) -> str:
+        if "_token" not in self.__dict__:  # shown in a traceback of a constructor that failed
+            return "<Cloud66, not set up>"
         return f"<Cloud66 {self._config.address.site}, {'with' if self._token else 'without'} a token>"
 
 
@@ -357,10 +380,6 @@ def _shared_headers(token: Token, account: int | None) -> SharedHeaders:
     return SharedHeaders(headers)
 
 
-def _to_token(token: str | Token) -> Token:
-    return token if isinstance(token, Token) else Token(token)
-
-
 def _stored_token(site: str, profile: str | None) -> Token | None:
     """Return the stored token for this site, or, for Cloud 66 itself, the official toolbelt's."""
     from .oauth.file_store import FileStore, is_available
@@ -369,15 +388,3 @@ def _stored_token(site: str, profile: str | None) -> Token | None:
     name = profile or DEFAULT
     found = FileStore(site=site).read(name) if is_available() else None
     return ToolbeltStore().read(name) if found is None and site == URL else found
-
-
-def _library_options(proxy: str | None, *, http2: bool, uds: str | None) -> dict[str, Any]:
-    """Return the options that only the HTTP library supports."""
-    options: dict[str, Any] = {}
-    if proxy is not None:
-        options["proxy"] = proxy
-    if http2:
-        options["http2"] = True
-    if uds is not None:
-        options["uds"] = uds
-    return options

@@ -6,7 +6,7 @@ import asyncio
 from datetime import UTC, datetime
 from typing import Protocol
 
-__all__ = ["Clock", "SystemClock"]
+__all__ = ["Clock", "SystemClock", "read_clock"]
 
 
 class Clock(Protocol):
@@ -31,3 +31,14 @@ class SystemClock:
     async def sleep(self, seconds: float) -> None:
         """Pause for this many seconds."""
         await asyncio.sleep(seconds)
+
+
+def read_clock(clock: Clock | None) -> Clock:
+    """Return `clock`, or the system's if it is None. Raises TypeError if it is not a clock."""
+    if clock is None:
+        return SystemClock()
+    if not all(callable(getattr(clock, name, None)) for name in ("now", "sleep")):
+        raise TypeError(
+            f"invalid clock: expected an object with the methods `now` and `sleep`, not {type(clock).__name__}"
+        )
+    return clock

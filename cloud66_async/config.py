@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import re
 import sys
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from ._core.arguments import MAX_LIMIT, MAX_NUMBER, brief, check_integer, check_number, check_text
 from ._core.origin import DEFAULT_PORTS, Origin, ip_address, is_loopback
 from ._core.proxies import environment_names_proxy
 from ._version import __version__
@@ -31,11 +31,15 @@ __all__ = [
     "Address",
     "Application",
     "Config",
+    "check_account",
+    "check_tls",
     "environment_token",
+    "library_options",
     "read_pool",
     "read_timeouts",
 ]
 
+_MAX_ID = 2**63
 URL = "https://app.cloud66.com"
 _API = "/api/3"
 _HOST = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\.?")
@@ -65,6 +69,8 @@ class Address(msgspec.Struct, frozen=True):
         Accepts the URL of the site and that of the API, which ends in `/api/3`. Raises ConfigError for other
         schemes than https (http is allowed for loopback hosts), and for user information, a query or a fragment.
         """
+        if url is not None:
+            check_text("url", url)
         given = url or (os.environ if environment is None else environment).get("CLOUD66_URL") or URL
         parts, port = _split(given)
         host = parts.hostname or ""
@@ -124,6 +130,19 @@ class Application(msgspec.Struct, frozen=True, kw_only=True):
     redirect_url: str | None = None
     scope_separator: str = " "
     pkce: bool = True
+    expected_issuer: str | None = None
+
+    def __post_init__(self) -> None:
+        check_text("client_id", self.client_id)
+        check_text("scope_separator", self.scope_separator)
+        if self.redirect_url is not None:
+            check_text("redirect_url", self.redirect_url)
+        if self.expected_issuer is not None:
+            check_text("expected_issuer", self.expected_issuer)
+        if not self.client_id.isprintable() or not self.scope_separator.isprintable():
+            raise ConfigError("invalid client_id or scope_separator: they must not contain control characters")
+        if self.client_secret is not None and not self.client_secret.reveal().isprintable():
+            raise ConfigError("invalid client_secret: it contains a control character; copy it from Account > Apps")
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True):
@@ -140,8 +159,13 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     options: Mapping[str, Any] = {}
 
     def __post_init__(self) -> None:
-        if self.limit < 1:
-            raise ConfigError(f"invalid limit {self.limit}: must be at least 1")
+        check_integer("limit", self.limit)
+        if not 1 <= self.limit <= MAX_LIMIT:
+            raise ConfigError(f"invalid limit {brief(self.limit)}: must be at least 1 and at most {MAX_LIMIT}")
+        if self.reserve is not None and check_integer("reserve", self.reserve) and self.reserve < 0:
+            raise ConfigError(f"invalid reserve {brief(self.reserve)}: must not be negative")
+        if self.tls is not None:
+            check_tls(self.tls)
 
     @property
     def needs_certificates(self) -> bool:
@@ -160,16 +184,54 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
 def read_timeouts(timeout: float | Timeouts | None) -> Timeouts:
     """Return `timeout` as `Timeouts`: a number limits the whole request, None means no limit. Raises ConfigError."""
     if isinstance(timeout, Timeouts):
+        for phase, seconds in timeout._asdict().items():
+            if seconds is not None and check_number(f"{phase} timeout", seconds) and not 0 <= seconds <= MAX_NUMBER:
+                raise ConfigError(
+                    f"invalid {phase} timeout {brief(seconds)}: must not be negative; use None for no limit"
+                )
         return timeout
     if timeout is None:
         return Timeouts(connect=None, read=None, write=None)
-    if not 0 < timeout < math.inf:  # also rejects NaN
-        raise ConfigError(f"invalid timeout {timeout}: must be more than 0 seconds, or None for no limit")
+    check_number("timeout", timeout)
+    if not 0 < timeout <= MAX_NUMBER:  # also rejects NaN
+        raise ConfigError(f"invalid timeout {brief(timeout)}: must be more than 0 seconds, or None for no limit")
     return Timeouts(total=float(timeout))
+
+
+def library_options(proxy: Secret | None, *, http2: bool, uds: str | None) -> dict[str, Any]:
+    """Return the options that only the HTTP library supports."""
+    options: dict[str, Any] = {}
+    if proxy is not None:
+        options["proxy"] = proxy
+    if http2:
+        options["http2"] = True
+    if uds is not None and check_text("uds", uds):
+        try:
+            os.fsencode(uds)
+        except UnicodeEncodeError:
+            raise ConfigError("invalid uds: it contains a character that no path can contain") from None
+        options["uds"] = uds
+    return options
+
+
+def check_account(account: int | None) -> None:
+    """Raise TypeError or ConfigError if this is not the ID of an account."""
+    if account is not None and check_integer("account", account) and not 0 < account < _MAX_ID:
+        raise ConfigError(f"invalid account {brief(account)}: expected the ID of an account")
+
+
+def check_tls(tls: object) -> None:
+    """Raise TypeError if this is not a TLS context."""
+    import ssl  # imported lazily: most programs do not pass one
+
+    if not isinstance(tls, ssl.SSLContext):
+        raise TypeError(f"invalid tls: expected an ssl.SSLContext, not {type(tls).__name__}")
 
 
 def read_pool(pool: str | None) -> str:
     """Return which connection pool to use: `pool`, or else CLOUD66_POOL, or else `own`. Raises ConfigError."""
+    if pool is not None:
+        check_text("pool", pool)
     given = pool or os.environ.get("CLOUD66_POOL") or "own"
     if given not in ("own", "httpx"):
         raise ConfigError(f"invalid pool {given!r}: must be 'own' or 'httpx'")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 import msgspec
 
+from ._core.arguments import check_sendable
 from ._core.parameters import Parameter, parameters, to_text
 from ._core.response import BufferedResponse, RawResponse
 from .secret import Secret
@@ -187,6 +188,7 @@ def _segment(name: str, value: object) -> str:
         value = value.reveal()
     if not isinstance(value, str | int) or isinstance(value, bool):
         raise TypeError(f"invalid {name}: expected a string or an integer, not {type(value).__name__}")
+    check_sendable(name, value)
     text = str(value)
     if not text:
         raise ValueError(f"invalid {name}: must not be empty")

@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, 
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Generic, TypeVar
 
+from ._core.arguments import check_limit
 from ._core.loop import running_loop
 from .operation import Page
 
@@ -47,6 +48,7 @@ class Pager(Generic[T]):
 
     async def page(self, number: int) -> Page[T]:
         """Read the page with this number, starting at 1. A page after the last one is empty."""
+        check_limit("number", number, maximum=None)
         return await self._read(number)
 
     async def first(self) -> T | None:
@@ -61,8 +63,7 @@ class Pager(Generic[T]):
         it does not, pages are read one by one. A list that becomes shorter in the meantime ends early. Leaving the
         block cancels the remaining requests. Raises ValueError if `count` is less than 1.
         """
-        if count < 1:
-            raise ValueError(f"invalid count {count}: must be at least 1")
+        check_limit("count", count)
         return self._prefetch(count)
 
     @asynccontextmanager

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from ._core.arguments import MAX_NUMBER, brief, check_integer, check_number
 from .errors import APIError, Cloud66Error, RequestTimeout, ServerError, Throttled, TransportError
 from .operation import Call
 
@@ -33,10 +34,16 @@ class Retry(msgspec.Struct, frozen=True, kw_only=True):
     max_pause: float = 60.0
 
     def __post_init__(self) -> None:
+        check_integer("attempts", self.attempts)
+        check_number("base", self.base)
+        check_number("max_pause", self.max_pause)
         if self.attempts < 1:
-            raise ValueError(f"invalid attempts {self.attempts}: must be at least 1")
-        if not (self.base >= 0 and self.max_pause >= 0):
-            raise ValueError(f"invalid base {self.base} or max_pause {self.max_pause}: must not be negative")
+            raise ValueError(f"invalid attempts {brief(self.attempts)}: must be at least 1")
+        if not (0 <= self.base <= MAX_NUMBER and self.max_pause >= 0):  # also rejects NaN
+            raise ValueError(
+                f"invalid base {brief(self.base)} or max_pause {brief(self.max_pause)}: "
+                "must not be negative, and base must be finite"
+            )
 
     def pause(self, call: Call[Any], error: Cloud66Error, attempt: int, now: datetime) -> float | None:
         """Return the seconds to wait before the next attempt, or None if there is none."""

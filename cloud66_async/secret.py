@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["MASK", "Hidden", "Secret"]
+from ._core.arguments import check_text
+
+__all__ = ["MASK", "Hidden", "Secret", "conceal"]
 
 MASK = "********"
 """What is shown in place of a secret."""
@@ -16,6 +18,7 @@ class Secret:
     __slots__ = ("_text",)
 
     def __init__(self, text: str) -> None:
+        check_text("secret", text)
         self._text = text
 
     def reveal(self) -> str:
@@ -45,6 +48,12 @@ class Secret:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self._text,)
+
+
+def conceal(value: str | Secret) -> Secret:
+    """Return a parameter as a Secret, so that a traceback that shows local variables does not show it."""
+    # Anything else is not concealed, but rejected by the operation with the name of its parameter.
+    return Secret(value) if isinstance(value, str) else value  # pyright: ignore[reportUnnecessaryIsInstance]
 
 
 class Hidden(bytes):

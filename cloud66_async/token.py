@@ -9,11 +9,12 @@ from typing import TypeGuard
 
 import msgspec
 
+from ._core.arguments import check_text
 from ._core.timestamps import parse_timestamp
 from .errors import ConfigError, LoginError
 from .secret import Secret
 
-__all__ = ["Token", "check_expiry", "is_bearer", "parse_expiry", "parse_toolbelt_login"]
+__all__ = ["Token", "check_expiry", "hide", "is_bearer", "parse_expiry", "parse_toolbelt_login", "to_token"]
 
 # RFC 6750, section 2.1: what may follow "Bearer ".
 _BEARER = re.compile(r"[A-Za-z0-9\-._~+/]+=*")
@@ -45,6 +46,7 @@ class Token(Secret):
         if not text:
             raise ConfigError("empty access token; copy it from Account > Apps")
         if not is_bearer(text):
+            del text  # a traceback may show local variables
             raise ConfigError(
                 "invalid character in the access token (whitespace or a quotation mark); "
                 "copy it again from Account > Apps"
@@ -61,6 +63,19 @@ class Token(Secret):
 
     def __reduce__(self) -> tuple[object, ...]:
         return _restore, (self.reveal(), self.scopes, self.expires_at)
+
+
+def hide(name: str, text: str | Secret | None) -> Secret | None:
+    """Return `text` as a secret, so that no local variable needs to hold it as a string. Raises TypeError."""
+    if text is None or isinstance(text, Secret):
+        return text
+    check_text(name, text)
+    return Secret(text)
+
+
+def to_token(text: Secret) -> Token:
+    """Return `text` as a token. Raises ConfigError if it cannot be one."""
+    return text if isinstance(text, Token) else Token(text.reveal())
 
 
 def parse_expiry(value: object) -> datetime | None:
@@ -111,7 +126,7 @@ def parse_toolbelt_login(body: bytes) -> Token | None:
     try:
         fields = msgspec.json.decode(body)
         return Token(fields["AccessToken"], expires_at=parse_expiry(fields.get("Expiry")))
-    except (ValueError, LookupError, TypeError, AttributeError, RecursionError, ConfigError):
+    except (msgspec.DecodeError, ValueError, LookupError, TypeError, AttributeError, RecursionError, ConfigError):
         return None
 
 

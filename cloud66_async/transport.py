@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Coroutine, Sequence
+from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
+from ._core.origin import Origin
 from ._core.response import BufferedResponse, RawResponse
 from .errors import ConfigError
-from .secret import MASK, Hidden
+from .secret import MASK, Hidden, Secret
 
-__all__ = ["BufferedResponse", "RawResponse", "Request", "SharedHeaders", "Timeouts", "Transport"]
+__all__ = [
+    "BufferedResponse",
+    "RawResponse",
+    "Request",
+    "ResponseStream",
+    "SharedHeaders",
+    "StreamRequest",
+    "StreamTransport",
+    "Timeouts",
+    "Transport",
+]
 
 # No header may start a line of its own.
 _VALID_LINE = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+: [\t -~]*\r\n").fullmatch
@@ -88,4 +100,54 @@ class Transport(Protocol):
 
     async def aclose(self) -> None:
         """Close every connection."""
+        ...
+
+
+class StreamRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """One request whose response is streamed, to the API or to another server.
+
+    Args:
+        origin: Scheme, host and port of the server.
+        target: Path and query, percent-encoded. A secret, because a signed URL works without a token.
+        headers: All headers except `Host` and those that describe the body.
+        timeouts: Limits for each phase. `read` applies to each part of the body, `total` to all of it.
+        method: HTTP method in upper case.
+        body: JSON body, or None.
+        repeatable: Whether sending the request twice does no harm.
+    """
+
+    origin: Origin
+    target: Secret
+    headers: SharedHeaders
+    timeouts: Timeouts
+    method: str = "GET"
+    body: bytes | None = None
+    repeatable: bool = True
+
+
+class ResponseStream(Protocol):
+    """A response whose body arrives while it is read. Iterate over it once; the data is not decompressed."""
+
+    @property
+    def status(self) -> int:
+        """The HTTP status code."""
+        ...
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """All headers by lower-case name. Repeated headers are joined with a comma and a space."""
+        ...
+
+    def __aiter__(self) -> AsyncIterator[bytes]: ...
+
+
+class StreamTransport(Protocol):
+    """What a client needs for streamed responses. A `Transport` can have this method in addition to its own."""
+
+    def stream(self, request: StreamRequest) -> AbstractAsyncContextManager[ResponseStream]:
+        """Return a context manager that sends `request` and returns its response when the headers have arrived.
+
+        The request goes to its own origin, and redirects are not followed. At the end of the block, the response is
+        closed. Sending and reading raise TransportError.
+        """
         ...

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import sys
 from collections.abc import Iterator
 from contextlib import suppress
+from typing import Any
 
 __all__ = ["time_left"]
 
@@ -25,7 +27,14 @@ def time_left() -> float:
     return left if left > 0 else float("inf")
 
 
-def _deadlines(task: asyncio.Task[object]) -> Iterator[float]:
+def _deadlines(task: asyncio.Task[Any]) -> Iterator[float]:
+    """Yield the deadlines that asyncio has set for the task."""
+    yield from _timeout_blocks(task)
+    if sys.version_info < (3, 12):  # newer versions build `asyncio.wait_for` on `asyncio.timeout`
+        yield from _wait_for_calls(task)
+
+
+def _timeout_blocks(task: asyncio.Task[Any]) -> Iterator[float]:
     """Yield the deadlines of the task's `asyncio.timeout` blocks.
 
     asyncio does not list them, but each block refers to its task, so the garbage collector can find them. That takes
@@ -38,3 +47,27 @@ def _deadlines(task: asyncio.Task[object]) -> Iterator[float]:
                 with suppress(RuntimeError):  # raised if the block has ended
                     block.reschedule(when)
                     yield when
+
+
+def _wait_for_calls(task: asyncio.Task[Any]) -> Iterator[float]:
+    """Yield the deadlines of the `asyncio.wait_for` that runs this task, and of the task that called it.
+
+    The end of the task and a timer both resolve a future for which the caller waits. The timer refers to that future.
+    """
+    release: Any = getattr(asyncio.tasks, "_release_waiter", None)
+    for callback in _callbacks(task):
+        if release is None or getattr(callback, "func", None) is not release:
+            continue
+        waiter = callback.args[0]
+        for arguments in gc.get_referrers(waiter):
+            for timer in gc.get_referrers(arguments) if type(arguments) is tuple else ():
+                if type(timer).__name__ == "TimerHandle":  # of asyncio or of uvloop
+                    yield timer.when()
+        for wakeup in _callbacks(waiter):
+            caller: asyncio.Task[Any] | None = getattr(wakeup, "__self__", None)
+            if isinstance(caller, asyncio.Task):
+                yield from _deadlines(caller)
+
+
+def _callbacks(future: asyncio.Future[Any]) -> list[Any]:
+    return [callback for callback, _ in getattr(future, "_callbacks", None) or ()]

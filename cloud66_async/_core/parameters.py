@@ -13,6 +13,7 @@ from typing import Annotated, Any, TypeVar, cast
 import msgspec
 
 from ..secret import Secret
+from .arguments import brief, check_sendable
 
 __all__ = ["CommaSeparated", "Parameter", "parameters", "to_text"]
 
@@ -74,7 +75,9 @@ class Parameter(msgspec.Struct, frozen=True, dict=True):
         No message contains the value, which may be a secret, unless the parameter is an enumeration.
         """
         if self.base is Secret:
-            return value if isinstance(value, Secret) else Secret(self._typed(value, str))
+            secret = value if isinstance(value, Secret) else Secret(self._typed(value, str))
+            check_sendable(self.name, secret.reveal())
+            return secret
         if isinstance(value, enum.Enum):
             value = value.value
         if self.choices is not None:
@@ -96,7 +99,11 @@ class Parameter(msgspec.Struct, frozen=True, dict=True):
         if any(value == choice and type(value) is type(choice) for choice in choices):
             return value
         allowed = ", ".join(map(repr, choices))
-        raise ValueError(f"invalid {self.name} ({value!r}): expected one of {allowed}")
+        if isinstance(value, str):
+            shown = repr(value[:30])
+        else:
+            shown = brief(value) if isinstance(value, int | float) else type(value).__name__
+        raise ValueError(f"invalid {self.name} ({shown}): expected one of {allowed}")
 
     def _typed(self, value: object, kind: type) -> Any:
         if isinstance(value, Secret) and kind is str:
@@ -105,6 +112,8 @@ class Parameter(msgspec.Struct, frozen=True, dict=True):
             return value
         if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
             raise self._wrong_type(value, kind)
+        if isinstance(value, str | int):
+            check_sendable(self.name, value)
         return value
 
     def _wrong_type(self, value: object, kind: type) -> TypeError:
@@ -125,7 +134,10 @@ def to_text(name: str, value: object) -> str:
         if any("," in item for item in items):
             raise ValueError(f"invalid {name}: an item contains a comma, which separates items")
         return ",".join(items)
-    return str(value.value if isinstance(value, enum.Enum) else value)
+    plain = value.value if isinstance(value, enum.Enum) else value
+    if isinstance(plain, str | int):
+        check_sendable(name, plain)
+    return str(plain)
 
 
 def parameters(types_by_name: Mapping[str, Any]) -> tuple[Parameter, ...]:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 
 from ..errors import ConfigError
+from ..secret import Secret
 from .origin import Origin, is_loopback
 
-__all__ = ["environment_names_proxy", "environment_proxy"]
+__all__ = ["check_proxy", "environment_names_proxy", "environment_proxy"]
 
+_MAX_LENGTH = 16 * 1024
 _SCHEMES = ("http", "https", "socks5", "socks5h")
 
 
@@ -33,28 +35,32 @@ def environment_proxy(origin: Origin) -> str | None:
     proxy = proxies.get(scheme)
     if not proxy or proxy_bypass(f"{origin.name}:{origin.port}"):
         return None
-    return _parse(proxy, scheme)
-
-
-def _parse(proxy: str, scheme: str) -> str:
-    from urllib.parse import urlsplit
-
     names = (f"{scheme}_proxy", f"{scheme.upper()}_PROXY")
     variable = next((name for name in names if os.environ.get(name) == proxy), names[1])
-    url = proxy if "://" in proxy else f"http://{proxy}"
+    url = Secret(proxy if "://" in proxy else f"http://{proxy}")
+    del proxies, proxy  # the URL may contain a password, and a traceback may show local variables
+    check_proxy(url, variable)
+    return url.reveal()
+
+
+def check_proxy(url: Secret, name: str) -> None:
+    """Raise ConfigError, which says `name`, if this is not the URL of a proxy. The URL may contain a password."""
+    scheme = _scheme(url.reveal())
+    if scheme is None:
+        raise ConfigError(f"invalid proxy URL in {name}: expected a URL like http://proxy.example.com:3128")
+    if scheme not in _SCHEMES:
+        raise ConfigError(f"unsupported proxy scheme {scheme!r} in {name}; use http://, https:// or socks5://")
+
+
+def _scheme(url: str) -> str | None:
+    """Return the scheme of the URL, or None if the URL is invalid."""
+    from urllib.parse import urlsplit
+
+    if len(url) > _MAX_LENGTH or not url.isprintable() or " " in url or "://" not in url:
+        return None
     try:
         parts = urlsplit(url)
         valid = bool(parts.hostname) and (parts.port is None or parts.port > 0)
     except ValueError:
-        raise _invalid(variable) from None  # the URL may contain a password
-    if not valid or not url.isprintable() or " " in url:
-        raise _invalid(variable)
-    if parts.scheme not in _SCHEMES:
-        raise ConfigError(
-            f"unsupported proxy scheme {parts.scheme!r} in {variable}; use http://, https:// or socks5://"
-        )
-    return url
-
-
-def _invalid(variable: str) -> ConfigError:
-    return ConfigError(f"invalid proxy URL in {variable}: expected a URL like http://proxy.example.com:3128")
+        return None
+    return parts.scheme if valid else None

@@ -14,7 +14,8 @@ from .limiter import Limiter
 if TYPE_CHECKING:
     from ..clock import Clock
     from ..token import Token
-    from ..transport import RawResponse, Request, Transport
+    from ..transport import RawResponse, Request, StreamTransport, Transport
+    from .origin import Origin
 
 __all__ = ["CLOSED", "SharedState"]
 
@@ -27,7 +28,14 @@ class SharedState:
     """One transport, one limiter, and one allowance per token."""
 
     def __init__(
-        self, connect: Callable[[], Transport], clock: Clock, *, prefix: str, limit: int, reserve: int | None
+        self,
+        connect: Callable[[], Transport],
+        clock: Clock,
+        *,
+        prefix: str,
+        limit: int,
+        reserve: int | None,
+        connect_stream: Callable[[Origin], StreamTransport],
     ) -> None:
         self.clock: Clock = clock
         self.prefix: str = prefix
@@ -35,6 +43,7 @@ class SharedState:
         self.loop: asyncio.AbstractEventLoop | None = None
         self.transport: Transport
         self._connect = connect
+        self._connect_stream = connect_stream
         self._limit = limit
         self._reserve = reserve
         self._closed = False
@@ -51,6 +60,12 @@ class SharedState:
             raise ConfigError("this client belongs to another event loop; create one client per event loop")
         self.transport = self._connect()
         self.loop = asyncio.get_running_loop()
+
+    def stream_transport(self, origin: Origin) -> StreamTransport:
+        """Return the transport for streamed responses of this server. Raises ConfigError if the client is closed."""
+        if self._closed:
+            raise ConfigError(CLOSED)
+        return self._connect_stream(origin)
 
     async def aclose(self) -> None:
         """Close the transport. Waiting and later calls raise ConfigError."""

@@ -12,7 +12,8 @@ from ..pool import Pool, StreamedResponse
 from ..pool.errors import BodyLengthError, ConnectFailed, ConnectionLost, InvalidResponse
 from ..secret import Hidden
 from ..transport import Request, SharedHeaders, Timeouts
-from .library import httpx
+from .library import check_request, httpx
+from .logs import redact_reason
 
 if TYPE_CHECKING:
     from ..transport import Transport
@@ -43,6 +44,7 @@ class BorrowedTransport(httpx.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send `request` through the borrowed transport and return the response."""
+        check_request(request)
         return await self._transport.handle_async_request(request)
 
 
@@ -111,7 +113,7 @@ class HttpxAdapter(httpx.AsyncBaseTransport):
             response.status,
             headers=response.raw_headers,
             stream=httpx.ByteStream(b"".join(response.data)) if response.complete else _Body(response),
-            extensions={"http_version": b"HTTP/1.1", "reason_phrase": response.reason},
+            extensions={"http_version": b"HTTP/1.1", "reason_phrase": redact_reason(request, response.reason)},
         )
 
     async def aclose(self) -> None:

@@ -8,23 +8,28 @@ from collections.abc import Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from .._core.proxies import check_proxy
 from .._core.response import BufferedResponse, join_headers
 from .._core.text import clean
 from ..errors import ConfigError, TransportError, TransportTimeout
 from ..pool.decompress import decompress_body
 from ..pool.errors import InvalidResponse
 from ..pool.parser import MAX_HEADER_SECTION, MAX_HEADERS
+from ..secret import Secret
 from .cookies import no_cookies
 from .library import httpx
+from .logs import RedactedTransport
 
 if TYPE_CHECKING:
     from .._core.origin import Origin
     from .._core.response import RawResponse
     from ..transport import Request, Timeouts
 
-__all__ = ["HttpxTransport", "library_transport", "to_transport_error"]
+__all__ = ["HttpxTransport", "check_headers", "library_transport", "to_transport_error"]
 
 _MAX_BODY = 64 * 1024 * 1024
+# What h11 and h2 quote of an invalid response, which may repeat the token.
+_QUOTED = re.compile(r":? (?:bytearray\(|b['\"]|additional_data:).*", re.DOTALL)
 _CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]").search
 _VERSIONS = frozenset({b"HTTP/1.0", b"HTTP/1.1", b"HTTP/2", b"HTTP/3"})
 _PHASES = {"ConnectTimeout": "connect", "PoolTimeout": "pool", "WriteTimeout": "write", "ReadTimeout": "read"}
@@ -65,9 +70,14 @@ class HttpxTransport:
             async with asyncio.timeout(request.timeouts.total):
                 return await self._send(request)
         except TimeoutError:
-            raise TransportTimeout("timed out (total)", phase="total") from None
+            transport_error: TransportError = TransportTimeout("timed out (total)", phase="total")
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError) as error:
-            raise to_transport_error(error) from None  # the library's errors hold the request, including the token
+            transport_error = to_transport_error(error)
+        try:
+            # Outside the except block, so that it has no context: the library's errors hold the request with the token.
+            raise transport_error
+        finally:
+            del transport_error  # break the reference cycle: error -> traceback -> frame -> error
 
     async def _send(self, request: Request) -> RawResponse:
         library_request = self._client.build_request(
@@ -80,7 +90,7 @@ class HttpxTransport:
         )
         response = await self._client.send(library_request, stream=True)
         try:
-            _check_headers(response)
+            check_headers(response)
             # Raw headers, so that every transport decodes them alike: the library guesses an encoding.
             pairs = ((name.decode("latin-1"), value.decode("latin-1")) for name, value in response.headers.raw)
             headers = join_headers(pairs)
@@ -94,14 +104,29 @@ class HttpxTransport:
 
 
 def library_transport(*, limit: int, idle: float, options: Mapping[str, Any]) -> httpx.AsyncBaseTransport:
-    """Return the library's connection pool with its options `proxy`, `http2`, `uds`, `verify`. Raises ConfigError."""
+    """Return the library's connection pool with its options `proxy`, `http2`, `uds`, `verify`. Raises ConfigError.
+
+    `proxy` may be a `Secret`, which contains the URL: no local variable of this package then shows a password.
+    """
     if options.get("http2") and not _is_installed("h2"):
         raise ConfigError(f"http2=True requires an optional package; run: pip install '{httpx.__name__}[http2]'")
+    proxy = options.get("proxy")
+    if isinstance(proxy, str):
+        proxy = Secret(proxy)
+    if isinstance(proxy, Secret):
+        check_proxy(proxy, "proxy")
     limits = httpx.Limits(max_connections=limit, max_keepalive_connections=limit, keepalive_expiry=idle)
     try:
-        return httpx.AsyncHTTPTransport(limits=limits, **options)
+        return RedactedTransport(httpx.AsyncHTTPTransport(limits=limits, **_plain(options)))
+    except httpx.InvalidURL:
+        reason = "invalid proxy URL"  # the error may quote a part of the password
     except (TypeError, ValueError, ImportError) as error:
-        raise ConfigError(f"{httpx.__name__} does not accept these options: {error}") from None
+        reason = str(error)
+    raise ConfigError(f"{httpx.__name__} does not accept these options: {reason}")
+
+
+def _plain(options: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value.reveal() if isinstance(value, Secret) else value for name, value in options.items()}
 
 
 def _is_installed(module: str) -> bool:
@@ -112,7 +137,7 @@ def _is_installed(module: str) -> bool:
     return True
 
 
-def _check_headers(response: httpx.Response) -> None:
+def check_headers(response: httpx.Response) -> None:
     """Raise InvalidResponse for what the pool rejects and the library accepts."""
     version = response.extensions.get("http_version", b"HTTP/1.1")
     if version not in _VERSIONS:
@@ -159,7 +184,7 @@ def _library_timeout(timeouts: Timeouts) -> httpx.Timeout:
 def to_transport_error(error: Exception) -> TransportError:
     """Return the library's error as one of ours."""
     name = type(error).__name__
-    text = str(error) or name
+    text = _QUOTED.sub("", str(error)) or name
     if isinstance(error, httpx.ConnectError):
         text = f"cannot connect{_destination(error)}: {text}"
     sent = name not in _UNSENT

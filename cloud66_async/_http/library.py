@@ -9,7 +9,18 @@ from typing import TYPE_CHECKING, Any
 from authlib.common.errors import AuthlibBaseError
 from authlib.deprecate import AuthlibDeprecationWarning
 
-__all__ = ["NAME", "AsyncOAuth2Client", "AuthlibBaseError", "OAuth2Auth", "OAuth2Token", "httpx"]
+from ..errors import ConfigError
+
+__all__ = [
+    "NAME",
+    "AsyncOAuth2Client",
+    "AuthlibBaseError",
+    "OAuth2Auth",
+    "OAuth2Token",
+    "check_request",
+    "check_transport",
+    "httpx",
+]
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -61,3 +72,36 @@ else:
 
 NAME: str = httpx.__name__
 """`httpx` or `httpx2`."""
+
+_LIBRARIES = ("httpx", "httpx2")
+
+
+def check_transport(transport: object) -> None:
+    """Raise ConfigError for a transport of the other HTTP library, and TypeError for anything else but a transport."""
+    if isinstance(transport, httpx.AsyncBaseTransport):
+        return
+    other = _library(transport)
+    if other is not None and other != NAME and hasattr(transport, "handle_async_request"):
+        raise ConfigError(
+            f"invalid transport: it is one of {other}, but this package uses {NAME} because Authlib does; "
+            f"create it with {NAME}"
+        )
+    if other is not None or not all(hasattr(transport, name) for name in ("handle_async_request", "aclose")):
+        raise TypeError(
+            f"invalid transport: expected a Transport or an {NAME}.AsyncBaseTransport, not {type(transport).__name__}"
+        )
+
+
+def check_request(request: object) -> None:
+    """Raise ConfigError for a request of the other HTTP library, whose client cannot use this package's transports."""
+    if not isinstance(request, httpx.Request):
+        raise ConfigError(
+            f"this transport is one of {NAME}, which this package uses because Authlib does, but the client is one of "
+            f"{_library(request)}; use {NAME}.AsyncClient"
+        )
+
+
+def _library(value: object) -> str | None:
+    """Return the HTTP library that the class of `value` is from, or None."""
+    names = (base.__module__.partition(".")[0] for base in type(value).__mro__)
+    return next((name for name in names if name in _LIBRARIES), None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import attrs
@@ -81,6 +82,16 @@ def sandbox(
     from .sandbox import serve
 
     serve(port=port, stacks=stacks, redirect_urls=redirect_url or [])
+
+
+@app.command
+def openapi(
+    *, output: Annotated[Path | None, Parameter(help="File to write; the default is standard output.")] = None
+) -> None:
+    """Print the API as an OpenAPI 3.1 document in JSON."""
+    from .openapi import write
+
+    write(output)
 
 
 @app.command

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import threading
 
 from ..client import Cloud66
 from ..config import Address
@@ -133,9 +132,7 @@ def _store() -> FileStore:
     return FileStore(site=_site())
 
 
-async def _open(url: str) -> None:
+def _open(url: str) -> None:
     report("Opening the consent page in your browser; if it does not open, visit this URL:\n")
     report(url)
-    # In a thread that nothing waits for: the program named by BROWSER may run until the user closes it.
-    # If it fails, the user opens the URL by hand.
-    threading.Thread(target=open_in_browser, args=(url,), name="cloud66-async browser", daemon=True).start()
+    open_in_browser(url)  # its result does not matter: if it fails, the user opens the URL by hand

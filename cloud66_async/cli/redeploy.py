@@ -28,7 +28,7 @@ async def redeploy(
         found = await find_stack(c66, stack, environment)
         started = await c66.stacks.redeploy(found.uid, git_ref=git_ref)
         report(f"{describe(found)}: {_message(started)}")
-        if timeout is not None and started.async_action_id is not None:
+        if timeout is not None:
             try:
                 await follow(c66, started, timeout=timeout)
             except asyncio.CancelledError:  # Ctrl+C
@@ -51,19 +51,22 @@ async def follow(
             state = _state(action)
             if state != shown:
                 shown = state
-                report(f"  Action {action.id}: {state}")
+                report(f"  {_name(action)}: {state}")
 
         return await c66.actions.wait(started, timeout=timeout, progress=show)
-    with console.status(Text(f"Action {started.async_action_id}: waiting"), spinner=spinner()) as status:
+    with console.status(Text("Waiting for the action"), spinner=spinner()) as status:
         action = await c66.actions.wait(
             started,
             timeout=timeout,
-            progress=lambda action: status.update(
-                Text(f"Action {action.id} ({plain(action.action)}): {_state(action)}")
-            ),
+            progress=lambda action: status.update(Text(f"{_name(action)} ({plain(action.action)}): {_state(action)}")),
         )
-    report(f"  Action {action.id}: {_state(action)}")
+    report(f"  {_name(action)}: {_state(action)}")
     return action
+
+
+def _name(action: Action) -> str:
+    """Return what an action is called: a redeployment without an action is followed through its deployment."""
+    return f"{'Deployment' if action.resource_type == 'deployment' else 'Action'} {action.id}"
 
 
 def describe(stack: Stack) -> str:

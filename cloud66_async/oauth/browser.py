@@ -10,11 +10,20 @@ import webbrowser
 __all__ = ["open_in_browser"]
 
 _PREFIX = "CLOUD66_"
-_OPEN = "import sys, webbrowser; sys.exit(not webbrowser.open(sys.argv[1]))"
+# ValueError: BROWSER has an unclosed quotation mark. KeyboardInterrupt: Ctrl+C reaches this process, too.
+_OPEN = """
+import sys, webbrowser
+try:
+    sys.exit(not webbrowser.open(sys.argv[1]))
+except (OSError, ValueError, webbrowser.Error, KeyboardInterrupt):
+    sys.exit(1)
+"""
 
 
 def open_in_browser(url: str) -> bool:
-    """Open the URL in the user's browser and return whether there is one. Blocks while a text-mode browser runs.
+    """Open the URL in the user's browser and return whether there is one.
+
+    Blocks while a browser runs in the foreground, such as a text-mode browser or a program that BROWSER names.
 
     A child process opens it, because the browser inherits its environment: it must not contain CLOUD66_CLIENT_SECRET
     or other variables of this package. Other users can see the URL among the arguments of the browser.
@@ -25,5 +34,5 @@ def open_in_browser(url: str) -> bool:
             return webbrowser.open(url)  # there is no interpreter to start
         command = [sys.executable, "-I", "-c", _OPEN, url]
         return subprocess.run(command, env=environment, check=False).returncode == 0  # noqa: S603 (no shell)
-    except (OSError, webbrowser.Error):
+    except (OSError, ValueError, webbrowser.Error):
         return False

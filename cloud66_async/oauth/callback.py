@@ -1,4 +1,4 @@
-"""The callback from Cloud 66: verify that it belongs to a login, and extract its code. Without I/O."""
+"""The callback from Cloud 66: verify that it belongs to a login and its server, and extract its code. Without I/O."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .._core.text import clean
 from ..errors import AccessDenied, Cloud66Error, LoginError, StateMismatch
 from .form import parse_form
 
-__all__ = ["OUT_OF_BAND", "Callback", "attempt", "extract_code", "verify_callback"]
+__all__ = ["OUT_OF_BAND", "Callback", "attempt", "check_issuer", "extract_code", "verify_callback"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -25,7 +25,7 @@ Callback: TypeAlias = str | Mapping[str, str] | Mapping[str, Sequence[str]]
 """The callback URL, its query string, or its parameters."""
 
 _MAX_LENGTH = 16 * 1024
-_NAMES = ("code", "error", "error_description")
+_NAMES = ("code", "error", "error_description", "iss")
 _CODE = re.compile(r"[!-~]{1,4096}")  # RFC 6749, appendix A.11, without the space
 _PARAMETERS = re.compile(r"(?:^|[?&])(?:code|error)=|://")
 
@@ -67,6 +67,38 @@ def _verify(callback: Callback, state: str, redirect_url: str | None) -> dict[st
         if len(fields.get(name, ())) > 1:
             raise LoginError(f"invalid callback: {name!r} occurs more than once")
     return {name: fields[name][0] for name in _NAMES if fields.get(name)}
+
+
+def check_issuer(
+    parameters: Mapping[str, str], *, expected: str | None, authorize_url: str, redirect_url: str | None
+) -> None:
+    """Raise LoginError if verified parameters, with a code or with an error, are from another server (RFC 9207).
+
+    If an issuer is `expected`, the parameters must contain it, as exactly this string. Otherwise, an issuer that they
+    contain must have the origin of the consent page.
+    """
+    issuer = parameters.get("iss")
+    if issuer is None and redirect_url == OUT_OF_BAND:
+        return  # an out-of-band login gets no issuer back, as it gets no state
+    if expected is None:
+        if issuer is None or _origin(issuer) == _origin(authorize_url):
+            return
+        raise LoginError(
+            f"invalid callback: its issuer {clean(issuer)!r} is not at the origin of the consent page; "
+            "if this is the issuer of your server, pass it as expected_issuer"
+        )
+    if issuer is None:
+        raise LoginError(f"invalid callback: it has no issuer (iss), expected {expected!r}; start a new login")
+    if issuer != expected:
+        raise LoginError(f"invalid callback: its issuer is {clean(issuer)!r}, expected {expected!r}; start a new login")
+
+
+def _origin(url: str) -> tuple[str, str | None, int | None] | None:
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return None
+    return _endpoint(parts)[:3]
 
 
 def extract_code(parameters: Mapping[str, str]) -> str:

@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 from typing import Any, NoReturn, cast
 
-from .._http.library import httpx
-from ..clock import Clock, SystemClock
+from .._core.arguments import check_sendable, check_text
+from .._http.library import check_transport, httpx
+from ..clock import Clock, read_clock
 from ..config import URL
 from ..errors import (
     Cloud66Error,
@@ -64,6 +65,8 @@ class Cloud66OAuth2Client(Session):
         token_url: URL of the token endpoint, if the server has it elsewhere.
         revoke_url: URL of the revocation endpoint, if the server has it elsewhere.
         api_url: URL of the API, if the server has it elsewhere.
+        expected_issuer: Issuer that every callback must name as `iss` (RFC 9207), if the server sends it. Without it,
+            an issuer in a callback must have the origin of the consent page.
         clock: Source of the current time.
         timeout: Seconds for each phase of a request, and for a token or revocation request as a whole; or `Timeouts`.
             None means no limit.
@@ -91,6 +94,7 @@ class Cloud66OAuth2Client(Session):
         token_url: str | None = None,
         revoke_url: str | None = None,
         api_url: str | None = None,
+        expected_issuer: str | None = None,
         clock: Clock | None = None,
         timeout: float | Timeouts | None = 30.0,
         transport: Any = None,
@@ -99,12 +103,20 @@ class Cloud66OAuth2Client(Session):
         trust_env: bool = True,
         headers: Mapping[str, str] | None = None,
     ) -> None:
+        check_text("scope_separator", scope_separator)
+        if client_id is not None:
+            check_text("client_id", client_id)
+            check_sendable("client_id", client_id)
+        if transport is not None:
+            check_transport(transport)
         method = "client_secret_post" if client_secret else "none"
         super().__init__(
             client_id,
             client_secret.reveal() if isinstance(client_secret, Secret) else client_secret,
-            endpoints=Endpoints.of(url, authorize=authorize_url, token=token_url, revoke=revoke_url, api=api_url),
-            clock=clock or SystemClock(),
+            endpoints=Endpoints.of(
+                url, authorize=authorize_url, token=token_url, revoke=revoke_url, api=api_url, issuer=expected_issuer
+            ),
+            clock=read_clock(clock),
             token_endpoint_auth_method=method,
             revocation_endpoint_auth_method=method,
             code_challenge_method="S256",
@@ -151,6 +163,7 @@ class Cloud66OAuth2Client(Session):
             lifetime=lifetime,
             clock=self._clock,
             parameters=parameters,
+            issuer=self.endpoints.issuer,
         )
 
     async def finish_login(self, login: Login, callback: Callback) -> Token:
@@ -246,6 +259,7 @@ class Cloud66OAuth2Client(Session):
             verifier=code_verifier,
             redirect=redirect,
             grant_type=grant_type,
+            endpoints=self.endpoints,
         )
         del authorization_response, state, code, code_verifier  # as in finish_login
         if isinstance(form, Cloud66Error):

@@ -7,6 +7,7 @@ from urllib.parse import SplitResult, urlsplit
 
 import attrs
 
+from .._core.arguments import check_text
 from .._core.origin import DEFAULT_PORTS, is_loopback
 from ..config import Address
 from ..errors import ConfigError
@@ -19,7 +20,9 @@ __all__ = ["Endpoints", "check_redirect_url", "check_url", "is_encrypted"]
 class Endpoints:
     """The URLs of one server. Each is https, or http on a loopback host.
 
-    `undetermined` names the endpoints whose URLs follow from `site` although another endpoint is on another server.
+    `issuer` is the value of `iss` that every callback must contain (RFC 9207), or None if the server is not known to
+    send it. `undetermined` names the endpoints whose URLs follow from `site` although another endpoint is on another
+    server.
     """
 
     site: str
@@ -27,6 +30,7 @@ class Endpoints:
     token: str
     revoke: str
     api: str
+    issuer: str | None = None
     undetermined: frozenset[str] = frozenset()
 
     @classmethod
@@ -38,12 +42,15 @@ class Endpoints:
         token: str | None = None,
         revoke: str | None = None,
         api: str | None = None,
+        issuer: str | None = None,
     ) -> Endpoints:
         """Return the endpoints of the site at `url`, with Cloud 66's paths for those not given. Raises ConfigError.
 
         Cloud 66 documents `/oauth/authorize` and `/oauth/token`. `/oauth/revoke` is the usual path of the kind of
         server that it runs.
         """
+        if issuer == "":
+            raise ConfigError("invalid expected_issuer '': it is empty; pass the issuer of the server, or leave it out")
         address = Address.parse(url)
         site = address.site
         given = {"authorize": authorize, "token": token, "revoke": revoke, "api": api}
@@ -54,6 +61,7 @@ class Endpoints:
             token=check_url(token or f"{site}/oauth/token"),
             revoke=check_url(revoke or f"{site}/oauth/revoke"),
             api=check_url(api or address.api),
+            issuer=None if issuer is None else check_url(issuer),
             undetermined=frozenset(name for name, other in given.items() if elsewhere and not other),
         )
 
@@ -99,6 +107,7 @@ def check_redirect_url(url: str) -> None:
 
 
 def _split(url: str) -> SplitResult | None:
+    check_text("URL", url)
     if not url.isprintable() or " " in url:
         return None
     try:

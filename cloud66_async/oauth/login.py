@@ -12,10 +12,11 @@ from urllib.parse import urlencode
 
 import attrs
 
+from .._core.arguments import check_iterable, check_text
 from ..clock import Clock, SystemClock
 from ..errors import Cloud66Error, ConfigError, LoginError, StateMismatch
-from .callback import Callback, attempt, extract_code, verify_callback
-from .endpoints import check_redirect_url
+from .callback import Callback, attempt, check_issuer, extract_code, verify_callback
+from .endpoints import Endpoints, check_redirect_url
 from .form import Form, code_form
 
 __all__ = [
@@ -42,7 +43,7 @@ class Login:
 
     Store `to_dict()` in this user's session and nowhere else: a table of pending logins that all users share allows
     account takeover. Remove it from the session when the callback arrives. A login can be used once, before
-    `expires_at`.
+    `expires_at`. If `issuer` is not None, the callback must name it (RFC 9207).
     """
 
     url: str = attrs.field(repr=False)
@@ -52,6 +53,7 @@ class Login:
     scopes: tuple[str, ...]
     created_at: datetime
     expires_at: datetime
+    issuer: str | None = None
     # Holds one item, which the first use removes. That is atomic, and a shallow copy shares the list.
     _unused: list[bool] = attrs.field(factory=lambda: [True], init=False, repr=False, eq=False)
 
@@ -60,7 +62,7 @@ class Login:
 
         `callback` is the callback URL, its query string, or its parameters as a mapping. An out-of-band login also
         accepts the code alone. Raises StateMismatch for the callback of another login, which leaves this one usable,
-        AccessDenied if the user refused access, and LoginError for anything else.
+        AccessDenied if the user refused access, and LoginError for anything else, such as another server's callback.
         """
         code = attempt(self._code, callback, now or SystemClock().now())
         del callback
@@ -75,6 +77,7 @@ class Login:
             raise LoginError("this login was already used; start a new login")
         parameters = verify_callback(callback, state=self.state, redirect_url=self.redirect_url)
         self._unused.pop()
+        check_issuer(parameters, expected=self.issuer, authorize_url=self.url, redirect_url=self.redirect_url)
         return extract_code(parameters)
 
     def to_dict(self) -> dict[str, Any]:
@@ -87,6 +90,7 @@ class Login:
             "scopes": list(self.scopes),
             "created_at": self.created_at.isoformat(),
             "expires_at": self.expires_at.isoformat(),
+            "issuer": self.issuer,
         }
 
     @classmethod
@@ -110,6 +114,7 @@ def start_login(
     lifetime: timedelta = LIFETIME,
     clock: Clock | None = None,
     parameters: Mapping[str, str] | None = None,
+    issuer: str | None = None,
 ) -> Login:
     """Return a new login with a random state and verifier.
 
@@ -123,6 +128,7 @@ def start_login(
         lifetime: Time until the login expires.
         clock: Source of the current time.
         parameters: Additional parameters of the authorization request, sent unchanged.
+        issuer: Issuer that the callback must name.
 
     Raises ConfigError.
     """
@@ -148,6 +154,7 @@ def start_login(
         scopes=scopes,
         created_at=created_at,
         expires_at=created_at + lifetime,
+        issuer=issuer,
     )
 
 
@@ -202,7 +209,11 @@ def split_scopes(scope: str | Iterable[str]) -> tuple[str, ...]:
 
     Raises ConfigError.
     """
-    texts = (scope,) if isinstance(scope, str) else scope
+    if not isinstance(scope, str):
+        check_iterable("scope", scope)
+    texts = (scope,) if isinstance(scope, str) else tuple(scope)
+    for text in texts:
+        check_text("scope", text)
     scopes = tuple(dict.fromkeys(name for text in texts for name in text.replace(",", " ").split()))
     for name in scopes:
         if not name.isascii() or not name.isprintable() or '"' in name or "\\" in name:
@@ -228,6 +239,7 @@ def callback_form(
     verifier: str | None,
     redirect: tuple[str | None, str | None, str | None],
     grant_type: str,
+    endpoints: Endpoints,
 ) -> Form:
     """Return the form for the arguments of `fetch_token`. Raises ConfigError and LoginError."""
     if grant_type != "authorization_code":
@@ -238,6 +250,7 @@ def callback_form(
         if not state:
             raise StateMismatch("no state to compare with; pass the state that is stored in the user's session")
         parameters = verify_callback(callback, state=state, redirect_url=url)
+        check_issuer(parameters, expected=endpoints.issuer, authorize_url=endpoints.authorize, redirect_url=url)
     elif code is None:
         raise LoginError("neither a callback nor a code; pass authorization_response or code")
     else:
@@ -261,10 +274,10 @@ def _challenge(verifier: str) -> str:
 
 def _restore(stored: Mapping[str, Any]) -> Login | None:
     required = {name: stored.get(name) for name in _REQUIRED}
-    verifier, scopes = stored.get("verifier"), stored.get("scopes")
+    verifier, scopes, issuer = stored.get("verifier"), stored.get("scopes"), stored.get("issuer")
     if not all(isinstance(text, str) and text for text in required.values()):
         return None
-    if not isinstance(verifier, str | None) or not isinstance(scopes, list | tuple):
+    if not (isinstance(verifier, str | None) and isinstance(issuer, str | None) and isinstance(scopes, list | tuple)):
         return None
     try:
         created_at, expires_at = (datetime.fromisoformat(stored[name]) for name in ("created_at", "expires_at"))
@@ -278,4 +291,5 @@ def _restore(stored: Mapping[str, Any]) -> Login | None:
         scopes=tuple(map(str, cast("Iterable[object]", scopes))),
         created_at=created_at,
         expires_at=expires_at,
+        issuer=issuer,
     )

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import inspect
-import threading
 from collections.abc import Awaitable, Callable, Iterable
-from typing import Any, Protocol, TypeVar, cast
+from typing import Any, Protocol
 
 from ..errors import ConfigError, LoginError
 from ..token import Token
+from .blocking import call, restored_terminal, start
 from .browser import open_in_browser
 from .callback import OUT_OF_BAND
 from .listener import Listener
 from .login import Login
 
 __all__ = ["LoginClient", "login_with_browser", "login_with_code"]
-
-T = TypeVar("T")
 
 _HOSTS = ("127.0.0.1", "localhost")
 
@@ -58,8 +55,9 @@ async def login_with_browser(
         host: Host of the redirect URL: `127.0.0.1`, or `localhost` if that is registered.
         timeout: Maximum seconds to wait for the callback.
         open_browser: Function that opens a URL of this machine, which redirects to the consent page once. A coroutine
-            function is awaited, any other function is called in a thread. If it returns False, no browser is
-            available. The default starts the system's browser without this package's environment variables.
+            function is awaited. Any other function is called in a thread, and the login does not wait until it returns.
+            If it returns False, no browser is available. The default starts the system's browser, or the one that
+            BROWSER names, without this package's environment variables.
 
     Raises:
         ConfigError: The port is not available, or `host` or `path` is invalid.
@@ -74,8 +72,7 @@ async def login_with_browser(
         listener.expect(login)
         try:
             async with asyncio.timeout(timeout):
-                if await _call(open_browser, listener.start_url) is False:
-                    raise LoginError("no browser could be opened; log in with a pasted code instead")
+                await _open(open_browser, listener)
                 finishing = client.finish_login(login, await listener.callback)
         except TimeoutError:
             raise LoginError(
@@ -91,39 +88,29 @@ async def login_with_code(
     """Log a user in with a browser on any machine and a pasted code, and return the token.
 
     `ask` receives the URL of the consent page and returns the code that Cloud 66 shows. A coroutine function is
-    awaited, any other function is called in a thread, so that it may wait for input. Only PKCE binds such a code to
-    this login. Raises LoginError if the text is not a valid code, and TokenRequestFailed.
+    awaited. Any other function is called in a thread, so that it may wait for input, for example with `getpass`. Ctrl+C
+    and a cancellation end the login at once and restore the terminal; the thread then remains until the function
+    returns, but does not delay the exit of the process. Only PKCE binds such a code to this login. Raises LoginError if
+    the text is not a valid code, and TokenRequestFailed.
     """
     login = client.login(scope=scope, redirect_url=OUT_OF_BAND)
-    return await client.finish_login(login, await _call(ask, login.url))
+    with restored_terminal():
+        finishing = client.finish_login(login, await call(ask, login.url))
+    return await finishing  # no local variable holds the code, which a traceback may show
 
 
-async def _call(function: Callable[[str], T | Awaitable[T]], argument: str) -> T:
-    """Return the result of the function. If it blocks, neither the event loop nor the exit of the process waits."""
-    if inspect.iscoroutinefunction(function):
-        awaitable = function(argument)
-        del argument  # a traceback may show local variables, but not those of a coroutine that has not started
-        return cast("T", await awaitable)
-    loop = asyncio.get_running_loop()
-    outcome: asyncio.Future[Any] = loop.create_future()
-
-    def settle(result: object, error: Exception | None) -> None:
-        if outcome.cancelled():
-            return
-        if error is None:
-            outcome.set_result(result)
-        else:
-            outcome.set_exception(error)
-
-    def run() -> None:
-        result, failure = None, None
-        try:
-            result = function(argument)
-        except Exception as error:  # noqa: BLE001 (raised again in the task that awaits the outcome)
-            failure = error
-        with contextlib.suppress(RuntimeError):  # the event loop is closed, so no task awaits the outcome
-            loop.call_soon_threadsafe(settle, result, failure)
-
-    threading.Thread(target=run, name="cloud66-async login", daemon=True).start()
-    result = await outcome
-    return cast("T", await result if inspect.isawaitable(result) else result)
+async def _open(open_browser: Callable[[str], object], listener: Listener) -> None:
+    """Open the start page. Return when the function does, or earlier if the callback arrives. Raises LoginError."""
+    opening = start(open_browser, listener.start_url)
+    waiting: set[asyncio.Future[Any]] = {opening, listener.callback}
+    try:
+        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        if not opening.done():
+            return  # a browser in the foreground, which runs until the user closes it
+        opened = opening.result()
+        if inspect.isawaitable(opened):
+            opened = await opened
+        if opened is False and not listener.callback.done():
+            raise LoginError("no browser could be opened; log in with a pasted code instead")
+    finally:
+        opening.cancel()

@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine
 
     from .._core.origin import Origin
-    from ..transport import Request
+    from ..transport import Request, StreamRequest
     from .pool import Pool
-    from .response import PoolResponse
+    from .response import PoolResponse, Streaming
 
 __all__ = ["PoolTransport"]
 
@@ -55,7 +55,32 @@ class PoolTransport:
             timeouts=request.timeouts,
         )
 
+    def stream(self, request: StreamRequest) -> Streaming:
+        """Send `request` to its own origin and stream the response. Raises TransportError."""
+        return self._pool.stream(
+            request.origin,
+            request.method,
+            _encode_stream(request),
+            request.body or b"",
+            repeatable=request.repeatable,
+            timeouts=request.timeouts,
+        )
+
     async def aclose(self) -> None:
         """Close the pool, if this transport owns it."""
         if self._owns_pool:
             await self._pool.aclose()
+
+
+def _encode_stream(request: StreamRequest) -> Hidden:
+    """Return the request line and the headers. The target is in no variable that a traceback could show."""
+    if _VISIBLE(f"{request.method} {request.target.reveal()} -") is None:
+        raise ConfigError("invalid character in the method or path of a request; use visible ASCII characters")
+    end = ""
+    if request.body is not None:
+        end = f"Content-Type: application/json\r\nContent-Length: {len(request.body)}\r\n"
+    elif request.method in _WITH_BODY:
+        end = "Content-Length: 0\r\n"
+    host = request.origin.authority
+    start = Hidden(f"{request.method} {request.target.reveal()} HTTP/1.1\r\nHost: {host}\r\n".encode("ascii"))
+    return Hidden(b"%b%b%b\r\n" % (start, request.headers.encoded, end.encode("ascii")))

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import Generic, TypeVar
 
 from .. import bulk
+from .._core.arguments import check_iterable, check_limit, check_text
 from ..bulk import BatchReport, BatchResult, BulkError
 from ..errors import Cloud66Error, ResponseError
 from ..operation import Page
@@ -30,7 +31,11 @@ async def fetch(
     Without `listed`, resources are read one by one. The first page tells how many pages there are, so a list that is
     too long costs one request. Raises BulkError, which holds every resource that was read, and the report.
     """
+    check_iterable("IDs", ids)
+    check_limit("limit", limit)
     wanted = list(ids)
+    for uid in wanted:
+        check_text("ID", uid)
     found: dict[str, Result[T]] = {}
     search = _Search(wanted, found, key)
     if listed is not None and len(search.missing) > 1:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import attrs
@@ -11,7 +13,7 @@ from .._core.model import Model, Timestamp, free_form
 from .._core.sender import Sender
 from .._core.text import clean
 from ..errors import Cloud66Error, ConfigError
-from ..operation import get, many, post
+from ..operation import Page, get, many, post
 from ..pager import Pager
 from ._resource import Resource
 from .common import DatabaseSelection
@@ -158,29 +160,80 @@ class Actions(Resource):
         that wait for actions of one stack share the requests. `timeout` is the longest wait in seconds; `progress`
         is called with each state that is read. `stack` is needed only if `started` does not hold it.
 
-        Raises ActionFailed if the action finished without success, ActionUnfinished if it did not finish before
-        the timeout, and ConfigError if `started` holds no stack or no action.
-        """
-        uid, number = stack or started.stack, started.async_action_id
-        if uid is None:
-            raise ConfigError("the action does not hold its stack; pass it as stack=...")
-        if number is None:
-            raise ConfigError("the response holds no action to wait for; read `deployments.list` instead")
-        poller = self._pollers.get(uid)
-        if poller is None:
-            from ._poller import Poller  # imported lazily: takes 0.5 ms, and only `wait` needs it
+        If a redeployment has no action ID, its action is found by its `user_reference`; if there is none either, the
+        newest deployment of the stack is read instead, and the result describes it.
 
-            poller = self._pollers[uid] = Poller(
-                self._sender.clock, lambda action: self.get(uid, action), lambda: self.list(uid).page(1)
-            )
-        try:
-            action = await poller.wait(number, timeout=timeout, progress=progress)
-        finally:
-            if poller.idle:
-                self._pollers.pop(uid, None)
+        Raises ActionFailed if the action finished without success, ActionUnfinished if it did not finish before
+        the timeout, and ConfigError if `started` holds no stack and no action.
+        """
+        action = await self._finished(started, stack, timeout, progress)
         if not action.succeeded:
             reason = clean(action.finished_message or "no reason given")
             raise ActionFailed(
-                f"action {number} ({clean(str(action.action))}) of stack {uid} failed: {reason}", action=action
+                f"action {action.id} ({clean(str(action.action))}) of stack {action.stack} failed: {reason}",
+                action=action,
             )
         return action
+
+    async def follow(
+        self,
+        started: Started,
+        *,
+        stack: str | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109  raises an error of ours
+    ) -> AsyncGenerator[Action]:
+        """Yield the states of an action as they change, up to and including the one in which it has finished.
+
+        It reads them as `wait` does. An action that fails is no error: its last state tells. Raises ActionUnfinished
+        if the action does not finish before the timeout.
+        """
+        states: asyncio.Queue[Action | None] = asyncio.Queue()
+        reading = asyncio.create_task(self._finished(started, stack, timeout, states.put_nowait))
+        reading.add_done_callback(lambda _: states.put_nowait(None))
+        latest: Action | None = None
+        try:
+            while (state := await states.get()) is not None:
+                if state != latest:
+                    latest = state
+                    yield state
+            await reading
+        finally:
+            reading.cancel()
+            await asyncio.wait([reading])
+
+    async def _finished(
+        self,
+        started: Started,
+        stack: str | None,
+        timeout: float | None,  # noqa: ASYNC109  raises an error of ours
+        progress: Callable[[Action], None] | None,
+    ) -> Action:
+        """Wait until an action has finished, with or without success."""
+        if not hasattr(started, "stack") or not hasattr(started, "async_action_id"):
+            raise TypeError(
+                f"invalid started: expected an action or the response that started one, not {type(started).__name__}"
+            )
+        uid, number = stack or started.stack, started.async_action_id
+        if uid is None:
+            raise ConfigError("the action does not hold its stack; pass it as stack=...")
+        key = uid
+        read: Callable[[int], Awaitable[Action]] = partial(self.get, uid)
+        read_latest: Callable[[], Awaitable[Page[Action]]] = partial(self.list(uid).page, 1)
+        if number is None:
+            from . import _started  # imported lazily: few redeployments have no action
+
+            found = await _started.find(self._sender, started, uid)
+            if isinstance(found, int):
+                number = found
+            else:
+                number, key, read, read_latest = found.id, found.key, found.read, found.read_latest
+        poller = self._pollers.get(key)
+        if poller is None:
+            from ._poller import Poller  # imported lazily: takes 0.5 ms, and only waiting needs it
+
+            poller = self._pollers[key] = Poller(self._sender.clock, read, read_latest)
+        try:
+            return await poller.wait(number, timeout=timeout, progress=progress)
+        finally:
+            if poller.idle:
+                self._pollers.pop(key, None)

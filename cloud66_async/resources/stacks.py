@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import attrs
 
+from .._core.arguments import check_iterable, check_text
 from .._core.model import IsoTimestamp, Model, OpenIntEnum, OpenStrEnum, Timestamp, free_form
 from .._core.text import clean
 from ..errors import AmbiguousName, NotFound
@@ -122,7 +123,7 @@ class Redeployment(Model):
     """A started redeployment, which `Actions.wait` waits for.
 
     `async_action_id` is the action to wait for and may be None. `queued` tells whether another deployment runs first.
-    The SDK sets `stack` to the uid of the stack.
+    The SDK sets `stack` to the uid of the stack, and `user_reference` to the reference that it sent.
     """
 
     ok: bool | None = None
@@ -130,6 +131,7 @@ class Redeployment(Model):
     queued: bool | None = None
     async_action_id: int | None = None
     stack: str | None = None
+    user_reference: str | None = None
 
 
 LIST = get(
@@ -235,6 +237,9 @@ class Stacks(Resource):
 
         Raises NotFound if there is none, and AmbiguousName if there is more than one.
         """
+        check_text("name", name)
+        if environment is not None:
+            check_text("environment", environment)
         wanted, where = name.casefold(), None if environment is None else environment.casefold()
         found = [
             stack
@@ -307,29 +312,40 @@ class Stacks(Resource):
         rollout_strategy: RolloutStrategy | None = None,
         canary_percentage: int | None = None,
     ) -> Redeployment:
-        """Start a deployment. It is never retried if the first request may have reached the server.
+        """Start a deployment. It is not started twice: if the response is lost, the SDK looks for its action.
+
+        The action is found by its `user_reference`, after 1 and 4 more seconds. The request is sent once more only if
+        there is no action. If that remains unknown, or if the client does not retry, the error is raised.
 
         Args:
             stack: uid of the stack.
             git_ref: Branch, tag or commit to deploy; not for Docker stacks. The default is the latest code.
             services: Names of the services to deploy, each optionally followed by `:tag` to choose an image.
             deployment_profile: Name of a deployment profile.
-            user_reference: Reference of up to 255 characters, which the action's metadata will contain.
+            user_reference: Reference of up to 255 characters, which the action's metadata will contain. It must be
+                one that no other redeployment has; the default is a new one.
             deploy_strategy: Order in which servers are deployed.
             rollout_strategy: How traffic moves to the new version.
             canary_percentage: Share of the traffic that a canary receives.
         """
-        return await self._start(
-            REDEPLOY,
-            stack,
+        from . import _started  # imported lazily: only redeployments need it
+
+        reference = user_reference or _started.new_reference()
+        call = REDEPLOY.bind(
+            stack=stack,
             git_ref=git_ref,
             services=_names(services),
             deployment_profile=deployment_profile,
-            user_reference=user_reference,
+            user_reference=reference,
             deploy_strategy=deploy_strategy,
             rollout_strategy=rollout_strategy,
             canary_percentage=canary_percentage,
         )
+
+        async def start() -> Redeployment:
+            return attrs.evolve(await self._call(call), stack=stack, user_reference=reference)
+
+        return await _started.start_once(self._sender, stack, reference, start)
 
     async def reboot_servers(
         self, stack: str, *, strategy: Literal["parallel", "serial"], group: ServerGroupName | None = None
@@ -360,4 +376,8 @@ def _names(services: Iterable[str] | None) -> tuple[str, ...] | None:
         return None
     if isinstance(services, str):
         services = services.split(",")
+    check_iterable("services", services)
+    services = tuple(services)
+    for service in services:
+        check_text("services", service)
     return tuple(name for service in services if (name := service.strip()))

@@ -23,6 +23,8 @@ class FakeClock:
     """A clock that is frozen until `advance()`, and that skips every pause inside `running()`."""
 
     def __init__(self, start: datetime = _START) -> None:
+        if not isinstance(start, datetime):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise TypeError(f"invalid start: expected a datetime, not {type(start).__name__}")
         if start.tzinfo is None:
             raise ValueError(f"invalid start {start.isoformat()!r}: must be timezone-aware; pass tzinfo=UTC")
         self._now = start.astimezone(UTC)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from .table import Record
     from .world import World
 
-__all__ = ["HANDLERS", "Bare", "Context", "Handler", "Listing", "handles", "missing"]
+__all__ = ["ALIASES", "HANDLERS", "Bare", "Context", "Handler", "Listing", "also_at", "handles", "missing"]
 
 T = TypeVar("T")
 
@@ -121,6 +121,15 @@ def handles(*operations: Operation[Any]) -> Callable[[Handler], Handler]:
         return handler
 
     return register
+
+
+ALIASES: dict[tuple[str, str], Operation[Any]] = {}
+"""Operations that the documentation also shows with another HTTP method and path template."""
+
+
+def also_at(method: str, path: str, operation: Operation[Any]) -> None:
+    """Serve the operation at another method and path as well."""
+    ALIASES[method, path] = operation
 
 
 def missing(what: str) -> Rejected:

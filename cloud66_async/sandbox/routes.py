@@ -12,6 +12,7 @@ import attrs
 
 from ..operation import Operation
 from ..resources import operations
+from .handling import ALIASES
 
 __all__ = ["Match", "Route", "Routes", "api_routes"]
 
@@ -38,11 +39,15 @@ class Routes:
         # A tree with one level for each path segment: a lookup does not get slower with the number of routes.
         self._tree: dict[str, Any] = {}
         for name, operation in operations:
-            node = self._tree
-            for segment in _segments(operation.method, _PLACEHOLDER.sub(_ANY, operation.path)):
-                node = node.setdefault(segment, {})
-            known = node.get("", Route((), ()))
-            node[""] = Route((*known.operations, operation), (*known.names, name))
+            self.add(operation.method, operation.path, name, operation)
+
+    def add(self, method: str, path: str, name: str, operation: Operation[Any]) -> None:
+        """Add a route of the operation, which has this name."""
+        node = self._tree
+        for segment in _segments(method, _PLACEHOLDER.sub(_ANY, path)):
+            node = node.setdefault(segment, {})
+        known = node.get("", Route((), ()))
+        node[""] = Route((*known.operations, operation), (*known.names, name))
 
     def find(self, method: str, path: str) -> Match | None:
         """Return the route of this percent-encoded path below the API's root, or None."""
@@ -56,8 +61,12 @@ class Routes:
 
 @cache
 def api_routes() -> Routes:
-    """Return the routes of all operations of the API."""
-    return Routes(operations())
+    """Return the routes of all operations of the API, and those that only the sandbox has."""
+    routes = Routes(operations())
+    names = {operation: name for name, operation in operations()}
+    for (method, path), operation in ALIASES.items():
+        routes.add(method, path, names[operation], operation)
+    return routes
 
 
 def _search(node: dict[str, Any], segments: list[str], index: int, values: list[str]) -> Route | None:

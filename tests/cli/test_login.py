@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import pytest
+
 from cloud66_async.sandbox import SandboxServer
 from cloud66_async.token import Token
 
@@ -50,6 +52,19 @@ def test_login_through_a_browser_then_stacks_then_logout(
     assert server.fake.tokens[-1].revoked
     assert token not in stored(terminal).read_text()
     assert terminal.run("stacks", environment={"CLOUD66_URL": server.url}).returncode == 1
+
+
+@pytest.mark.parametrize(("options", "scopes"), [([], ("public", "redeploy")), (["--scope", "public"], ("public",))])
+def test_login_requests_the_scopes_that_the_commands_need(
+    terminal: Terminal,
+    server: SandboxServer,
+    application: dict[str, str],
+    options: list[str],
+    scopes: tuple[str, ...],
+) -> None:
+    done = terminal.run("login", *options, environment={**application, **browser(terminal, "authorize")})
+    assert done.returncode == 0, done.stderr
+    assert server.fake.tokens[-1].scopes == scopes
 
 
 def test_login_is_not_used_for_another_server(
@@ -125,6 +140,22 @@ def test_logout_without_a_stored_login(terminal: Terminal) -> None:
     done = terminal.run("logout")
     assert done.returncode == 1
     assert "no login is stored" in done.stderr
+
+
+def test_logout_deletes_the_login_if_the_revocation_fails(
+    terminal: Terminal, server: SandboxServer, application: dict[str, str]
+) -> None:
+    terminal.run("login", environment={**application, **browser(terminal, "authorize")})
+    token = newest_token(server).reveal()
+    server.fake.faults.fail(
+        500, operation="oauth.revoke", times=10, body=f'{{"error":"x","error_description":"{token}"}}'.encode()
+    )
+    done = terminal.run("logout", environment=application)
+    assert done.returncode == 0, done.stderr
+    assert "was not revoked" in done.stdout
+    assert server.fake.calls("oauth.revoke") == 1
+    assert not server.fake.tokens[-1].revoked
+    assert token not in done.stdout + done.stderr + stored(terminal).read_text()
 
 
 def test_printed_url_leads_to_the_consent_page(terminal: Terminal, application: dict[str, str]) -> None:

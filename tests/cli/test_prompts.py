@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import select
-import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Mapping
 from urllib.parse import parse_qs, urlsplit
@@ -19,71 +15,9 @@ from cloud66_async.sandbox import SandboxServer, consent
 from .conftest import PROGRAM, TIMEOUT, Terminal, browser_command
 from .test_login import stored
 
-pty = pytest.importorskip("pty")
-termios = pytest.importorskip("termios")
+pytest.importorskip("termios")
 
-
-class PseudoTerminal:
-    """The command line as a process with a terminal of its own."""
-
-    def __init__(self, terminal: Terminal, arguments: list[str], environment: Mapping[str, str]) -> None:
-        self.shown = ""
-        self._master, self._slave = pty.openpty()
-        self._attributes = termios.tcgetattr(self._slave)
-        self.process = subprocess.Popen(
-            [sys.executable, "-c", _SET_TERMINAL, *PROGRAM, *arguments],
-            stdin=self._slave,
-            stdout=self._slave,
-            stderr=self._slave,
-            env={**terminal.environment, "TERM": "xterm", **environment},
-            cwd=terminal.home,
-            start_new_session=True,
-        )
-
-    def wait_for(self, text: str) -> None:
-        end = time.monotonic() + 30
-        while text not in self.shown:
-            assert time.monotonic() < end, self.shown
-            self._read()
-
-    def wait_for_prompt(self, text: str) -> None:
-        self.wait_for(text)
-        end = time.monotonic() + 30
-        while self.echoes:
-            assert time.monotonic() < end, "echo was not turned off"
-            time.sleep(0.01)
-
-    def type(self, text: str) -> None:
-        os.write(self._master, text.encode())
-
-    def exit_code(self, within: float = 30) -> int | None:
-        """Return the exit code, or None if the process does not end."""
-        end = time.monotonic() + within
-        while self.process.poll() is None and time.monotonic() < end:
-            self._read()
-        return self.process.poll()
-
-    @property
-    def echoes(self) -> bool:
-        return bool(termios.tcgetattr(self._slave)[3] & termios.ECHO)
-
-    def close(self) -> None:
-        if self.process.poll() is None:
-            os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait(TIMEOUT)
-        os.close(self._master)
-        os.close(self._slave)
-
-    def _read(self) -> None:
-        if select.select([self._master], [], [], 0.05)[0]:
-            self.shown += os.read(self._master, 65536).decode(errors="replace").replace("\r\n", "\n")
-
-
-# Makes the terminal the controlling terminal of the new session, so that Ctrl+C sends a signal.
-_SET_TERMINAL = (
-    "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execv(sys.argv[1], sys.argv[1:])"
-)
-
+from ..pseudo_terminal import PseudoTerminal
 
 Start = Callable[[list[str], Mapping[str, str]], PseudoTerminal]
 
@@ -91,7 +25,9 @@ Start = Callable[[list[str], Mapping[str, str]], PseudoTerminal]
 @pytest.fixture
 def start(terminal: Terminal, request: pytest.FixtureRequest) -> Start:
     def run(arguments: list[str], environment: Mapping[str, str]) -> PseudoTerminal:
-        started = PseudoTerminal(terminal, arguments, environment)
+        started = PseudoTerminal(
+            [*PROGRAM, *arguments], environment={**terminal.environment, **environment}, directory=terminal.home
+        )
         request.addfinalizer(started.close)
         return started
 
@@ -174,7 +110,7 @@ def test_browser_that_stays_open_does_not_delay_the_login(
     assert f"Logged in to {server.url}" in output.read_text()
 
 
-@pytest.mark.parametrize("program", ["/nonexistent/browser", "'"])
+@pytest.mark.parametrize("program", ["/nonexistent/browser", "'", "'%s", '"%s', "%s\\"])
 def test_browser_that_does_not_start_prints_the_url(
     terminal: Terminal, application: dict[str, str], program: str
 ) -> None:
@@ -183,6 +119,16 @@ def test_browser_that_does_not_start_prints_the_url(
     assert "http://127.0.0.1:" in done.stdout
     assert "no callback received" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_ctrl_c_while_a_browser_runs_in_the_foreground(start: Start, application: dict[str, str]) -> None:
+    started = start(["login"], {**application, "BROWSER": "sh -c 'sleep 60' %s"})
+    started.wait_for("http://127.0.0.1:")
+    time.sleep(0.5)  # the browser starts; Ctrl+C reaches every process of the terminal
+    started.type("\x03")
+    assert started.exit_code(10) == 130
+    assert "Interrupted" in started.shown
+    assert "Traceback" not in started.shown
 
 
 def test_personal_token_is_checked_once_before_it_is_stored(terminal: Terminal, server: SandboxServer) -> None:

@@ -153,7 +153,7 @@ async def test_each_write_to_a_flaky_server_is_sent_once(transport: PoolName) ->
     async with wire(drop) as server, client(server.url, transport, retry=Retry()) as c66:
         for number in range(5):
             with pytest.raises(errors.TransportError) as caught:
-                await c66.stacks.redeploy(f"s{number}")
+                await c66.stacks.restart(f"s{number}")
             assert caught.value.sent
     assert [received.target.split("/")[4] for received in server.received] == [f"s{number}" for number in range(5)]
 

@@ -135,7 +135,7 @@ def test_fragment_is_rejected(fragment: str) -> None:
     assert "ATTACKER" not in error_output(caught.value)
 
 
-@pytest.mark.parametrize("name", ["code", "error", "error_description"])
+@pytest.mark.parametrize("name", ["code", "error", "error_description", "iss"])
 def test_repeated_parameters_are_rejected(name: str) -> None:
     query = f"state={STATE}&{name}=one&{name}=two"
     callbacks: list[Callback] = [
@@ -274,7 +274,8 @@ PAIRS = st.lists(
 def test_code_requires_one_matching_state_one_code_and_no_error(pairs: list[tuple[str, str]], as_text: bool) -> None:
     names = [name for name, _ in pairs]
     single = names.count("state") == 1 == names.count("code")
-    good = single and ("state", STATE) in pairs and "error" not in names and names.count("error_description") < 2
+    good = single and ("state", STATE) in pairs and "error" not in names
+    good = good and names.count("error_description") < 2 and names.count("iss") < 2
     try:
         found = code(urlencode(pairs, errors="surrogatepass") if as_text else Multi(*pairs))
     except LoginError:

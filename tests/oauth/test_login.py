@@ -155,11 +155,12 @@ def invalid_sessions() -> dict[str, Any]:
         **{
             f"without {name}": {key: value for key, value in good.items() if key != name}
             for name in good
-            if name != "verifier"
+            if name not in ("verifier", "issuer")
         },
         "empty state": good | {"state": ""},
         "state not a string": good | {"state": 5},
         "verifier not a string": good | {"verifier": 5},
+        "issuer not a string": good | {"issuer": 5},
         "scopes not a list": good | {"scopes": "public"},
         "invalid time": good | {"expires_at": "soon"},
         "time not a string": good | {"created_at": 5},

@@ -17,10 +17,9 @@ from cloud66_async.oauth import Cloud66OAuth2Client, Login
 from cloud66_async.oauth.bearer import MaskedToken
 from cloud66_async.secret import Secret
 
-from .conftest import REDIRECT, client_token
+from .conftest import REDIRECT, Make, client_token
 from .evidence import error_output, package_locals, shown
 from .server import Reply, Server, as_json
-from .test_client import Make
 
 CODE = "CODE-planted"
 TOKEN = "TOKEN-planted"

@@ -1,14 +1,11 @@
-"""Requests with a token: where it is sent, and which responses raise errors."""
+"""Requests with a token: where it is sent, and what is shared."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import pprint
 import threading
-from collections.abc import AsyncIterator, Callable
-from datetime import UTC, datetime
-from typing import Any
+from collections.abc import AsyncIterator
 
 import pytest
 
@@ -16,28 +13,13 @@ from cloud66_async._http.library import httpx
 from cloud66_async.errors import (
     Cloud66Error,
     ConfigError,
-    Forbidden,
     TransportError,
-    TransportTimeout,
-    Unauthenticated,
 )
 from cloud66_async.oauth import Cloud66OAuth2Client
-from cloud66_async.token import Token
 
-from .conftest import client_token
+from .conftest import STACKS, Make
 from .evidence import error_output
 from .server import TOKEN, Reply, Server, as_json, redirect, serving
-
-Make = Callable[..., Cloud66OAuth2Client]
-
-STACKS = "/api/3/stacks.json"
-
-
-@pytest.fixture
-def user(make: Make, server: Server) -> Cloud66OAuth2Client:
-    """A client with a token."""
-    server.replies[STACKS] = as_json(response=[])
-    return make(token="TOKEN-1")
 
 
 @pytest.mark.parametrize("url", ["stacks.json", "/stacks.json", "SITE/api/3/stacks.json"])
@@ -163,103 +145,10 @@ async def test_cookies_are_not_stored(user: Cloud66OAuth2Client, server: Server)
     assert [request.header("cookie") for request in server.requests] == [None, None]
 
 
-CHALLENGE = 'Bearer realm="Cloud 66", error="{}", error_description="{}"'
-HTML = ("content-type", "text/html")
-
-
-@pytest.mark.parametrize(
-    ("reply", "text"),
-    [
-        (
-            Reply(
-                status=401, headers=(HTML, ("WWW-Authenticate", CHALLENGE.format("invalid_token", "It was revoked")))
-            ),
-            "revoked",
-        ),
-        (as_json(401, error="invalid_token", error_description="It was revoked"), "revoked"),
-        (Reply(status=401, headers=(HTML,)), "log in again"),
-        (Reply(b"<html>no</html>", 401), "log in again"),
-        (Reply(b"{", 401, (("WWW-Authenticate", "Bearer"),)), "log in again"),
-    ],
-)
-async def test_rejected_token_raises_unauthenticated(
-    user: Cloud66OAuth2Client, server: Server, reply: Reply, text: str
-) -> None:
-    server.replies[STACKS] = reply
-    with pytest.raises(Unauthenticated, match=text) as caught:
-        await user.get("stacks.json")
-    assert caught.value.status == 401
-    assert "TOKEN-1" not in error_output(caught.value)
-    assert len(server.requests) == 1
-    with pytest.raises(Unauthenticated, match=text):
-        async with user.stream("GET", "stacks.json"):
-            raise AssertionError
-
-
-@pytest.mark.parametrize(
-    ("reply", "scope"),
-    [
-        (
-            Reply(status=403, headers=(("WWW-Authenticate", 'Bearer error="insufficient_scope", scope="redeploy"'),)),
-            "redeploy",
-        ),
-        (Reply(status=403, headers=(HTML,)), None),
-        (as_json(403, error="forbidden"), None),
-    ],
-)
-async def test_missing_scope_raises_forbidden(
-    user: Cloud66OAuth2Client, server: Server, reply: Reply, scope: str | None
-) -> None:
-    server.replies[STACKS] = reply
-    with pytest.raises(Forbidden) as caught:
-        await user.get("stacks.json")
-    assert caught.value.scope == scope
-
-
-async def test_other_statuses_are_returned(user: Cloud66OAuth2Client, server: Server) -> None:
-    server.replies[STACKS] = Reply(b"oops", 500)
-    assert (await user.get("stacks.json")).status_code == 500
-    server.replies[STACKS] = Reply(b"no", 401)
-    assert (await user.request("GET", "stacks.json", withhold_token=True)).status_code == 401
-
-
-async def test_long_error_body_is_truncated(user: Cloud66OAuth2Client, server: Server) -> None:
-    server.replies[STACKS] = Reply(b"x" * 3_000_000, 401)
-    with pytest.raises(Unauthenticated) as caught:
-        async with user.stream("GET", "stacks.json"):
-            raise AssertionError
-    assert caught.value.response is not None
-    assert len(caught.value.response.body) <= 64 * 1024 + 1
-
-
 async def test_caller_reads_a_stream(user: Cloud66OAuth2Client, server: Server) -> None:
     server.replies[STACKS] = Reply(b"x" * 1_000_000)
     async with user.stream("GET", "stacks.json") as response:
         assert sum([len(chunk) async for chunk in response.aiter_bytes()]) == 1_000_000
-
-
-async def test_network_errors_are_transport_errors(make: Make, server: Server) -> None:
-    client = make(token="TOKEN-1", timeout=0.05)
-    server.replies[STACKS] = Reply(b"half", cut=True)
-    with pytest.raises(TransportError) as caught:
-        await client.get("stacks.json")
-    assert "TOKEN-1" not in error_output(caught.value)
-    assert caught.value.__context__ is None
-    with pytest.raises(TransportError) as caught:
-        async with client.stream("GET", "stacks.json") as response:
-            await response.aread()
-    assert caught.value.__cause__ is None
-    assert caught.value.__suppress_context__
-    server.replies[STACKS] = Reply(wait=asyncio.Event())
-    with pytest.raises(TransportTimeout) as late:
-        await client.get("stacks.json")
-    assert late.value.phase == "read"
-    with pytest.raises(TransportError):
-        await client.request("GET", "http://127.0.0.1:port/", withhold_token=True)
-    gone = make(token="TOKEN-1", url="http://127.0.0.1:1")
-    with pytest.raises(TransportError) as unsent:
-        await gone.get("stacks.json")
-    assert unsent.value.sent is False
 
 
 async def test_callers_error_in_a_stream_propagates_unchanged(user: Cloud66OAuth2Client) -> None:
@@ -330,67 +219,6 @@ async def test_closed_client_is_reported(make: Make) -> None:
     await client.aclose()
     with pytest.raises(ConfigError, match="closed"):
         await client.get("stacks.json")
-
-
-# --- the client's own token
-
-
-@pytest.mark.parametrize(
-    "token",
-    [
-        "TOKEN-1",
-        " TOKEN-1\n",
-        Token("TOKEN-1"),
-        {"access_token": "TOKEN-1"},
-        {"access_token": " TOKEN-1 ", "token_type": "BEARER", "expires_in": None},
-        {"access_token": "TOKEN-1", "token_type": None, "expires_at": "never", "expires_in": "never"},
-    ],
-)
-async def test_every_token_format_is_accepted(client: Cloud66OAuth2Client, server: Server, token: Any) -> None:
-    server.replies[STACKS] = as_json()
-    client.token = token
-    await client.get("stacks.json")
-    assert server.requests[0].header("authorization") == "Bearer TOKEN-1"
-
-
-@pytest.mark.parametrize(
-    "token",
-    [
-        *("", " ", "TO KEN", "TOKEN\r\nX-Evil: 1", "TOKEN\né", "tökén", 5, [], {}),
-        *({"access_token": None}, {"access_token": "A B"}, {"access_token": "A", "token_type": "mac"}),
-        *({"access_token": "A", "token_type": 5}, {"token": "A"}),
-    ],
-)
-def test_invalid_token_is_rejected(make: Make, token: Any) -> None:
-    client = make(token="EARLIER")
-    with pytest.raises(ConfigError):
-        client.token = token
-    assert client_token(client)["access_token"] == "EARLIER"
-    with pytest.raises(ConfigError):
-        make(token=token)
-
-
-def test_callers_dict_is_not_modified(client: Cloud66OAuth2Client) -> None:
-    given = {"access_token": "TOKEN-1", "expires_in": 60}
-    client.token = given
-    assert given == {"access_token": "TOKEN-1", "expires_in": 60}
-    given["access_token"] = "OTHER"
-    assert client_token(client)["access_token"] == "TOKEN-1"
-    assert client_token(client)["expires_at"] > 0
-
-
-def test_scopes_and_expiry_of_a_token_are_stored(client: Cloud66OAuth2Client) -> None:
-    expiry = datetime(2030, 1, 1, tzinfo=UTC)
-    client.token = Token("TOKEN-1", scopes=("public", "jobs"), expires_at=expiry)
-    assert client_token(client)["scope"] == "public jobs"
-    assert client_token(client)["expires_at"] == int(expiry.timestamp())
-
-
-def test_token_is_redacted(make: Make) -> None:
-    token = client_token(make(token="TOKEN-1"))
-    for shown in (repr(token), str(token), f"{token}", f"{token!r}", pprint.pformat({"t": token})):
-        assert "TOKEN-1" not in shown
-    assert dict(token)["access_token"] == "TOKEN-1"
 
 
 async def test_secrets_are_not_logged(make: Make, server: Server, caplog: pytest.LogCaptureFixture) -> None:

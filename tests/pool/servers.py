@@ -9,12 +9,16 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import pytest
+
+from cloud66_async.errors import TransportTimeout
 from cloud66_async.pool import Origin, Pool, PoolResponse, Streaming
 from cloud66_async.transport import Timeouts
 
 from ..support import iterations
 
 NO_TIMEOUTS = Timeouts(None, None, None, None, None)
+BIG = bytes(range(256)) * 8192  # 2 MiB
 
 
 class ReceivedRequest(NamedTuple):
@@ -144,6 +148,18 @@ async def echo(peer: Peer) -> None:
         await peer.send(make_response(received.target.encode() + b"|" + received.body))
 
 
+async def big(peer: Peer) -> None:
+    """Respond to `/big` with `BIG`, and to others with their target."""
+    while (received := await peer.read_request()) is not None:
+        await peer.send(make_response(BIG if received.target == "/big" else received.target.encode()))
+
+
+async def never_respond(peer: Peer) -> None:
+    """Read a request and never respond."""
+    await peer.read_request()
+    await peer.read_headers()
+
+
 def request_headers(
     method: str = "GET", target: str = "/", *, length: int | None = None, chunked: bool = False
 ) -> bytes:
@@ -211,6 +227,16 @@ async def wait_until(condition: Callable[[], bool], *, max_iterations: int = 20_
             return
         await asyncio.sleep(0)
     raise AssertionError("the condition never became true")
+
+
+async def timed_out(task: asyncio.Task[object] | asyncio.Future[object]) -> tuple[str, bool]:
+    """Return the phase and `sent` of the TransportTimeout that the task has raised."""
+    await iterations(4)
+    assert task.done()  # on the test clock, not only when real time has passed, too
+    with pytest.raises(TransportTimeout) as caught:
+        await task
+    assert f"{caught.value.phase} timeout" in str(caught.value)
+    return caught.value.phase, caught.value.sent
 
 
 def open_sockets() -> int:

@@ -220,6 +220,14 @@ def test_header_size_limit_does_not_depend_on_splitting() -> None:
         assert feed(started(), *(over[at : at + step] for at in range(0, len(over), step))).error is not None
 
 
+@pytest.mark.parametrize("size", [100, 4000, 40_000])
+def test_headers_of_one_read_are_stored_whole(size: int) -> None:
+    section = OK + b"A: " + b"a" * size + b"\r\nContent-Length: 0"
+    parser = feed(started(), section + b"\r\n\r\n")
+    assert parser.complete
+    assert parser.header_section == section
+
+
 def test_number_of_headers_is_limited() -> None:
     lines = b"A: 1\r\n" * parsing.MAX_HEADERS
     assert feed(started(limit=0), OK + lines[6:] + b"Content-Length: 0\r\n\r\n").complete

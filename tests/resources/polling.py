@@ -21,6 +21,7 @@ class ScriptedActions:
         self.finished: dict[int, dict[str, Any]] = {}
         self.known = set(range(1, 10))
         self.transport = Script(self.reply)
+        self.references: dict[int, str] = {}
         self.errors: dict[str, BufferedResponse] = {}
 
     @property
@@ -28,7 +29,14 @@ class ScriptedActions:
         return [target.removesuffix(".json") for target in self.transport.targets]
 
     def fields(self, number: int) -> dict[str, Any]:
-        return {"id": number, "action": "deploy", **self.finished.get(number, {"finished_at": None})}
+        reference = self.references.get(number)
+        metadata = None if reference is None else {"user_reference": reference}
+        return {
+            "id": number,
+            "action": "deploy",
+            "metadata": metadata,
+            **self.finished.get(number, {"finished_at": None}),
+        }
 
     def reply(self, request: Any) -> BufferedResponse:
         path = request.target.removeprefix("/api/3").partition("?")[0].removesuffix(".json")

@@ -15,6 +15,7 @@ from cloud66_async import (
     Cloud66,
     ConfigError,
     NotFound,
+    Redeployment,
     ServerError,
     models,
 )
@@ -189,11 +190,9 @@ async def test_action_can_be_waited_for(actions: ScriptedActions, c66: Cloud66) 
     assert actions.paths == ["/stacks/b/actions/7"]
 
 
-async def test_response_without_a_stack_or_an_action_is_rejected(actions: ScriptedActions, c66: Cloud66) -> None:
+async def test_response_without_a_stack_is_rejected(actions: ScriptedActions, c66: Cloud66) -> None:
     with pytest.raises(ConfigError, match=r"pass it as stack=\.\.\."):
         await c66.actions.wait(started(stack=None))
-    with pytest.raises(ConfigError, match=r"read `deployments\.list` instead"):
-        await c66.actions.wait(started(None))
     assert actions.paths == []
 
 
@@ -256,7 +255,9 @@ def test_action_can_be_made_to_fail(fake: FakeCloud66, call: Caller, web: FakeSt
     path = f"/stacks/{web.uid}"
     fake.faults.action_fails(message="Out of disk", action="application_deployment")
     assert call.send("POST", f"{path}/actions.json", {"command": "restart"})["finished_at"] is None
-    failing, succeeding = (call.send("POST", f"{path}/deployments.json", {})["async_action_id"] for _ in range(2))
+    for _ in range(2):
+        call.send("POST", f"{path}/deployments.json", {})
+    succeeding, failing = (action["id"] for action in call.get(f"{path}/actions.json")[:2])
     fake.clock.advance(60)
     failed = call.get(f"{path}/actions/{failing}.json")
     assert (failed["finished_success"], failed["finished_message"]) == (False, "Out of disk")
@@ -330,3 +331,73 @@ async def test_timeout_ends_the_wait(connected: Connected) -> None:
     started = await c66.stacks.redeploy(stack.uid)
     with pytest.raises(ActionUnfinished):
         await c66.actions.wait(started, timeout=0)
+
+
+# --- redeployments without an action ID ----------------------------------------------------------
+
+
+async def test_action_is_found_by_its_reference(actions: ScriptedActions, c66: Cloud66) -> None:
+    actions.references = {3: "r"}
+    actions.finish(3)
+    waiting = in_task(c66.actions.wait(Redeployment(ok=True, stack="a", user_reference="r")))
+    await actions.advance(2)
+    assert (await waiting).id == 3
+    assert actions.paths == ["/stacks/a/actions.json?user_reference=r&page=1", "/stacks/a/actions/3"]
+
+
+async def test_newest_deployment_is_followed_if_there_is_no_action(fake: FakeCloud66, web: FakeStack) -> None:
+    async with fake.client() as c66, fake.clock.running():
+        await c66.stacks.redeploy(web.uid)
+        found = await c66.actions.wait(Redeployment(ok=True, stack=web.uid))
+    assert (found.resource_type, found.id, found.succeeded) == ("deployment", web.deployments[0].id, True)
+    assert (found.stack, found.started_via, found.finished_message) == (web.uid, "api", "success")
+
+
+async def test_failed_deployment_raises_action_failed(fake: FakeCloud66, web: FakeStack) -> None:
+    fake.faults.action_fails(message="Out of disk")
+    async with fake.client() as c66, fake.clock.running():
+        await c66.stacks.redeploy(web.uid)
+        with pytest.raises(ActionFailed, match="failed: failed"):
+            await c66.actions.wait(Redeployment(ok=True, stack=web.uid))
+
+
+async def test_response_without_an_action_and_a_deployment_is_rejected() -> None:
+    async with client(Script(make_response({"response": []}))) as c66:
+        with pytest.raises(ConfigError, match="holds no action to wait for, and stack a has no deployment"):
+            await c66.actions.wait(started(None))
+
+
+# --- following -----------------------------------------------------------------------------------
+
+
+async def test_states_are_streamed_until_the_action_has_finished(fake: FakeCloud66, web: FakeStack) -> None:
+    async with fake.client() as c66, fake.clock.running():
+        states = [state async for state in c66.actions.follow(await c66.stacks.restart(web.uid))]
+    assert [state.finished for state in states] == [False, True]
+    assert {(state.action, state.stack) for state in states} == {("restart", web.uid)}
+
+
+async def test_failed_action_is_the_last_state_and_no_error(fake: FakeCloud66, web: FakeStack) -> None:
+    fake.faults.action_fails(message="Out of disk")
+    async with fake.client() as c66, fake.clock.running():
+        states = [state async for state in c66.actions.follow(await c66.stacks.restart(web.uid))]
+    assert (states[-1].succeeded, states[-1].finished_message) == (False, "Out of disk")
+
+
+async def test_following_ends_at_the_timeout(fake: FakeCloud66, web: FakeStack) -> None:
+    async with fake.client() as c66, fake.clock.running():
+        states = c66.actions.follow(await c66.stacks.restart(web.uid), timeout=10)
+        assert not (await anext(states)).finished
+        with pytest.raises(ActionUnfinished):
+            await anext(states)
+
+
+async def test_leaving_the_loop_stops_the_requests(actions: ScriptedActions, c66: Cloud66) -> None:
+    states = c66.actions.follow(started())
+    first = asyncio.ensure_future(anext(aiter(states)))
+    await actions.advance(2)
+    assert not (await first).finished
+    await states.aclose()
+    before = len(actions.paths)
+    await actions.advance(60)
+    assert len(actions.paths) == before

@@ -52,9 +52,10 @@ def test_second_deployment_is_queued(fake: FakeCloud66, call: Caller, web: FakeS
     path = f"/stacks/{web.uid}"
     started = [call.send("POST", f"{path}/deployments.json", {}) for _ in range(3)]
     assert [response["queued"] for response in started] == [False, True, True]
+    assert [response["async_action_id"] is None for response in started] == [False, True, True]
     finished: list[list[bool]] = []
     for _ in range(4):
-        actions = [call.get(f"{path}/actions/{response['async_action_id']}.json") for response in started]
+        actions = [action for action in call.get(f"{path}/actions.json") if action["started_via"] == "api"][2::-1]
         finished.append([action["finished_at"] is not None for action in actions])
         fake.clock.advance(60)
     assert finished == [[False, False, False], [True, False, False], [True, True, False], [True, True, True]]

@@ -110,3 +110,8 @@ def test_sample_servers_have_a_web_server(fake: FakeCloud66, environment: str) -
         servers = fake.add_stack(f"web-{number}", environment=environment).servers
         assert "web" in servers[0]["server_roles"]
         assert len({server["uid"] for server in servers}) == len(servers)
+
+
+def test_reboot_has_a_second_path(call: Caller, web: FakeStack) -> None:
+    server = web.servers[0]["uid"]
+    assert call.send("POST", f"/stacks/{web.uid}/servers/{server}/reboot")["action"] == "server_reboot"

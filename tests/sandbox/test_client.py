@@ -26,12 +26,12 @@ async def test_temporary_errors_are_retried(connected: Connected) -> None:
 async def test_write_that_may_have_arrived_is_not_retried(connected: Connected) -> None:
     fake, c66 = connected
     stack = fake.add_stack("once")
-    before = fake.calls("stacks.redeploy")
-    fake.faults.drop(operation="stacks.redeploy")
+    before = fake.calls("actions.run")
+    fake.faults.drop(operation="actions.run")
     with pytest.raises(TransportError) as caught:
-        await c66.stacks.redeploy(stack.uid)
+        await c66.stacks.restart(stack.uid)
     assert caught.value.sent
-    assert fake.calls("stacks.redeploy") == before + 1
+    assert fake.calls("actions.run") == before + 1
 
 
 async def test_throttled_error_tells_when_to_retry(connected: Connected) -> None:

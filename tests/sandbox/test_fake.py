@@ -173,13 +173,13 @@ def test_rule_applies_at_least_once(fake: FakeCloud66) -> None:
 
 async def test_write_is_processed_before_the_connection_is_dropped(fake: FakeCloud66) -> None:
     stack = fake.add_stack("web")
-    before = len(stack.deployments)
+    before = len(stack.actions)
     fake.faults.drop()
     async with fake.client() as c66:
         with pytest.raises(TransportError) as caught:
-            await c66.stacks.redeploy(stack.uid)
+            await c66.stacks.restart(stack.uid)
     assert caught.value.sent is True
-    assert len(stack.deployments) == before + 1
+    assert len(stack.actions) == before + 1
     assert fake.requests[0].status is None
 
 

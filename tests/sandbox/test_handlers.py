@@ -20,7 +20,7 @@ from cloud66_async.sandbox import handling
 from cloud66_async.sandbox.handling import HANDLERS, Context, handles
 
 # These methods combine calls of other operations.
-COMBINED = {"actions.wait", "stacks.find", "stacks.get_many"}
+COMBINED = {"actions.follow", "actions.wait", "stacks.find", "stacks.get_many"}
 
 
 def resource_class(module: ModuleType) -> type[Resource]:

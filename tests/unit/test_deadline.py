@@ -53,6 +53,32 @@ def test_shortest_deadline_counts(
         runner.run(run())
 
 
+@pytest.mark.parametrize("new_loop", LOOPS, ids=["asyncio", "uvloop"])
+def test_wait_for_counts(new_loop: Callable[[], asyncio.AbstractEventLoop]) -> None:
+    async def measure(seconds: float = 0) -> float:
+        return await asyncio.wait_for(measure(), seconds) if seconds else time_left()
+
+    async def run() -> None:
+        assert 90 < await measure(100) < 101
+        assert 90 < await asyncio.wait_for(measure(1000), 100) < 101
+        assert 90 < await asyncio.wait_for(measure(100), 1000) < 101
+        async with asyncio.timeout(100):
+            assert 90 < await measure(1000) < 101
+        assert await asyncio.wait_for(measure(), None) == float("inf")
+        assert time_left() == float("inf")
+
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        runner.run(run())
+
+
+async def test_error_is_raised_instead_of_a_pause_beyond_wait_for() -> None:
+    transport = Script(make_error(500, retry_after="30"))
+    async with client(transport) as c66:
+        with pytest.raises(ServerError):
+            await asyncio.wait_for(c66.stacks.get("a"), 20)
+    assert len(transport.requests) == 1
+
+
 async def test_ended_block_without_end_and_other_task_do_not_count() -> None:
     async with asyncio.timeout(100) as ended:
         vars(ended)  # its attributes are in a dictionary now

@@ -65,6 +65,7 @@ ENUMERATIONS = {kind for kind in KINDS if issubclass(kind, Enum)}
 ADDED = {
     (models.Action, "stack"),
     (models.Redeployment, "stack"),
+    (models.Redeployment, "user_reference"),
     (models.Server, "private_key"),
     (models.Stack, "last_log"),
 }

@@ -20,7 +20,7 @@ from cloud66_async.transport import BufferedResponse, Request, SharedHeaders, Ti
 
 from ..support import SECRET, Script, client
 
-WRITE = post("/stacks/{stack}/things.json", Stack, body=("value",))
+WRITE = post("/stacks/{stack}/things.json", Stack, body={"value": str | None})
 
 
 def application_client() -> Cloud66:

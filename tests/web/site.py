@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Annotated, Any
+from urllib.parse import parse_qs, urlsplit
 
 from fastapi import Depends, FastAPI
 
@@ -18,6 +19,10 @@ CALLBACK = f"{ORIGIN}/callback"
 SECRET = "the-client-secret"  # does not need the format of a real one
 
 
+def query(url: str) -> dict[str, str]:
+    return {name: values[0] for name, values in parse_qs(urlsplit(url).query).items()}
+
+
 def web_login(fake: FakeCloud66, **options: Any) -> WebLogin:
     redirect_url = options.setdefault("redirect_url", CALLBACK)
     application = fake.add_application("Dash", client_secret=SECRET, redirect_urls=[redirect_url])
@@ -26,7 +31,7 @@ def web_login(fake: FakeCloud66, **options: Any) -> WebLogin:
         "client_secret": SECRET,
         "scope": ["public", "redeploy"],
         "transport": fake.transport(),
-        "clock": fake.clock,
+        "clock": options.get("clock") or fake.clock,
     }
     return WebLogin(**(settings | options))
 

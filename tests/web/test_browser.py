@@ -121,8 +121,8 @@ def test_login_leads_back_to_the_requested_page(page: Page) -> None:
 
 def test_callback_is_not_in_the_history(page: Page) -> None:
     log_in(page)
-    history = page.context.new_cdp_session(page).send("Page.getNavigationHistory")
-    urls = [entry["url"] for entry in history["entries"]]
+    history: Any = page.context.new_cdp_session(page).send("Page.getNavigationHistory")  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+    urls: list[str] = [entry["url"] for entry in history["entries"]]
     assert len(urls) > 1
     assert [url for url in urls if "/callback" in url or "code=" in url] == []
 

@@ -20,7 +20,7 @@ from cloud66_async.sandbox import FakeCloud66, ProviderSettings, SandboxServer
 
 from .serving import served
 from .site import ORIGIN, Browser, make_app, open_site, web_login
-from .test_login import access_record
+from .test_logs import access_record
 
 PREFETCHES = [
     {"Sec-Purpose": "prefetch"},

@@ -18,6 +18,7 @@ try:
     from .paths import safe_path
     from .responses import ModelResponse
     from .sessions import MemorySessions, SessionStore
+    from .webhooks import WebhookHandler, webhook_route
 except ModuleNotFoundError as _missing:
     if (_missing.name or "").partition(".")[0] not in ("starlette", "cryptography"):
         raise
@@ -26,4 +27,13 @@ except ModuleNotFoundError as _missing:
         'pip install "cloud66-async[starlette]"'
     ) from None
 
-__all__ = ["MemorySessions", "ModelResponse", "Problem", "SessionStore", "WebLogin", "safe_path"]
+__all__ = [
+    "MemorySessions",
+    "ModelResponse",
+    "Problem",
+    "SessionStore",
+    "WebLogin",
+    "WebhookHandler",
+    "safe_path",
+    "webhook_route",
+]

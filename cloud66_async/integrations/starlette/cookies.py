@@ -32,7 +32,7 @@ _REFUSAL_LIFETIME = timedelta(seconds=60)
 _NEW_SESSION_AGE = timedelta(seconds=60)
 _KEY_PURPOSE = b"cloud66_async: pending logins"
 # In a list, because the names of the fields would double the size of the cookie.
-_FIELDS = ("url", "state", "verifier", "redirect_url", "scopes", "created_at", "expires_at", "target")
+_FIELDS = ("url", "state", "verifier", "redirect_url", "scopes", "created_at", "expires_at", "issuer", "target")
 
 
 class PendingLogin(NamedTuple):
@@ -54,7 +54,7 @@ class Cookies:
 
     def __init__(self, secret: str, *, secure: bool) -> None:
         # Client secrets of Cloud 66 are 64 random hexadecimal digits, so a cookie does not allow guessing them.
-        key = hmac.digest(secret.encode(), _KEY_PURPOSE, "sha256")
+        key = hmac.digest(secret.encode("utf-8", "surrogatepass"), _KEY_PURPOSE, "sha256")
         self._fernet = Fernet(base64.urlsafe_b64encode(key))
         self._secure = secure
         # Browsers accept a cookie with this prefix from this host only, not from other hosts of its domain.

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import secrets
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from importlib import import_module
 from typing import Any, NamedTuple
@@ -18,9 +19,10 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 from starlette.websockets import WebSocket
 
+from ..._core.arguments import check_iterable, check_text
 from ...bulk import BulkError
 from ...client import Cloud66
-from ...clock import Clock, SystemClock
+from ...clock import Clock, read_clock
 from ...errors import (
     Cloud66Error,
     ConfigError,
@@ -43,6 +45,7 @@ __all__ = ["WebLogin"]
 logger: logging.Logger = logging.getLogger("cloud66_async.web")
 
 _SEE_OTHER = 303
+_REVOCATION_TIMEOUT = 5.0  # seconds for which the user waits at most
 _DEFAULT_TIMEOUTS = Timeouts()
 _NOT_OPEN = (
     "this WebLogin is not open; create the application with lifespan=login.lifespan, or enter login.lifespan() in its "
@@ -81,13 +84,15 @@ class WebLogin:
             because the application is mounted or behind a proxy that removes a prefix.
         sessions: Store of the users' tokens. The default is a `MemorySessions`.
         lifetime: Maximum lifetime of a session. A session never outlives its token.
-        revoke_on_logout: Whether to revoke the token on logout. Errors of the revocation are ignored.
+        revoke_on_logout: Whether to revoke the token at Cloud 66 on logout. If that fails or takes more than five
+            seconds, a warning is logged; the session has ended in any case.
         error_page: Function that returns the page for a failed login.
         url: URL of Cloud 66; see `Cloud66`, also for the parameters that follow.
         limit: Maximum number of connections and of requests in flight.
         timeout: Total seconds per request, or a `Timeouts` with one value per phase.
         scope_separator: Separator between scopes in the authorization URL.
         pkce: Whether logins use PKCE.
+        expected_issuer: Issuer that every callback must name as `iss` (RFC 9207).
         transport: A `Transport`, such as the sandbox's.
         clock: Source of the current time.
 
@@ -107,22 +112,32 @@ class WebLogin:
         callback_path: str | None = None,
         sessions: SessionStore | None = None,
         lifetime: timedelta = timedelta(hours=12),
-        revoke_on_logout: bool = False,
+        revoke_on_logout: bool = True,
         error_page: ErrorPage = default_page,
         url: str | None = None,
         limit: int = 32,
         timeout: float | Timeouts | None = _DEFAULT_TIMEOUTS,
         scope_separator: str = " ",
         pkce: bool = True,
+        expected_issuer: str | None = None,
         transport: Transport | None = None,
         clock: Clock | None = None,
     ) -> None:
-        parts = urlsplit(redirect_url)
-        if parts.scheme not in ("http", "https") or not parts.netloc:
+        check_text("redirect_url", redirect_url)
+        if client_secret is not None:
+            check_text("client_secret", client_secret)
+        if not isinstance(scope, str):
+            check_iterable("scope", scope)
+        try:
+            parts = urlsplit(redirect_url)
+            valid = parts.scheme in ("http", "https") and bool(parts.netloc) and parts.port != 0
+        except ValueError:
+            valid = False
+        if not valid:
             raise ConfigError(
                 f"invalid redirect URL {redirect_url!r}: expected an absolute URL like https://example.com/callback"
             )
-        self._clock = clock or SystemClock()
+        self._clock = read_clock(clock)
         self._scope = scope if isinstance(scope, str) else tuple(scope)
         self._site = Site(
             origin=origin_of(parts),
@@ -149,6 +164,7 @@ class WebLogin:
                 redirect_url=redirect_url,
                 scope_separator=scope_separator,
                 pkce=pkce,
+                expected_issuer=expected_issuer,
                 url=url,
                 limit=limit,
                 timeout=timeout,
@@ -325,11 +341,18 @@ class WebLogin:
         self._site.check_origin(request)
         token = await self._end_session(request)
         if token is not None and self._revoke_on_logout:
-            with suppress(Cloud66Error):
-                await self.cloud66.revoke(token)
+            await self._revoke(token)
         response = RedirectResponse(self._site.url(request, self._site.home), _SEE_OTHER)
         self._cookies.end_session(response)
         return prevent_caching(response)
+
+    async def _revoke(self, token: Token) -> None:
+        """Revoke a token whose session has ended, or log why that failed."""
+        try:
+            async with asyncio.timeout(_REVOCATION_TIMEOUT):
+                await self.cloud66.revoke(token)
+        except (Cloud66Error, TimeoutError) as error:
+            logger.warning("token not revoked at logout: %s: %s", type(error).__name__, str(error) or "no response")
 
     async def _end_session(self, request: HTTPConnection) -> Token | None:
         """End the session of this browser. Return its token, or None if there was no session."""

@@ -20,7 +20,7 @@ def safe_path(target: str | None, *, default: str = "/") -> str:
     browser or a proxy may interpret as one: backslashes, control characters, spaces, and encoded slashes next to
     slashes.
     """
-    return target if target is not None and _is_local(target) else default
+    return target if isinstance(target, str) and _is_local(target) else default
 
 
 def without_query(target: str) -> str:

@@ -6,7 +6,8 @@ from collections import OrderedDict
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from ...clock import Clock, SystemClock
+from ..._core.arguments import check_limit
+from ...clock import Clock, read_clock
 from ...token import Token
 
 __all__ = ["MemorySessions", "SessionStore"]
@@ -39,10 +40,9 @@ class MemorySessions:
     """
 
     def __init__(self, *, limit: int = 10_000, clock: Clock | None = None) -> None:
-        if limit < 1:
-            raise ValueError(f"invalid limit {limit}: must be at least 1")
+        check_limit("limit", limit, maximum=None)
         self._limit = limit
-        self._clock = clock or SystemClock()
+        self._clock = read_clock(clock)
         self._sessions: OrderedDict[str, tuple[Token, datetime]] = OrderedDict()
 
     def __len__(self) -> int:

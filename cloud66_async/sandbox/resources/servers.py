@@ -8,12 +8,15 @@ from random import Random
 
 from ...resources import servers as api
 from ..crud import find, serve_list
-from ..handling import Context, handles
+from ..handling import Context, also_at, handles
 from ..samples import CLOUDS, sample_uid, timestamp
 from ..stack import FakeStack
 from ..table import Kind, Record, register
 
-__all__ = ["SERVERS"]
+__all__ = ["DATABASE_ROLE", "SERVERS", "application_roles", "application_type", "group_id", "new_server"]
+
+DATABASE_ROLE = "postgresql"
+"""Role of the servers with the database."""
 
 _ANIMALS = ("badger", "cheetah", "dolphin", "falcon", "gibbon", "lion", "otter", "panda", "tiger")
 
@@ -24,14 +27,16 @@ def sample(stack: FakeStack) -> Iterator[Record]:
     chance = Random(f"servers:{stack.uid}")  # noqa: S311  sample data, not a secret
     count = 1 + chance.choices((0, 1, 2, 3), (3, 4, 2, 1) if data["environment"] == "production" else (7, 2, 1, 0))[0]
     region, size = chance.choice(CLOUDS.get(data["cloud"], (("", ""),)))
+    application = application_roles(stack)
     for number in range(count):
-        roles = ["postgresql"] if number == 1 else ["web", "app"] if count > 1 else ["web", "app", "postgresql"]
-        yield _server(stack, number, roles=roles, region=region, size=size)
+        roles = [DATABASE_ROLE] if number == 1 else application if count > 1 else [*application, DATABASE_ROLE]
+        yield new_server(stack, number, roles=roles, region=region, size=size)
 
 
 SERVERS = register(Kind("server", key="uid", uid=True, sample=sample))
 
 serve_list(api.LIST, SERVERS)
+also_at("POST", "/stacks/{stack}/servers/{server}/reboot", api.REBOOT)
 
 
 @handles(api.GET)
@@ -50,14 +55,49 @@ def reboot_server(context: Context, stack: str, server: str) -> Record:
     return context.start_action(stack, "server_reboot", server=server, exclusive=True)
 
 
-def _server(stack: FakeStack, number: int, *, roles: Sequence[str], region: str, size: str) -> Record:
-    """Return every field of one server except its private key."""
+def application_type(stack: FakeStack) -> str:
+    """Return the type of the servers that run the code of the stack: `kubes`, `docker`, or the framework."""
+    return "kubes" if stack.data["backend"] == "kubernetes" else str(stack.data["framework"])
+
+
+def application_roles(stack: FakeStack) -> list[str]:
+    """Return the roles of the servers that run the code of the stack."""
+    kind = application_type(stack)
+    return [kind, "web", "app"] if kind in ("docker", "kubes") else ["web", "app"]
+
+
+def group_id(stack: FakeStack, roles: Sequence[str]) -> int:
+    """Return the ID of the group of servers with these roles. The servers of the database have their own group."""
+    return stack.number * 10 + (2 if list(roles) == [DATABASE_ROLE] else 1)
+
+
+def new_server(
+    stack: FakeStack,
+    number: int,
+    *,
+    roles: Sequence[str],
+    region: str,
+    size: str,
+    key: int | None = None,
+    name: str | None = None,
+) -> Record:
+    """Return every field of one server except its private key.
+
+    Args:
+        stack: Stack that it belongs to.
+        number: Position among the servers of the stack.
+        roles: Roles of the server.
+        region: Region of the cloud provider.
+        size: Server size.
+        key: Number that the uid is made from. The default is `number`.
+        name: Name. The default is made from `number`.
+    """
     data = stack.data
-    uid = sample_uid("server", stack.uid, number)
+    uid = sample_uid("server", stack.uid, number if key is None else key)
     chance = Random(f"server:{uid}")  # noqa: S311  sample data, not a secret
     created = stack.added_at - timedelta(seconds=chance.randrange(15 * 86_400, 900 * 86_400))
     updated = stack.added_at - timedelta(seconds=chance.randrange(60, 14 * 86_400))
-    name = f"{chance.choice(_ANIMALS)}-{number + 1}"
+    name = name or f"{chance.choice(_ANIMALS)}-{number + 1}"
     address = f"203.0.113.{chance.randrange(1, 255)}"
     return {
         "uid": uid,
@@ -70,7 +110,7 @@ def _server(stack: FakeStack, number: int, *, roles: Sequence[str], region: str,
         "user_name": "root" if data["cloud"] == "DigitalOcean" else "ubuntu",
         "server_type": f"{roles[0]} ",
         "server_roles": list(roles),
-        "server_group_id": chance.randrange(1000, 9999),
+        "server_group_id": group_id(stack, roles),
         "stack_uid": data["uid"],
         "has_agent": True,
         "params": {"agent_version": "1.7.4", "cores": chance.choice((1, 2, 4)), "size": size},

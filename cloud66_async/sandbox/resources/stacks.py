@@ -115,15 +115,16 @@ def redeploy_stack(context: Context, stack: str) -> Record:
         raise bad_request(f"user_reference is longer than {_MAX_REFERENCE} characters")
     if not 0 <= data.get("canary_percentage", 0) <= 100:
         raise bad_request("canary_percentage must be between 0 and 100")
+    queued = found.free_at(context.now) > context.now
     action = context.world.deploy(
         found,
         user=context.user,
         git_ref=data.get("git_ref"),
         metadata={} if reference is None else {"user_reference": reference},
     ).action
-    queued = not action.running(context.now)
     message = "Your redeployment is queued behind another one" if queued else "Stack starting redeployment"
-    return {"ok": True, "message": message, "queued": queued, "async_action_id": action.id}
+    # A queued deployment has no action to poll yet; the documentation only says that the ID may be null.
+    return {"ok": True, "message": message, "queued": queued, "async_action_id": None if queued else action.id}
 
 
 @handles(api.REBOOT_SERVERS)

@@ -100,9 +100,10 @@ class _SandboxStream:
 
 def httpx_transport(sandbox: Sandbox) -> httpx.AsyncBaseTransport:
     """Return the sandbox as a transport of the HTTP library."""
-    from ..._http.library import httpx
+    from ..._http.library import check_request, httpx
 
     async def respond(request: httpx.Request) -> httpx.Response:
+        check_request(request)
         headers = {name.lower(): value for name, value in request.headers.items()}
         target = request.url.raw_path.decode("ascii")
         received = message.Request(request.method, target, headers, await request.aread())

@@ -1,0 +1,144 @@
+"""What a redeployment has started, if the response does not say it or was lost."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from .._core.deadline import time_left
+from .._core.sender import Sender
+from ..errors import Cloud66Error, ConfigError, ServerError, TransportError
+from ..operation import Page
+from . import actions, deployments
+from .actions import Action, Started
+
+if TYPE_CHECKING:
+    from .deployments import Deployment
+    from .stacks import Redeployment
+
+__all__ = ["Found", "find", "find_action", "new_reference", "start_once"]
+
+_PAUSES = (1.0, 4.0)  # in seconds, before each search for an action whose response was lost
+
+
+def new_reference() -> str:
+    """Return a `user_reference` that no other request has."""
+    return f"cloud66-async-{os.urandom(16).hex()}"
+
+
+# --- lost responses ------------------------------------------------------------------------------
+
+
+async def start_once(
+    sender: Sender, stack: str, reference: str, start: Callable[[], Awaitable[Redeployment]]
+) -> Redeployment:
+    """Start a redeployment, but not twice if the response is lost.
+
+    After an error that leaves open whether the API received the request, look for an action with the reference. Send
+    the request once more only if there is none. Raises the last request's error. Without retries, only send it.
+    """
+    if sender.retry.attempts == 1:
+        return await start()
+    try:
+        return await start()
+    except (TransportError, ServerError) as error:
+        found = await _find_after(error, sender, stack, reference)
+        if found is not None:
+            return found
+    try:
+        return await start()
+    except (TransportError, ServerError) as error:
+        found = await _find_after(error, sender, stack, reference)
+        if found is None:
+            raise
+        return found
+
+
+async def _find_after(
+    error: TransportError | ServerError, sender: Sender, stack: str, reference: str
+) -> Redeployment | None:
+    """Return the redeployment that a request has started whose response was lost, or None if it has not.
+
+    Raises `error` if the request did not reach the API, and if it remains unknown what has happened.
+    """
+    if isinstance(error, TransportError) and not error.sent:
+        raise error
+    for pause in _PAUSES:
+        if pause >= time_left():
+            raise error
+        await sender.clock.sleep(pause)
+        try:
+            found = await find_action(sender, stack, reference)
+        except Cloud66Error:
+            raise error from None
+        if found is not None:
+            from .stacks import Redeployment
+
+            return Redeployment(ok=True, async_action_id=found.id, stack=stack, user_reference=reference)
+    return None
+
+
+# --- responses without an action -----------------------------------------------------------------
+
+
+class Found(msgspec.Struct):
+    """What to wait for: its ID, and how its state is read, alone or together with others."""
+
+    id: int
+    key: str
+    read: Callable[[int], Awaitable[Action]]
+    read_latest: Callable[[], Awaitable[Page[Action]]]
+
+
+async def find(sender: Sender, started: Started, stack: str) -> Found | int:
+    """Return the action with the reference of a redeployment, or else the newest deployment of the stack.
+
+    Raises ConfigError if there is neither.
+    """
+    reference: str | None = getattr(started, "user_reference", None)
+    action = None if reference is None else await find_action(sender, stack, reference)
+    if action is not None:
+        return action.id
+
+    async def read(deployment: int) -> Action:
+        call = deployments.GET.bind(stack=stack, deployment=deployment)
+        return _to_action((await sender.send(call)).data, stack)
+
+    async def read_latest() -> Page[Action]:
+        page = (await sender.send(deployments.LIST.bind(stack=stack).page(1))).data
+        return Page(tuple(_to_action(deployment, stack) for deployment in page.items))
+
+    newest = max((await read_latest()).items, key=lambda found: found.id, default=None)
+    if newest is None:
+        raise ConfigError(f"the response holds no action to wait for, and stack {stack} has no deployment")
+    return Found(newest.id, f"{stack} deployments", read, read_latest)
+
+
+async def find_action(sender: Sender, stack: str, reference: str) -> Action | None:
+    """Return the newest action with this reference, or None."""
+    page = (await sender.send(actions.LIST.bind(stack=stack, user_reference=reference).page(1))).data
+    # If the API did not filter, the other actions would belong to other requests.
+    matching = [action for action in page.items if (action.metadata or {}).get("user_reference") == reference]
+    return max(matching, key=lambda action: action.id, default=None)
+
+
+def _to_action(deployment: Deployment, stack: str) -> Action:
+    """Return the state of a deployment as that of an action."""
+    outcome, via = deployment.outcome, deployment.triggered_via
+    finished = deployment.finished_at is not None
+    return Action(
+        id=deployment.id,
+        user=deployment.triggered_by,
+        resource_type="deployment",
+        resource_id=str(deployment.id),
+        action="deployment",
+        started_via=None if via is None else via.meaning,
+        started_at=deployment.started_at,
+        finished_at=deployment.finished_at,
+        finished_success=outcome is not None and outcome.meaning == "success" if finished else None,
+        finished_message=outcome.meaning if finished and outcome is not None else None,
+        stack=stack,
+    )

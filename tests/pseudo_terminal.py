@@ -1,0 +1,84 @@
+"""A process with a terminal of its own, on which a test reads and types."""
+
+from __future__ import annotations
+
+import os
+import pty
+import select
+import signal
+import subprocess
+import sys
+import termios
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+# Makes the terminal the controlling terminal of the new session, so that Ctrl+C sends a signal.
+_SET_TERMINAL = (
+    "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execv(sys.argv[1], sys.argv[1:])"
+)
+
+
+class PseudoTerminal:
+    """A running command. `shown` is what its terminal shows."""
+
+    def __init__(self, command: Sequence[str], *, environment: Mapping[str, str], directory: Path) -> None:
+        self.shown = ""
+        self._master, self._slave = pty.openpty()
+        self._attributes = termios.tcgetattr(self._slave)
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", _SET_TERMINAL, *command],
+            stdin=self._slave,
+            stdout=self._slave,
+            stderr=self._slave,
+            env={"TERM": "xterm", **environment},
+            cwd=directory,
+            start_new_session=True,
+        )
+
+    def wait_for(self, text: str) -> None:
+        end = time.monotonic() + 30
+        while text not in self.shown:
+            assert time.monotonic() < end, self.shown
+            self._read()
+
+    def wait_for_prompt(self, text: str) -> None:
+        self.wait_for(text)
+        end = time.monotonic() + 30
+        while self.echoes:
+            assert time.monotonic() < end, "echo was not turned off"
+            time.sleep(0.01)
+
+    def type(self, text: str) -> None:
+        os.write(self._master, text.encode())
+
+    def exit_code(self, within: float = 30) -> int | None:
+        """Return the exit code, or None if the process does not end."""
+        end = time.monotonic() + within
+        while self.process.poll() is None and time.monotonic() < end:
+            self._read()
+        while self._read():
+            pass
+        return self.process.poll()
+
+    @property
+    def echoes(self) -> bool:
+        return bool(termios.tcgetattr(self._slave)[3] & termios.ECHO)
+
+    @property
+    def is_restored(self) -> bool:
+        """Whether the settings of the terminal are those from before the command."""
+        return termios.tcgetattr(self._slave) == self._attributes
+
+    def close(self) -> None:
+        if self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait(30)
+        os.close(self._master)
+        os.close(self._slave)
+
+    def _read(self) -> bool:
+        if not select.select([self._master], [], [], 0.05)[0]:
+            return False
+        self.shown += os.read(self._master, 65536).decode(errors="replace").replace("\r\n", "\n")
+        return True
