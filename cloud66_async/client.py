@@ -2,29 +2,35 @@
 
 from __future__ import annotations
 
-import enum
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, suppress
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Iterable,
+    Mapping,
+    Sequence,
+)
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from types import TracebackType
-from typing import TYPE_CHECKING, Final, Literal, NoReturn, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Literal, NoReturn, ParamSpec, Self, TypeVar
 
 from ._core import tls as tls_context
-from ._core.arguments import check_text
+from ._core.arguments import UNCHANGED, Unchanged
 from ._core.connections import Connections
+from ._core.credentials import check_headers, find_token, shared_headers
 from ._core.expiry import ExpiringAllowance
+from ._core.raw import raw_call
 from ._core.sender import Sender
 from ._core.shared import SharedState
 from .clock import Clock, read_clock
 from .config import (
-    MISSING_LOGIN,
     MISSING_USER_LOGIN,
-    URL,
-    USER_AGENT,
     Address,
     Application,
     Config,
     check_account,
-    environment_token,
     library_options,
     read_pool,
     read_timeouts,
@@ -32,8 +38,7 @@ from .config import (
 from .errors import ConfigError
 from .quota import Allowance, Quota
 from .resources import Resources
-from .retry import Retry
-from .secret import Secret
+from .retry import Retry, check_retry
 from .token import Token, hide, to_token
 from .transport import SharedHeaders, Timeouts, Transport
 
@@ -45,24 +50,16 @@ if TYPE_CHECKING:
     from .oauth.client import Cloud66OAuth2Client
     from .oauth.login import Login
     from .operation import Call, Response
+    from .preview import Preview
+    from .transport import ResponseStream
 
 __all__ = ["Cloud66"]
 
 K = TypeVar("K")
 T = TypeVar("T")
 V = TypeVar("V")
+P = ParamSpec("P")
 
-
-class _Unchanged(enum.Enum):
-    """Sentinel for options that `using()` does not change."""
-
-    UNCHANGED = enum.auto()
-
-    def __repr__(self) -> str:
-        return "UNCHANGED"
-
-
-UNCHANGED: Final = _Unchanged.UNCHANGED
 _DEFAULT_RETRY: Final = Retry()
 _DEFAULT_TIMEOUTS: Final = Timeouts()
 
@@ -87,8 +84,14 @@ class Cloud66(Resources):
         pkce: Whether logins use PKCE (RFC 7636) with the method S256.
         expected_issuer: Issuer that every callback must name as `iss` (RFC 9207), if the server sends it. Without it,
             an issuer in a callback must have the origin of Cloud 66.
+        authorize_url: URL of the consent page, if it is not at `url`.
+        token_url: URL of the token endpoint, if it is not at `url`.
+        revoke_url: URL of the revocation endpoint, if it is not at `url`.
+        login_timeout: Total seconds for each request of a login, or `Timeouts`. The default is `timeout`.
         url: URL of Cloud 66. The default is CLOUD66_URL from the environment, or else https://app.cloud66.com.
+        api_url: URL of the API, if it is not at `url`.
         account: ID of the account to act for. The default is every account of the user.
+        headers: Extra headers of every request to the API.
         profile: Name of a stored login. If it is given, the environment's token is not used.
         limit: Maximum number of connections and of requests in flight.
         timeout: Total seconds per request, or a `Timeouts` with one value per phase. None means no limit.
@@ -116,8 +119,14 @@ class Cloud66(Resources):
         scope_separator: str = " ",
         pkce: bool = True,
         expected_issuer: str | None = None,
+        authorize_url: str | None = None,
+        token_url: str | None = None,
+        revoke_url: str | None = None,
+        login_timeout: float | Timeouts | None = None,
         url: str | None = None,
+        api_url: str | None = None,
         account: int | None = None,
+        headers: Mapping[str, str] | None = None,
         profile: str | None = None,
         limit: int = 32,
         timeout: float | Timeouts | None = _DEFAULT_TIMEOUTS,
@@ -145,9 +154,14 @@ class Cloud66(Resources):
                 scope_separator=scope_separator,
                 pkce=pkce,
                 expected_issuer=expected_issuer,
+                authorize_url=authorize_url,
+                token_url=token_url,
+                revoke_url=revoke_url,
+                login_timeout=None if login_timeout is None else read_timeouts(login_timeout),
             )
         self._config = config = Config(
-            address=Address.parse(url),
+            address=Address.parse(api_url or url),
+            site=Address.parse(url).site,
             application=application,
             limit=limit,
             reserve=reserve,
@@ -166,31 +180,17 @@ class Cloud66(Resources):
             reserve=reserve,
             connect_stream=self._connections.stream_transport,
         )
-        self._set_up(self._find_token(given, profile), account, read_timeouts(timeout), retry)
+        found = find_token(given, profile, serves_users=application is not None, site=config.site)
+        self._set_up(found, account, check_headers(headers), read_timeouts(timeout), retry)
 
-    def _find_token(self, token: Secret | None, profile: str | None) -> Token | None:
-        if profile is not None:
-            check_text("profile", profile)
-        if token is not None:
-            return to_token(token)
-        if self._config.application is not None:
-            return None
-        site = self._config.address.site
-        found = environment_token(site=site) if profile is None else None
-        found = found or _stored_token(site, profile)
-        if found is None:
-            raise ConfigError(MISSING_LOGIN if profile is None else f"no login is stored for the profile {profile!r}")
-        return found
-
-    def _set_up(self, token: Token | None, account: int | None, timeouts: Timeouts, retry: Retry) -> None:
+    def _set_up(
+        self, token: Token | None, account: int | None, headers: Mapping[str, str], timeouts: Timeouts, retry: Retry
+    ) -> None:
         check_account(account)
-        if not isinstance(retry, Retry):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise TypeError(
-                f"invalid retry: expected a Retry, not {type(retry).__name__}; Retry(attempts=1) turns retries off"
-            )
         self._token = token
         self._account = account
-        self._sender = Sender(self._shared, self._identify, retry=retry, timeouts=timeouts)
+        self._headers = headers
+        self._sender = Sender(self._shared, self._identify, retry=check_retry(retry), timeouts=timeouts)
 
     def _identify(self) -> tuple[SharedHeaders, Allowance]:
         """Return the headers and the quota of this view's token."""
@@ -201,7 +201,7 @@ class Cloud66(Resources):
         allowance = self._shared.allowance(token)
         if token.expires_at is not None:
             allowance = ExpiringAllowance(allowance, token.expires_at, self._shared.clock)
-        return _shared_headers(token, self._account), allowance
+        return shared_headers(token, self._account, self._headers), allowance
 
     def _load_certificates(self) -> None:
         """Start loading the CA certificates in a background thread if TLS is needed, so that imports can continue."""
@@ -209,23 +209,22 @@ class Cloud66(Resources):
             with suppress(RuntimeError):  # if no thread can be started, the first connection reports the error
                 tls_context.start_loading()
 
-    # --- views -----------------------------------------------------------------------------------
-
     def using(
         self,
         *,
-        token: str | Token | _Unchanged = UNCHANGED,
-        account: int | _Unchanged | None = UNCHANGED,
-        timeout: float | Timeouts | _Unchanged | None = UNCHANGED,
-        retry: Retry | _Unchanged = UNCHANGED,
+        token: str | Token | Unchanged = UNCHANGED,
+        account: int | Unchanged | None = UNCHANGED,
+        headers: Mapping[str, str] | Unchanged = UNCHANGED,
+        timeout: float | Timeouts | Unchanged | None = UNCHANGED,
+        retry: Retry | Unchanged = UNCHANGED,
     ) -> Self:
-        """Return a view of this client with another token, account, timeout or retry policy.
+        """Return a view of this client with another token, account, extra headers, timeout or retry policy.
 
         It uses the same connection pool and takes microseconds to create, so you can create one for each web
         request. Closing a view has no effect. Raises ConfigError for `token=None`: a missing token must not fall
         back to another user's.
         """
-        hidden = token if isinstance(token, _Unchanged) else hide("token", token)
+        hidden = token if isinstance(token, Unchanged) else hide("token", token)
         del token  # a traceback may show local variables
         if hidden is None:
             raise ConfigError("using(token=None): no token; redirect the user to the login")
@@ -235,8 +234,9 @@ class Cloud66(Resources):
         view._connections = self._connections
         view._shared = self._shared
         view._set_up(
-            self._token if isinstance(hidden, _Unchanged) else to_token(hidden),
+            self._token if isinstance(hidden, Unchanged) else to_token(hidden),
             self._account if account is UNCHANGED else account,
+            self._headers if headers is UNCHANGED else check_headers(headers),
             self._sender.timeouts if timeout is UNCHANGED else read_timeouts(timeout),
             self._sender.retry if retry is UNCHANGED else retry,
         )
@@ -250,6 +250,51 @@ class Cloud66(Resources):
         For example `await c66.send(stacks.GET.bind(stack=uid))`, with `from cloud66_async.resources import stacks`.
         """
         return await self._sender.send(call)
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        json: Any = None,
+        query: Mapping[str, object] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Response[Any]:
+        """Send a request for which the SDK has no method. `data` of the response is the JSON without the envelope.
+
+        `path` is percent-encoded and starts below the API's root: `/stacks.json`. Lists are not read page by page.
+        Errors and retries are those of other calls.
+        """
+        view = self if headers is None else self.using(headers={**self._headers, **headers})
+        return await view.send(raw_call(method, path, json=json, query=query))
+
+    @asynccontextmanager
+    async def stream(
+        self,
+        method: str,
+        path: str,
+        *,
+        json: Any = None,
+        query: Mapping[str, object] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> AsyncGenerator[ResponseStream]:
+        """Send a request as `request` does, but once, and return the response while its body arrives.
+
+        Use it as a context manager. Iterate over the response for its data, which is not decompressed.
+        """
+        sender = self._sender if headers is None else self.using(headers={**self._headers, **headers})._sender  # noqa: SLF001  a view of this client
+        call = raw_call(method, path, json=json, query=query)
+        async with sender.stream_call(call, self._config.address.origin) as response:
+            yield response
+
+    def preview(self, method: Callable[P, object], /, *args: P.args, **kwargs: P.kwargs) -> Preview:
+        """Return the request that a method of a resource would send, for example `c66.preview(c66.stacks.get, uid)`.
+
+        Nothing is sent. Of a method that sends several requests, it is the first.
+        """
+        from .preview import preview  # imported lazily: few programs need it
+
+        return preview(method, args, kwargs, url=self._config.address.api)
 
     def each(
         self,
@@ -316,23 +361,10 @@ class Cloud66(Resources):
         await revoking
 
     def _oauth(self) -> Cloud66OAuth2Client:
-        from .oauth.client import Cloud66OAuth2Client  # imported lazily: Authlib takes 110 ms, and only logins need it
+        from .oauth.client import client_of  # imported lazily: Authlib takes 110 ms, and only logins need it
 
-        application = self._config.application
-        if application is None:
-            raise ConfigError("this client cannot log users in: no client_id; create it with Cloud66(client_id=...)")
-        return Cloud66OAuth2Client(
-            client_id=application.client_id,
-            client_secret=application.client_secret,
-            redirect_url=application.redirect_url,
-            scope_separator=application.scope_separator,
-            pkce=application.pkce,
-            expected_issuer=application.expected_issuer,
-            url=self._config.address.site,
-            clock=self._shared.clock,
-            timeout=self._sender.timeouts,
-            transport=self.transport,
-        )
+        timeouts, clock = self._sender.timeouts, self._shared.clock
+        return client_of(self._config, timeouts=timeouts, clock=clock, transport=self.transport)
 
     @property
     def transport(self) -> httpx.AsyncBaseTransport:
@@ -365,26 +397,4 @@ class Cloud66(Resources):
     def __repr__(self) -> str:
         if "_token" not in self.__dict__:  # shown in a traceback of a constructor that failed
             return "<Cloud66, not set up>"
-        return f"<Cloud66 {self._config.address.site}, {'with' if self._token else 'without'} a token>"
-
-
-def _shared_headers(token: Token, account: int | None) -> SharedHeaders:
-    headers = [
-        ("Accept", "application/json"),
-        ("Accept-Encoding", "gzip, deflate"),
-        ("User-Agent", USER_AGENT),
-        ("Authorization", f"Bearer {token.reveal()}"),
-    ]
-    if account is not None:
-        headers.append(("X-Account", str(account)))
-    return SharedHeaders(headers)
-
-
-def _stored_token(site: str, profile: str | None) -> Token | None:
-    """Return the stored token for this site, or, for Cloud 66 itself, the official toolbelt's."""
-    from .oauth.file_store import FileStore, is_available
-    from .oauth.store import DEFAULT, ToolbeltStore
-
-    name = profile or DEFAULT
-    found = FileStore(site=site).read(name) if is_available() else None
-    return ToolbeltStore().read(name) if found is None and site == URL else found
+        return f"<Cloud66 {self._config.site}, {'with' if self._token else 'without'} a token>"

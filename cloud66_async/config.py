@@ -131,6 +131,10 @@ class Application(msgspec.Struct, frozen=True, kw_only=True):
     scope_separator: str = " "
     pkce: bool = True
     expected_issuer: str | None = None
+    authorize_url: str | None = None
+    token_url: str | None = None
+    revoke_url: str | None = None
+    login_timeout: Timeouts | None = None
 
     def __post_init__(self) -> None:
         check_text("client_id", self.client_id)
@@ -149,6 +153,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     """The settings that all views of a client share."""
 
     address: Address
+    site: str = URL
     application: Application | None = None
     limit: int = 32
     reserve: int | None = None

@@ -73,6 +73,10 @@ __all__ = [
 _E = TypeVar("_E", bound="Cloud66Error")
 
 
+class Cloud66Warning(UserWarning):
+    """A warning of the API, from the header `X-Cloud66-Warning`. Each text is shown once in a process."""
+
+
 class Cloud66Error(Exception):
     """Base class of every error that this package raises on purpose."""
 

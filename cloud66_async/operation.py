@@ -205,7 +205,7 @@ class Call(msgspec.Struct, Generic[T], frozen=True, eq=False):
     operation: Operation[T]
     path: str
     query: Mapping[str, str] = _NO_VALUES
-    body: Mapping[str, Any] | None = None
+    body: Any = None
 
     def page(self, number: int) -> Call[T]:
         """Return the same call for this page of the list."""

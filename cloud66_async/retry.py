@@ -11,7 +11,7 @@ from ._core.arguments import MAX_NUMBER, brief, check_integer, check_number
 from .errors import APIError, Cloud66Error, RequestTimeout, ServerError, Throttled, TransportError
 from .operation import Call
 
-__all__ = ["Retry"]
+__all__ = ["Retry", "check_retry"]
 
 
 class Retry(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,3 +64,12 @@ class Retry(msgspec.Struct, frozen=True, kw_only=True):
         if isinstance(error, Throttled):
             return True
         return repeatable and isinstance(error, ServerError | RequestTimeout)
+
+
+def check_retry(retry: Retry) -> Retry:
+    """Return the argument, or raise TypeError if it is not a Retry."""
+    if not isinstance(retry, Retry):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise TypeError(
+            f"invalid retry: expected a Retry, not {type(retry).__name__}; Retry(attempts=1) turns retries off"
+        )
+    return retry

@@ -5,13 +5,16 @@ No check calls `repr` of an argument: it may be a secret, and `repr` of an unkno
 
 from __future__ import annotations
 
+import enum
 import sys
 from collections.abc import Iterable
-from typing import TypeGuard
+from typing import Final, cast
 
 __all__ = [
     "MAX_LIMIT",
     "MAX_NUMBER",
+    "UNCHANGED",
+    "Unchanged",
     "brief",
     "check_integer",
     "check_iterable",
@@ -27,25 +30,37 @@ MAX_NUMBER = sys.float_info.max
 MAX_LIMIT = 2**16
 """The largest number of concurrent calls. Each needs a task, and each connection a port."""
 
+
+class Unchanged(enum.Enum):
+    """Sentinel for options that are left as they are."""
+
+    UNCHANGED = enum.auto()
+
+    def __repr__(self) -> str:
+        return "UNCHANGED"
+
+
+UNCHANGED: Final = Unchanged.UNCHANGED
+
 _MAX_SHOWN = 30
 _MAX_INTEGER = 2**63
 
 
-def check_text(name: str, value: object) -> TypeGuard[str]:
+def check_text(name: str, value: object) -> bool:
     """Return True, or raise TypeError if this is not a string."""
     if not isinstance(value, str):
         raise _wrong_type(name, "a string", value)
     return True
 
 
-def check_integer(name: str, value: object) -> TypeGuard[int]:
+def check_integer(name: str, value: object) -> bool:
     """Return True, or raise TypeError if this is not an integer. Booleans are not integers here."""
     if not isinstance(value, int) or isinstance(value, bool):
         raise _wrong_type(name, "an integer", value)
     return True
 
 
-def check_number(name: str, value: object) -> TypeGuard[float]:
+def check_number(name: str, value: object) -> bool:
     """Return True, or raise TypeError if this is neither an integer nor a float."""
     if not isinstance(value, int | float) or isinstance(value, bool):
         raise _wrong_type(name, "a number", value)
@@ -54,9 +69,11 @@ def check_number(name: str, value: object) -> TypeGuard[float]:
 
 def check_limit(name: str, value: object, *, maximum: int | None = MAX_LIMIT) -> None:
     """Raise TypeError if this is not an integer, and ValueError if it is less than 1 or more than `maximum`."""
-    if check_integer(name, value) and not 1 <= value <= (value if maximum is None else maximum):
+    check_integer(name, value)
+    number = cast("int", value)
+    if number < 1 or (maximum is not None and number > maximum):
         at_most = "" if maximum is None else f" and at most {maximum}"
-        raise ValueError(f"invalid {name} {brief(value)}: must be at least 1{at_most}")
+        raise ValueError(f"invalid {name} {brief(number)}: must be at least 1{at_most}")
 
 
 def check_sendable(name: str, value: str | int) -> None:

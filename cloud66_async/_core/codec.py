@@ -25,6 +25,8 @@ def decode(body: bytes, returns: Any) -> Any:
     """
     if returns is None:
         return None
+    if returns is Any and not body.strip():
+        return None
     decoders = _decoders(returns)
     try:
         envelope = decoders.whole(body)

@@ -15,7 +15,7 @@ import msgspec
 from ..secret import Secret
 from .arguments import brief, check_sendable
 
-__all__ = ["CommaSeparated", "Parameter", "parameters", "to_text"]
+__all__ = ["CommaSeparated", "Nested", "Parameter", "parameters", "to_text"]
 
 T = TypeVar("T")
 
@@ -31,6 +31,14 @@ _NAMES = {
     list: "a list",
     dict: "a mapping",
 }
+
+
+class Nested(msgspec.Struct, frozen=True):
+    """Type of a parameter that is an object with parameters of its own, or a list of such objects if `many`."""
+
+    parameters: Mapping[str, Any]
+    many: bool = False
+    required: bool = True
 
 
 class Parameter(msgspec.Struct, frozen=True, dict=True):
@@ -49,6 +57,8 @@ class Parameter(msgspec.Struct, frozen=True, dict=True):
         """The class of the values: that of the members of an enumeration, `list` for lists, `dict` for mappings."""
         if self.choices is not None:
             return type(self.choices[0])
+        if isinstance(self.kind, Nested):
+            return list if self.kind.many else dict
         origin = typing.get_origin(self.kind)
         found: Any = origin or self.kind
         return found if isinstance(found, type) and found is not Any else object
@@ -58,8 +68,16 @@ class Parameter(msgspec.Struct, frozen=True, dict=True):
         """The items of a list, or None for anything else."""
         if self.base is not list:
             return None
+        if isinstance(self.kind, Nested):
+            return Parameter(self.name, Nested(self.kind.parameters), required=True)
         (kind,) = typing.get_args(self.kind) or (object,)
         return Parameter(self.name, kind, required=True)
+
+    @functools.cached_property
+    def fields(self) -> tuple[Parameter, ...] | None:
+        """The parameters of an object, or None for anything else."""
+        nested = self.kind if isinstance(self.kind, Nested) and not self.kind.many else None
+        return None if nested is None else parameters(nested.parameters)
 
     @functools.cached_property
     def choices(self) -> tuple[str | int, ...] | None:
@@ -89,9 +107,27 @@ class Parameter(msgspec.Struct, frozen=True, dict=True):
             if not items and self.item.choices is not None:
                 raise ValueError(f"invalid {self.name}: must not be empty; leave it out instead")
             return to_text(self.name, items) if self.joined else items
+        if self.fields is not None:
+            return self._object(self.fields, self._typed(value, Mapping))
         if self.base is dict:
-            return dict(self._typed(value, Mapping))
+            return self._mapping(self._typed(value, Mapping))
         return value if self.base is object else self._typed(value, self.base)
+
+    def _object(self, fields: tuple[Parameter, ...], values: Mapping[str, object]) -> dict[str, object]:
+        present = {name for name, value in values.items() if value is not None}
+        missing = [field.name for field in fields if field.required and field.name not in present]
+        unknown = sorted(map(str, values.keys() - {field.name for field in fields}))
+        if missing or unknown:
+            raise TypeError(f"invalid {self.name}: missing {missing}, unknown {unknown}")
+        return {field.name: field.check(values[field.name]) for field in fields if field.name in present}
+
+    def _mapping(self, values: Mapping[object, object]) -> dict[object, object]:
+        """Return a mapping with strings as keys and values of the declared type."""
+        _, kind = typing.get_args(self.kind) or (str, object)
+        item = Parameter(self.name, Any if kind is object else kind, required=True)
+        if not all(isinstance(key, str) for key in values):
+            raise TypeError(f"invalid {self.name}: expected strings as keys")
+        return {key: item.check(value) for key, value in values.items()}
 
     def _chosen(self, value: object) -> object:
         choices = self.choices or ()
@@ -146,6 +182,8 @@ def parameters(types_by_name: Mapping[str, Any]) -> tuple[Parameter, ...]:
 
 
 def _parameter(name: str, kind: Any) -> Parameter:
+    if isinstance(kind, Nested):
+        return Parameter(name, kind, kind.required)
     if typing.get_origin(kind) in (typing.Union, types.UnionType):
         arguments = typing.get_args(kind)
         others = [argument for argument in arguments if argument is not types.NoneType]

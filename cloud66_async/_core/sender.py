@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
 from itertools import count
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -13,10 +14,12 @@ import msgspec
 
 from ..errors import APIError, ConfigError, TransportError
 from ..operation import Call, Response
-from ..transport import Request, SharedHeaders, Timeouts
-from . import wire
+from ..secret import Secret
+from ..transport import Request, SharedHeaders, StreamRequest, Timeouts
+from . import notices, wire
 from .deadline import time_left
 from .loop import NO_LOOP
+from .response import BufferedResponse
 
 if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
@@ -24,8 +27,9 @@ if TYPE_CHECKING:
     from ..clock import Clock
     from ..quota import Allowance
     from ..retry import Retry
-    from ..transport import ResponseStream, StreamRequest
+    from ..transport import ResponseStream
     from .limiter import Limiter
+    from .origin import Origin
     from .shared import SharedState
 
 __all__ = ["Sender"]
@@ -33,6 +37,8 @@ __all__ = ["Sender"]
 T = TypeVar("T")
 
 logger = logging.getLogger("cloud66_async")
+
+_MAX_ERROR = 65_536  # bytes of an error's body that are read
 
 # Request IDs have the form of a UUID, as the official client's have. They consist of one random part per process and
 # a counter, because a new UUID would cost more than the rest of the headers.
@@ -104,6 +110,9 @@ class Sender:
                 finally:
                     limiter.release()
                 quota = allowance.update(response)
+                notice = response.header(b"x-cloud66-warning")
+                if notice is not None:
+                    notices.warn(notice)
                 if 200 <= response.status < 300:
                     return Response(wire.value(call, response, request_id), response, request_id, quota)
                 raw = wire.redact(response, headers.token, call)
@@ -130,6 +139,36 @@ class Sender:
         except RuntimeError:
             raise ConfigError(NO_LOOP) from None
         return shared.stream_transport(request.origin).stream(request)
+
+    @asynccontextmanager
+    async def stream_call(self, call: Call[Any], origin: Origin) -> AsyncGenerator[ResponseStream]:
+        """Send `call` to the API once and return its response when the headers have arrived.
+
+        Raises APIError for other statuses than 2xx, and TransportError. The request takes no slot of the limiter: a
+        long download would keep others waiting.
+        """
+        headers, allowance = self._identity or self._find_identity()
+        allowance.check()
+        request_id = f"{_process}{next(_number):012x}"
+        pairs = [(name, value) for name, value in headers.pairs if name != "Accept-Encoding"]
+        request = StreamRequest(
+            origin=origin,
+            target=Secret(wire.target(self._shared.prefix, call)),
+            headers=SharedHeaders([*pairs, ("Accept-Encoding", "identity"), ("Request-Id", request_id)]),
+            timeouts=self.timeouts._replace(total=None),
+            method=call.operation.method,
+            body=wire.payload(call),
+            repeatable=call.operation.repeatable,
+        )
+        async with self.stream(request) as response:
+            allowance.update(BufferedResponse(response.status, b"", response.headers))
+            if not 200 <= response.status < 300:
+                body = b""
+                async for part in response:
+                    body = (body + part)[:_MAX_ERROR]
+                raw = wire.redact(BufferedResponse(response.status, body, response.headers), headers.token, call)
+                raise wire.error(call, raw, request_id, self.clock.now())
+            yield response
 
     def _find_identity(self) -> tuple[SharedHeaders, Allowance]:
         self._identity = identity = self._identify()

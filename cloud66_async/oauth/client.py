@@ -10,14 +10,8 @@ from typing import Any, NoReturn, cast
 from .._core.arguments import check_sendable, check_text
 from .._http.library import check_transport, httpx
 from ..clock import Clock, read_clock
-from ..config import URL
-from ..errors import (
-    Cloud66Error,
-    ConfigError,
-    LoginError,
-    TokenRequestFailed,
-    TransportError,
-)
+from ..config import URL, Config
+from ..errors import Cloud66Error, ConfigError, LoginError, TokenRequestFailed, TransportError
 from ..secret import Secret
 from ..token import Token
 from ..transport import Timeouts
@@ -39,7 +33,7 @@ from .login import (
 from .session import Session, to_api_error
 from .token_response import parse_token_fields, parse_token_response, to_token
 
-__all__ = ["Cloud66OAuth2Client"]
+__all__ = ["Cloud66OAuth2Client", "client_of"]
 
 
 class Cloud66OAuth2Client(Session):
@@ -372,3 +366,28 @@ class Cloud66OAuth2Client(Session):
             outcome = self.on_token(token)
             if inspect.isawaitable(outcome):
                 await outcome
+
+
+def client_of(
+    config: Config, *, timeouts: Timeouts, clock: Clock, transport: httpx.AsyncBaseTransport
+) -> Cloud66OAuth2Client:
+    """Return the OAuth client of the application that a `Cloud66` client serves. Raises ConfigError if it has none."""
+    application = config.application
+    if application is None:
+        raise ConfigError("this client cannot log users in: no client_id; create it with Cloud66(client_id=...)")
+    return Cloud66OAuth2Client(
+        client_id=application.client_id,
+        client_secret=application.client_secret,
+        redirect_url=application.redirect_url,
+        scope_separator=application.scope_separator,
+        pkce=application.pkce,
+        expected_issuer=application.expected_issuer,
+        url=config.site,
+        authorize_url=application.authorize_url,
+        token_url=application.token_url,
+        revoke_url=application.revoke_url,
+        api_url=None if config.address.site == config.site else config.address.api,
+        clock=clock,
+        timeout=application.login_timeout or timeouts,
+        transport=transport,
+    )

@@ -55,8 +55,10 @@ def test_page_starts_with_its_title(page: str) -> None:
 def test_page_lists_the_operation(name: str, operation: Any) -> None:
     module, _, method = name.partition(".")
     for page in (PAGES[module], PAGES["index"]):
-        own = hasattr(generator._owner(module), method)
-        start = f"| {{py:meth}}`{method} <" if own else "| {py:meth}`"
+        owner = generator._owner(module)
+        own = hasattr(owner, method)
+        # Several resources have a method of this name for the same operation, for example `restart`.
+        start = f"| {{py:meth}}`{method} <{owner.__module__}.{owner.__qualname__}.{method}>`" if own else "| {py:meth}`"
         rows = [
             line
             for line in page.splitlines()

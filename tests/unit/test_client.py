@@ -11,8 +11,18 @@ from typing import Any
 
 import pytest
 
-from cloud66_async import Cloud66, ConfigError, Ok, Quota, Retry, Timeouts, Token, errors
+from cloud66_async import (
+    Cloud66,
+    ConfigError,
+    Ok,
+    Quota,
+    Retry,
+    Timeouts,
+    Token,
+    errors,
+)
 from cloud66_async._core import tls
+from cloud66_async.errors import Cloud66Warning
 from cloud66_async.resources import stacks
 from cloud66_async.transport import Request
 
@@ -340,7 +350,9 @@ async def test_each_and_collect_default_to_client_limit() -> None:
 async def test_send_returns_the_full_response() -> None:
     transport = Script(make_response({"response": {"uid": "a", "new_field": 1}}, x_cloud66_warning="deprecated"))
     async with client(transport) as c66:
-        response = await c66.send(stacks.GET.bind(stack="a"))
+        with pytest.warns(Cloud66Warning, match="^deprecated$"):
+            response = await c66.send(stacks.GET.bind(stack="a"))
+        await c66.stacks.get("a")  # the same text once only
     assert response.data.uid == "a"
     assert json.loads(response.raw)["response"]["new_field"] == 1
     assert response.headers["x-cloud66-warning"] == "deprecated"

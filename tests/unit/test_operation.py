@@ -11,6 +11,7 @@ import pytest
 
 from cloud66_async import resources
 from cloud66_async._core.enums import OpenStrEnum
+from cloud66_async._core.parameters import Nested
 from cloud66_async.operation import Call, Many, Operation, Page, Response, delete, get, many, patch, post, put
 from cloud66_async.quota import Quota
 from cloud66_async.resources._resource import Resource
@@ -161,6 +162,8 @@ TYPED = post(
         "counts": dict[str, int] | None,
         "password": Secret | None,
         "anything": Any | None,
+        "owner": Nested({"first": str, "last": str | None, "size": Size | None}, required=False),
+        "parts": Nested({"id": int}, many=True, required=False),
     },
 )
 
@@ -185,6 +188,8 @@ def bound(**values: object) -> Call[Stack]:
         ("password", Secret("hush"), Secret("hush")),
         ("name", Secret("hush"), Secret("hush")),
         ("anything", [1, {"a": None}], [1, {"a": None}]),
+        ("owner", {"first": "a", "last": None, "size": "small"}, {"first": "a", "size": "small"}),
+        ("parts", [{"id": 1}, {"id": 2}], [{"id": 1}, {"id": 2}]),
     ],
 )
 def test_values_of_the_right_type_are_sent(name: str, value: object, sent: object) -> None:
@@ -211,6 +216,15 @@ def test_values_of_the_right_type_are_sent(name: str, value: object, sent: objec
         ("tags", {"x": 1}, TypeError, "invalid tags: expected a list, not dict"),
         ("counts", "a:1", TypeError, "invalid counts: expected a mapping, not str"),
         ("password", 5, TypeError, "invalid password: expected a string, not int"),
+        ("counts", {"a": "1"}, TypeError, "invalid counts: expected an integer, not str"),
+        ("counts", {1: 1}, TypeError, "invalid counts: expected strings as keys"),
+        ("owner", "a", TypeError, "invalid owner: expected a mapping, not str"),
+        ("owner", {"last": "a"}, TypeError, r"invalid owner: missing \['first'\], unknown \[\]"),
+        ("owner", {"first": "a", "age": 5}, TypeError, r"invalid owner: missing \[\], unknown \['age'\]"),
+        ("owner", {"first": 5}, TypeError, "invalid first: expected a string, not int"),
+        ("owner", {"first": "a", "size": "huge"}, ValueError, r"invalid size \('huge'\)"),
+        ("parts", [{"id": "1"}], TypeError, "invalid id: expected an integer, not str"),
+        ("parts", {"id": 1}, TypeError, "invalid parts: expected a list, not dict"),
     ],
 )
 def test_wrong_values_are_rejected_before_anything_is_sent(
@@ -307,7 +321,7 @@ def test_each_operation_is_well_formed(module: Any) -> None:
         assert not operation.names & {*operation.query, *operation.body}
         assert operation.method != "GET" or not operation.body
         item: Any = getattr(operation.returns, "item", operation.returns)
-        assert item is None or attrs.has(item) or item in (str, Any)
+        assert item is None or attrs.has(item) or item in (str, Secret, Any)
 
 
 @pytest.mark.parametrize("kind", CLASSES, ids=lambda kind: kind.__name__)
