@@ -18,6 +18,7 @@ from .errors import (
     APIError,
     BadRequest,
     Cloud66Error,
+    Cloud66Warning,
     ConfigError,
     Conflict,
     Forbidden,
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     from .oauth.client import Cloud66OAuth2Client
     from .oauth.login import Login
     from .resources.actions import ActionError, ActionFailed, ActionUnfinished
+    from .webhooks import WebhookError, parse_webhook
 
 # Imported on first use: Authlib takes 110 ms, and each module of models a few.
 _LAZY = {
@@ -71,8 +73,10 @@ _LAZY = {
     "Server": "models",
     "Stack": "models",
     "StackStatus": "models",
+    "WebhookError": "webhooks",
     "collect": "bulk",
     "each": "bulk",
+    "parse_webhook": "webhooks",
 }
 
 __all__ = [
@@ -90,6 +94,7 @@ __all__ = [
     "Cloud66",
     "Cloud66Error",
     "Cloud66OAuth2Client",
+    "Cloud66Warning",
     "ConfigError",
     "Conflict",
     "Deployment",
@@ -125,9 +130,11 @@ __all__ = [
     "TrialExpired",
     "Unauthenticated",
     "Unsupported",
+    "WebhookError",
     "__version__",
     "collect",
     "each",
+    "parse_webhook",
 ]
 
 

@@ -27,13 +27,15 @@
     ├── ActionError                a background action (.action)
     │   ├── ActionFailed           it finished without success
     │   └── ActionUnfinished       it may still be running
-    └── BulkError                  some of many calls failed (.results); also an ExceptionGroup
+    ├── BulkError                  some of many calls failed (.results); also an ExceptionGroup
+    └── WebhookError               the body of a request is not a webhook
 
 Every error pickles. None holds a token, a code, a client secret or the value of a secret field in
 its message or its `repr`.
 
 `ActionError` and its subclasses are defined in `cloud66_async.resources.actions`, `BulkError` in
-`cloud66_async.bulk`, beside the types that they hold. Import any of them from `cloud66_async`.
+`cloud66_async.bulk`, `WebhookError` in `cloud66_async.webhooks`, beside the types that they belong to. Import any of
+them from `cloud66_async`.
 """
 
 from __future__ import annotations
@@ -51,6 +53,7 @@ __all__ = [
     "AmbiguousName",
     "BadRequest",
     "Cloud66Error",
+    "Cloud66Warning",
     "ConfigError",
     "Conflict",
     "Forbidden",

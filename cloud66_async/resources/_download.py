@@ -167,20 +167,22 @@ class Download:
 
     async def _receive(self, url: SignedUrl) -> None:
         """Request what is missing and write it. Redirects start from `url` each time: their targets may expire."""
-        for _ in range(MAX_REDIRECTS + 1):
+        for redirects in range(MAX_REDIRECTS + 1):
+            host = url.origin.host
             async with self._sender.stream(self._request(url)) as response:
                 if response.status not in _REDIRECTS:
-                    await self._save(response, url.origin.host)
+                    await self._save(response, host)
                     return
+                if redirects == MAX_REDIRECTS:
+                    raise self._unexpected(response, host, f"more than {MAX_REDIRECTS} redirects")
                 found = url.redirect(response.headers.get("location", ""))
-            if found is None:
-                raise self._unexpected(response, url.origin.host, "the redirect leads to an invalid or insecure URL")
+                if found is None:
+                    raise self._unexpected(response, host, "the redirect leads to an invalid or insecure URL")
             url = found
-        raise self._unexpected(response, url.origin.host, f"more than {MAX_REDIRECTS} redirects")
 
     def _request(self, url: SignedUrl) -> StreamRequest:
-        # No token: the storage is another server, and the URL is signed. No compression: a range is one of what is
-        # transferred.
+        # No token: the storage is another server, and the URL is signed. No compression: with it, a range would count
+        # compressed bytes.
         headers = [("Accept", "*/*"), ("Accept-Encoding", "identity"), ("User-Agent", USER_AGENT)]
         validator = self._file.validator
         if validator:
@@ -216,7 +218,7 @@ class Download:
         assert version is not None
         found = _RANGE(response.headers.get("content-range", ""))
         if found is None or int(found[1]) != self._file.size:
-            raise self._unexpected(response, host, "it has not the range that was requested")
+            raise self._unexpected(response, host, "it does not continue where the partial file ends")
         total = None if found[3] == "*" else int(found[3])
         validator = _validator(response)
         if (version.total is not None and total not in (None, version.total)) or (

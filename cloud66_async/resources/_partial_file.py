@@ -20,8 +20,8 @@ T = TypeVar("T")
 _MAX_SIDECAR = 64 * 1024
 _PRIVATE = 0o600  # a backup holds everything that the database does
 _FLAGS = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
-# Non-blocking, because opening a named pipe would otherwise wait until a process reads from it.
-_OPEN = os.O_RDWR | os.O_CREAT | getattr(os, "O_NONBLOCK", 0) | _FLAGS
+# Non-blocking, because opening a named pipe would otherwise wait until a process writes to it.
+_READ = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | _FLAGS
 
 
 class Version(msgspec.Struct, frozen=True):
@@ -84,10 +84,9 @@ class PartialFile:
         os.lseek(self._file, 0, os.SEEK_SET)
         self.size = 0
         self.version = version
-        if version is None or not version.validator:
-            self._sidecar.unlink(missing_ok=True)
-        else:
-            descriptor = os.open(self._sidecar, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | _FLAGS, _PRIVATE)
+        self._sidecar.unlink(missing_ok=True)
+        if version is not None and version.validator:
+            descriptor = os.open(self._sidecar, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _FLAGS, _PRIVATE)
             with os.fdopen(descriptor, "wb") as file:
                 file.write(msgspec.json.encode(version))
 
@@ -156,7 +155,7 @@ async def run_in_thread(function: Callable[[], T]) -> T:
 
 def _open_locked(path: Path) -> int:
     while True:
-        descriptor = os.open(path, _OPEN, _PRIVATE)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | _FLAGS, _PRIVATE)
         try:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
                 raise FileExistsError(errno.EEXIST, "not a regular file", str(path))
@@ -196,7 +195,7 @@ def _is_at(path: Path, descriptor: int) -> bool:
 def _read_version(path: Path) -> Version | None:
     """Return the version in the sidecar, or None if there is none or it is damaged."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | _FLAGS)
+        descriptor = os.open(path, _READ)
     except OSError:
         return None
     with os.fdopen(descriptor, "rb") as file, suppress(OSError, ValueError):

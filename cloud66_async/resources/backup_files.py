@@ -69,12 +69,12 @@ class BackupFiles(Resource):
         """Download the backup file to `path`, which only you can read. A file that is there is replaced at the end.
 
         Until then, the data is in a file beside it whose name ends in `.part`. It is kept if the download fails or is
-        cancelled. A broken connection is continued where it broke, as often as `retry` allows, and without limit as
-        long as each one transfers at least a mebibyte. The `total` timeout does not apply.
+        cancelled. After a broken connection, it continues where it stopped, as often as `retry` allows; a connection
+        that transferred a mebibyte or more does not count. The `total` timeout does not apply.
 
         Raises OSError if the file cannot be written, for example FileNotFoundError if its directory does not exist, or
-        BlockingIOError if another download writes to it; ResponseError if the storage sends something else than the
-        file; otherwise what `get` raises, also for responses of the storage.
+        BlockingIOError if another download writes to it; ResponseError if the storage sends anything other than the
+        file; and the errors of `get`, also for error responses of the storage.
 
         Args:
             stack: Uid of the stack.
@@ -89,5 +89,5 @@ class BackupFiles(Resource):
             return (await self.get(stack, backup, file)).public_url
 
         call = GET.bind(stack=stack, backup=backup, file=file)
-        partial = PartialFile(Path(path), f"backup file {file!r} of backup {backup} of stack {stack}")
+        partial = PartialFile(Path(path), f"backup file {file!r} of backup {backup} of stack {stack!r}")
         return await Download(self._sender, call, locate, partial, progress).run(resume=resume)

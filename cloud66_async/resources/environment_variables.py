@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Literal
 
 import attrs
 
 from .._core.model import IsoTimestamp, Model, Timestamp
-from ..operation import delete, get, many, patch, post, put
+from ..operation import Operation, delete, get, many, patch, post, put
 from ..pager import Pager
 from ..secret import Secret, conceal
+from . import _environment_plan
+from ._environment_plan import EnvironmentPlan
+from ._plan import PlanResult, PlanUnfinished
 from ._resource import Resource
 from .actions import Action
 
 __all__ = [
     "ApplyStrategy",
+    "EnvironmentPlan",
     "EnvironmentVariable",
     "EnvironmentVariableFile",
     "EnvironmentVariableHistory",
     "EnvironmentVariableType",
     "EnvironmentVariables",
     "EnvironmentsFormat",
+    "PlanResult",
+    "PlanUnfinished",
 ]
 
 ApplyStrategy = Literal["immediately", "deployment"]
@@ -159,13 +165,7 @@ class EnvironmentVariables(Resource):
         known from the official client.
         """
         contents = conceal(contents)
-        return await self._start(
-            REPLACE_ALL,
-            stack,
-            environments_format=environments_format,
-            contents=contents,
-            apply_strategy=apply_strategy,
-        )
+        return await self._upload(REPLACE_ALL, stack, contents, environments_format, apply_strategy)
 
     async def update_all(
         self,
@@ -180,10 +180,60 @@ class EnvironmentVariables(Resource):
         Other variables are kept. The operation is known from the official client.
         """
         contents = conceal(contents)
-        return await self._start(
-            UPDATE_ALL,
-            stack,
-            environments_format=environments_format,
-            contents=contents,
-            apply_strategy=apply_strategy,
+        return await self._upload(UPDATE_ALL, stack, contents, environments_format, apply_strategy)
+
+    async def _upload(
+        self,
+        operation: Operation[Action],
+        stack: str,
+        contents: Secret,
+        environments_format: EnvironmentsFormat,
+        apply_strategy: ApplyStrategy | None,
+    ) -> Action:
+        """Send a file. If the response repeats one of its values, it is masked."""
+        call = operation.bind(
+            stack=stack, environments_format=environments_format, contents=contents, apply_strategy=apply_strategy
         )
+        call.body["contents"] = _environment_plan.SecretFile(contents, environments_format)
+        return self._of_stack(await self._call(call), stack)
+
+    async def plan(self, stack: str, variables: Mapping[str, str | Secret], *, prune: bool = False) -> EnvironmentPlan:
+        """Read the variables of the stack and return what has to change so that they have these values.
+
+        With `prune`, other variables are deleted. Variables that are read-only or generated are left alone. Nothing is
+        changed before `apply`.
+        """
+        desired = _environment_plan.secrets(variables)
+        del variables  # a traceback may show local variables
+        if isinstance(desired, Exception):
+            raise desired
+        return _environment_plan.make(stack, desired, await _environment_plan.read(self.list(stack)), prune=prune)
+
+    async def plan_copy(
+        self, source: str, target: str, *, only: Iterable[str] | None = None, prune: bool = False
+    ) -> EnvironmentPlan:
+        """Return what has to change so that the stack `target` has the user's variables of the stack `source`.
+
+        With `only`, other variables than these are neither copied nor deleted. With `prune`, variables that `source`
+        does not have are deleted from `target`. Variables that are read-only or generated in either stack are left
+        alone. Raises ValueError if one of `only` cannot be copied.
+        """
+        keys = None if only is None else frozenset(_environment_plan.names(only))
+        found = await _environment_plan.read(self.list(source))
+        desired = _environment_plan.copied(source, found, keys, prune=prune)
+        present = await _environment_plan.read(self.list(target))
+        return _environment_plan.make(target, desired, present, prune=prune, only=keys)
+
+    async def apply(self, plan: EnvironmentPlan, *, apply_strategy: ApplyStrategy | None = None) -> PlanResult:
+        """Carry out a plan. Return the actions that were started.
+
+        Additions and changes are one request. Deletions are one request each, without `apply_strategy`. If replacing
+        all variables takes fewer requests, they are read again, and replaced if nothing has changed. If the API does
+        not know these operations in bulk, variables are changed one by one.
+
+        If the first request fails, raises its error. If a later one fails, raises PlanUnfinished, which tells what was
+        done.
+        """
+        if not isinstance(plan, EnvironmentPlan):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise TypeError(f"invalid plan: expected an EnvironmentPlan, not {type(plan).__name__}")
+        return await _environment_plan.apply(self, plan, apply_strategy)

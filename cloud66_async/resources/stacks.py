@@ -13,7 +13,7 @@ from .._core.text import clean
 from ..errors import AmbiguousName, NotFound
 from ..operation import get, many, post
 from ..pager import Pager
-from ..secret import Secret
+from ..secret import Secret, conceal
 from . import actions
 from ._resource import Resource
 from .actions import Action
@@ -346,6 +346,23 @@ class Stacks(Resource):
             return attrs.evolve(await self._call(call), stack=stack, user_reference=reference)
 
         return await _started.start_once(self._sender, stack, reference, start)
+
+    async def redeploy_by_hook(
+        self,
+        hook: str | Secret,
+        *,
+        services: Iterable[str] | None = None,
+        deployment_profile: str | None = None,
+    ) -> None:
+        """Start a deployment with a redeploy hook, the URL in `Stack.redeploy_hook`. The token is not sent.
+
+        The request is sent once. What the server responds is not documented, so there is no action to wait for.
+        """
+        from ._hook import call_hook  # imported lazily: few programs use hooks
+
+        hook = conceal(hook)
+        names = _names(services)
+        await call_hook(self._sender, hook, services=names, deployment_profile=deployment_profile)
 
     async def reboot_servers(
         self, stack: str, *, strategy: Literal["parallel", "serial"], group: ServerGroupName | None = None

@@ -12,6 +12,7 @@ from ..token import Token
 from .api import API, PREFIX
 from .clock import FakeClock
 from .faults import ConnectionDropped, Fault, Faults
+from .hooks import PREFIX as HOOKS, hook_reply
 from .message import Reply, Request
 from .oauth.access import SCOPES, Application, Grant, User
 from .oauth.browser import consent
@@ -271,6 +272,8 @@ class FakeCloud66:
             return () if match is None else match[0].names
         if request.path.startswith(STORAGE):
             return ("storage.get",)
+        if request.path.startswith(HOOKS):
+            return ("stacks.redeploy_by_hook",)
         return None
 
     def _handle(self, request: Request) -> Reply:
@@ -280,6 +283,8 @@ class FakeCloud66:
             return self._api.handle(request)
         if request.path.startswith(STORAGE):
             return storage_reply(request, self._clock.now())
+        if request.path.startswith(HOOKS):
+            return hook_reply(self.world, request)
         if request.path == "/" and request.method == "GET":
             applications = [(known.name, known.client_id) for known in self.provider.applications.values()]
             return start_page(stacks=len(self.world.stacks), applications=applications)

@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from functools import cached_property
 from http import HTTPStatus
 from typing import Any, NamedTuple, cast
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlsplit
 
 import attrs
 import msgspec
+
+from .._core.origin import is_loopback
 
 __all__ = ["Rejected", "Reply", "Request", "error_reply"]
 
@@ -27,6 +29,14 @@ class Request:
     def path(self) -> str:
         """The path without the query, percent-encoded."""
         return self.target.partition("?")[0]
+
+    @cached_property
+    def base(self) -> str | None:
+        """The URL of the server that received the request, or None if it was made in this process."""
+        host = self.headers.get("host")
+        if host is None:
+            return None
+        return f"{'http' if is_loopback(urlsplit(f'//{host}').hostname or '') else 'https'}://{host}"
 
     @cached_property
     def query(self) -> tuple[tuple[str, str], ...]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 import msgspec
 
 from ..operation import Operation
+from ..secret import Secret
 from .message import Rejected, Request, error_reply
 
 if TYPE_CHECKING:
@@ -82,7 +83,18 @@ def _value(parameter: Parameter, value: Any) -> Any:
         checked = parameter.check(value)
     except (TypeError, ValueError) as error:
         raise bad_request(f"I{str(error)[1:]}") from None  # "invalid name: ..."
-    return value if hasattr(checked, "reveal") else checked
+    return _revealed(checked)
+
+
+def _revealed(value: Any) -> Any:
+    """Return a checked value without `Secret`, which the sandbox does not need."""
+    if isinstance(value, Secret):
+        return value.reveal()
+    if isinstance(value, list):
+        return [_revealed(item) for item in value]  # pyright: ignore[reportUnknownVariableType]
+    if isinstance(value, dict):
+        return {name: _revealed(item) for name, item in value.items()}  # pyright: ignore[reportUnknownVariableType]
+    return value
 
 
 def _converted(parameter: Parameter, text: str) -> Any:

@@ -13,6 +13,7 @@ import resource
 import subprocess
 import sys
 import threading
+import time
 import traceback
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -233,13 +234,16 @@ async def test_partial_file_is_continued_by_the_next_download(transport: PoolNam
     assert names(tmp_path) == ["a"]
 
 
-@pytest.mark.parametrize("reason", ["resume=False", "other file", "damaged", "too long"])
+@pytest.mark.parametrize("reason", ["resume=False", "other file", "damaged", "pipe", "too long"])
 async def test_partial_file_that_cannot_be_continued_is_replaced(reason: str, tmp_path: Path) -> None:
     async with storage("own", whole(cut=20_000), whole(), retry=ONCE) as used:
         with pytest.raises(errors.TransportError):
             await used.download(tmp_path / "a")
         if reason == "damaged":
             (tmp_path / "a.part.json").write_bytes(b'{"validator":')
+        elif reason == "pipe":
+            (tmp_path / "a.part.json").unlink()
+            os.mkfifo(tmp_path / "a.part.json")
         elif reason == "too long":
             (tmp_path / "a.part").write_bytes(BODY + b"x")
         file = "tar-zz" if reason == "other file" else "tar-aa"
@@ -275,6 +279,20 @@ async def test_stalled_connection_is_replaced(transport: PoolName, tmp_path: Pat
     assert (tmp_path / "a").read_bytes() == BODY
 
 
+async def test_total_timeout_does_not_apply(transport: PoolName, tmp_path: Path) -> None:
+    reported = Reports()
+
+    def wait(received: int, total: int | None) -> None:
+        if not reported:
+            time.sleep(0.6)  # the deadline must pass before the rest arrives
+        reported(received, total)
+
+    body = random.Random(3).randbytes(4 * 1024 * 1024)
+    async with storage(transport, whole(body), timeout=0.5, retry=ONCE) as used:
+        await used.download(tmp_path / "a", progress=wait)
+    assert (tmp_path / "a").read_bytes() == body
+
+
 async def test_cancelled_download_keeps_the_partial_file(
     transport: PoolName, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -304,8 +322,8 @@ async def test_cancelled_download_keeps_the_partial_file(
         ([packet(b"", "204 Empty")], errors.ResponseError, "expected 200"),
         ([rest(20_000)], errors.ResponseError, "expected 200"),
         ([b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nabc"], errors.ResponseError, "no Content-Length"),
-        ([whole(cut=20_000), rest(10_000)], errors.ResponseError, "not the range"),
-        ([whole(cut=20_000), packet(BODY, "206 Partial")], errors.ResponseError, "not the range"),
+        ([whole(cut=20_000), rest(10_000)], errors.ResponseError, "does not continue"),
+        ([whole(cut=20_000), packet(BODY, "206 Partial")], errors.ResponseError, "does not continue"),
         ([packet(b"", "302 Found", "Location: http://example.com/a")], errors.ResponseError, "insecure"),
         ([packet(b"", "302 Found", "Location: https://a:b@example.com/a")], errors.ResponseError, "insecure"),
         ([packet(b"", "302 Found", "Location: ftp://example.com/a")], errors.ResponseError, "insecure"),
@@ -572,6 +590,22 @@ async def test_transport_of_the_http_library_downloads_as_well(tmp_path: Path) -
 
     async with Cloud66(TOKEN, transport=httpx.MockTransport(respond)) as c66:
         assert (await c66.backup_files.download("web", 7, "tar-aa", tmp_path / "a")).size == len(BODY)
+
+
+@pytest.mark.parametrize("location", ["http://127.0.0.1/a", "http://storage.example.com/a"])
+async def test_redirect_from_https_to_http_is_refused(location: str, tmp_path: Path) -> None:
+    requested: list[str] = []
+
+    def respond(request: httpx.Request) -> httpx.Response:
+        requested.append(request.url.host)
+        if request.url.host == "app.cloud66.com":
+            return httpx.Response(200, json={"response": {"public_url": f"https://storage.example.com{TARGET}"}})
+        return httpx.Response(302, headers={"Location": location})
+
+    async with Cloud66(TOKEN, transport=httpx.MockTransport(respond)) as c66:
+        with pytest.raises(errors.ResponseError, match="insecure"):
+            await c66.backup_files.download("web", 7, "tar-aa", tmp_path / "a")
+    assert requested == ["app.cloud66.com", "storage.example.com"]
 
 
 async def test_transport_that_cannot_stream_is_reported(tmp_path: Path) -> None:

@@ -34,13 +34,13 @@ DOCUMENTED: Documented = {
 # --- wire form -----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("use", "expected"),
-    [
-        (lambda c66: c66.backup_files.list("a", 7), ("GET", "/stacks/a/backups/7/files.json?page=1", None)),
-        (lambda c66: c66.backup_files.get("a", 7, "tar-aa"), ("GET", "/stacks/a/backups/7/files/tar-aa.json", None)),
-    ],
-)
+REQUESTS: list[tuple[Use, Sent]] = [
+    (lambda c66: c66.backup_files.list("a", 7), ("GET", "/stacks/a/backups/7/files.json?page=1", None)),
+    (lambda c66: c66.backup_files.get("a", 7, "tar-aa"), ("GET", "/stacks/a/backups/7/files/tar-aa.json", None)),
+]
+
+
+@pytest.mark.parametrize(("use", "expected"), REQUESTS)
 async def test_requests(use: Use, expected: Sent) -> None:
     assert await sent(use) == expected
 
@@ -67,7 +67,8 @@ def test_sandbox_has_every_field(call: Caller, web: FakeStack) -> None:
 def get_stored(call: Caller, web: FakeStack, headers: dict[str, str], *, change: tuple[str, str] = ("", "")) -> Reply:
     """Return the response of the storage to the URL of a file, after a change of the URL."""
     backup = call.get(f"/stacks/{web.uid}/backups")[0]["id"]
-    url = urlsplit(call.get(f"/stacks/{web.uid}/backups/{backup}/files/tar-aa")["public_url"].replace("%25", "%"))
+    public_url: str = call.get(f"/stacks/{web.uid}/backups/{backup}/files/tar-aa")["public_url"]
+    url = urlsplit(public_url.replace("%25", "%"))
     return call.fake.handle(Request("GET", f"{url.path}?{url.query}".replace(*change), headers))
 
 
@@ -162,7 +163,7 @@ async def test_broken_download_continues_where_it_broke(connected: Connected, tm
     connected.fake.faults.cut(times=2, operation="storage.get")
     reported: list[tuple[int, int | None]] = []
     found = await c66.backup_files.download(
-        stack, backup, "tar-aa", tmp_path / "a", progress=lambda *args: reported.append(args)
+        stack, backup, "tar-aa", tmp_path / "a", progress=lambda size, total: reported.append((size, total))
     )
     assert found == DownloadedFile(tmp_path / "a", SIZE, False)
     assert (tmp_path / "a").read_bytes() == await stored(c66, stack, backup, "tar-aa")

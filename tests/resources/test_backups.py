@@ -28,32 +28,30 @@ DOCUMENTED: Documented = {
 # --- wire form -----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("use", "expected"),
-    [
-        (lambda c66: c66.backups.list("a"), ("GET", "/stacks/a/backups.json?page=1", None)),
+REQUESTS: list[tuple[Use, Sent]] = [
+    (lambda c66: c66.backups.list("a"), ("GET", "/stacks/a/backups.json?page=1", None)),
+    (
+        lambda c66: c66.backups.list("a", group=3, db_type="redis"),
+        ("GET", "/stacks/a/backups.json?group=3&db_type=redis&page=1", None),
+    ),
+    (lambda c66: c66.backups.get("a", 7), ("GET", "/stacks/a/backups/7.json", None)),
+    (lambda c66: c66.backups.create("a"), ("POST", "/stacks/a/backups.json", {})),
+    (
+        lambda c66: c66.backups.create("a", db_type=["mysql", "redis"], keep_count=5, gzip=True, logical_backup=False),
         (
-            lambda c66: c66.backups.list("a", group=3, db_type="redis"),
-            ("GET", "/stacks/a/backups.json?group=3&db_type=redis&page=1", None),
+            "POST",
+            "/stacks/a/backups.json",
+            {"db_type": "mysql,redis", "keep_count": 5, "gzip": True, "logical_backup": False},
         ),
-        (lambda c66: c66.backups.get("a", 7), ("GET", "/stacks/a/backups/7.json", None)),
-        (lambda c66: c66.backups.create("a"), ("POST", "/stacks/a/backups.json", {})),
-        (
-            lambda c66: c66.backups.create(
-                "a", db_type=["mysql", "redis"], keep_count=5, gzip=True, logical_backup=False
-            ),
-            (
-                "POST",
-                "/stacks/a/backups.json",
-                {"db_type": "mysql,redis", "keep_count": 5, "gzip": True, "logical_backup": False},
-            ),
-        ),
-        (
-            lambda c66: c66.backups.import_backup("a", group=3, db_type="mysql", remote_url=Secret("https://x/y")),
-            ("POST", "/stacks/a/backups.json", {"db_type": "mysql", "group": 3, "remote_url": "https://x/y"}),
-        ),
-    ],
-)
+    ),
+    (
+        lambda c66: c66.backups.import_backup("a", group=3, db_type="mysql", remote_url=Secret("https://x/y")),
+        ("POST", "/stacks/a/backups.json", {"db_type": "mysql", "group": 3, "remote_url": "https://x/y"}),
+    ),
+]
+
+
+@pytest.mark.parametrize(("use", "expected"), REQUESTS)
 async def test_requests(use: Use, expected: Sent) -> None:
     assert await sent(use) == expected
 

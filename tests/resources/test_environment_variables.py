@@ -33,33 +33,31 @@ DOCUMENTED: Documented = {
 # --- wire form -----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("use", "expected"),
-    [
-        (lambda c66: c66.environment_variables.list("a"), ("GET", f"{PATH}.json?page=1", None)),
-        (lambda c66: c66.environment_variables.get("a", 7), ("GET", f"{PATH}/7.json", None)),
-        (
-            lambda c66: c66.environment_variables.download("a", requested_types=["user", "locked"]),
-            ("GET", f"{PATH}.json?environments_format=dotenv&requested_types=user%2Clocked", None),
-        ),
-        (
-            lambda c66: c66.environment_variables.create("a", "K", value="v", apply_strategy="immediately"),
-            ("POST", f"{PATH}.json", {"key": "K", "value": "v", "apply_strategy": "immediately"}),
-        ),
-        (lambda c66: c66.environment_variables.update("a", "K", value=""), ("PUT", f"{PATH}/K.json", {"value": ""})),
-        (lambda c66: c66.environment_variables.delete("a", "a.b/c"), ("DELETE", f"{PATH}/a.b%2Fc.json", None)),
-        (
-            lambda c66: c66.environment_variables.replace_all(
-                "a", contents=Secret("K=v"), environments_format="dotenv"
-            ),
-            ("POST", f"{PATH}/bulk.json", {"environments_format": "dotenv", "contents": "K=v"}),
-        ),
-        (
-            lambda c66: c66.environment_variables.update_all("a", contents="{}", environments_format="json"),
-            ("PATCH", f"{PATH}/bulk.json", {"environments_format": "json", "contents": "{}"}),
-        ),
-    ],
-)
+REQUESTS: list[tuple[Use, Sent]] = [
+    (lambda c66: c66.environment_variables.list("a"), ("GET", f"{PATH}.json?page=1", None)),
+    (lambda c66: c66.environment_variables.get("a", 7), ("GET", f"{PATH}/7.json", None)),
+    (
+        lambda c66: c66.environment_variables.download("a", requested_types=["user", "locked"]),
+        ("GET", f"{PATH}.json?environments_format=dotenv&requested_types=user%2Clocked", None),
+    ),
+    (
+        lambda c66: c66.environment_variables.create("a", "K", value="v", apply_strategy="immediately"),
+        ("POST", f"{PATH}.json", {"key": "K", "value": "v", "apply_strategy": "immediately"}),
+    ),
+    (lambda c66: c66.environment_variables.update("a", "K", value=""), ("PUT", f"{PATH}/K.json", {"value": ""})),
+    (lambda c66: c66.environment_variables.delete("a", "a.b/c"), ("DELETE", f"{PATH}/a.b%2Fc.json", None)),
+    (
+        lambda c66: c66.environment_variables.replace_all("a", contents=Secret("K=v"), environments_format="dotenv"),
+        ("POST", f"{PATH}/bulk.json", {"environments_format": "dotenv", "contents": "K=v"}),
+    ),
+    (
+        lambda c66: c66.environment_variables.update_all("a", contents="{}", environments_format="json"),
+        ("PATCH", f"{PATH}/bulk.json", {"environments_format": "json", "contents": "{}"}),
+    ),
+]
+
+
+@pytest.mark.parametrize(("use", "expected"), REQUESTS)
 async def test_requests(use: Use, expected: Sent) -> None:
     assert await sent(use) == expected
 

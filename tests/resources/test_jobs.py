@@ -24,23 +24,23 @@ DOCUMENTED: Documented = {
 # --- wire form -----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("use", "expected"),
-    [
-        (lambda c66: c66.jobs.list("a"), ("GET", "/stacks/a/jobs.json?page=1", None)),
-        (lambda c66: c66.jobs.list("a", server_uid="s"), ("GET", "/stacks/a/jobs.json?server_uid=s&page=1", None)),
-        (lambda c66: c66.jobs.get("a", "j"), ("GET", "/stacks/a/jobs/j.json", None)),
-        (lambda c66: c66.jobs.run_now("a", "j"), ("POST", "/stacks/a/jobs/j/run_now.json", {})),
-        (
-            lambda c66: c66.jobs.run_now("a", "j", job_args="-v x"),
-            ("POST", "/stacks/a/jobs/j/run_now.json", {"job_args": "-v x"}),
-        ),
-        (lambda c66: c66.jobs.pause("a", "j"), ("POST", "/stacks/a/jobs/j/pause.json", None)),
-        (lambda c66: c66.jobs.unpause("a", "j"), ("POST", "/stacks/a/jobs/j/unpause.json", None)),
-        (lambda c66: c66.jobs.pause_all("a"), ("POST", "/stacks/a/jobs/pause_all.json", None)),
-        (lambda c66: c66.jobs.unpause_all("a"), ("POST", "/stacks/a/jobs/unpause_all.json", None)),
-    ],
-)
+REQUESTS: list[tuple[Use, Sent]] = [
+    (lambda c66: c66.jobs.list("a"), ("GET", "/stacks/a/jobs.json?page=1", None)),
+    (lambda c66: c66.jobs.list("a", server_uid="s"), ("GET", "/stacks/a/jobs.json?server_uid=s&page=1", None)),
+    (lambda c66: c66.jobs.get("a", "j"), ("GET", "/stacks/a/jobs/j.json", None)),
+    (lambda c66: c66.jobs.run_now("a", "j"), ("POST", "/stacks/a/jobs/j/run_now.json", {})),
+    (
+        lambda c66: c66.jobs.run_now("a", "j", job_args="-v x"),
+        ("POST", "/stacks/a/jobs/j/run_now.json", {"job_args": "-v x"}),
+    ),
+    (lambda c66: c66.jobs.pause("a", "j"), ("POST", "/stacks/a/jobs/j/pause.json", None)),
+    (lambda c66: c66.jobs.unpause("a", "j"), ("POST", "/stacks/a/jobs/j/unpause.json", None)),
+    (lambda c66: c66.jobs.pause_all("a"), ("POST", "/stacks/a/jobs/pause_all.json", None)),
+    (lambda c66: c66.jobs.unpause_all("a"), ("POST", "/stacks/a/jobs/unpause_all.json", None)),
+]
+
+
+@pytest.mark.parametrize(("use", "expected"), REQUESTS)
 async def test_requests(use: Use, expected: Sent) -> None:
     assert await sent(use) == expected
 

@@ -20,7 +20,14 @@ from cloud66_async.sandbox import handling
 from cloud66_async.sandbox.handling import HANDLERS, Context, handles
 
 # These methods combine calls of other operations.
-COMBINED = {"actions.follow", "actions.wait", "stacks.find", "stacks.get_many"}
+COMBINED = {
+    "actions.follow",
+    "actions.wait",
+    "backup_files.download",
+    "stacks.find",
+    "stacks.get_many",
+    "stacks.redeploy_by_hook",
+}
 
 
 def resource_class(module: ModuleType) -> type[Resource]:

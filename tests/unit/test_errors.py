@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import cloud66_async
-from cloud66_async import ActionError, ActionFailed, ActionUnfinished, BulkError, errors
+from cloud66_async import ActionError, ActionFailed, ActionUnfinished, BulkError, WebhookError, errors
 from cloud66_async.bulk import Failed, Ok, values
 from cloud66_async.resources.actions import Action
 
@@ -55,6 +55,7 @@ ERRORS: list[errors.Cloud66Error] = [
             errors.ServerError,
         )
     ),
+    WebhookError("no"),
 ]
 
 
@@ -78,11 +79,12 @@ def test_error_keeps_its_attributes_when_pickled(error: errors.Cloud66Error, pro
 
 def test_every_error_class_is_covered_by_the_pickle_test() -> None:
     tested = {type(error) for error in ERRORS} | {ActionError, BulkError}
-    public = {getattr(errors, name) for name in errors.__all__} | {
+    public = {getattr(errors, name) for name in errors.__all__ if name != "Cloud66Warning"} | {
         ActionError,
         ActionFailed,
         ActionUnfinished,
         BulkError,
+        WebhookError,
     }
     assert public == tested
 

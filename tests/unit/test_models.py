@@ -37,7 +37,7 @@ def sample(hint: Any) -> Any:
     arguments = [each for each in typing.get_args(hint) if each is not type(None)]
     origin = typing.get_origin(hint)
     if isinstance(origin, type) and issubclass(origin, Mapping):
-        return {"free": [1, {"form": None}]}
+        return {"free": [1, {"form": None}] if arguments[1] is Any else sample(arguments[1])}
     if origin in (tuple, list):
         return [sample(arguments[0])] * 2
     if origin is not None and arguments:

@@ -57,7 +57,7 @@ async def test_both_transports_send_the_same_requests(transport: PoolName) -> No
 
     async with wire(reply) as server, Cloud66(TOKEN, url=server.url, account=7, pool=transport) as c66:
         await c66.send(stacks.LIST.bind(filter_name="a b&ä", filter_environment="x+y").page(2))
-        await c66.stacks.redeploy("a", git_ref="v1", services="web, api")
+        await c66.stacks.redeploy("a", git_ref="v1", services="web, api", user_reference="r")
         await c66.send(stacks.REDEPLOY.bind(stack="a"))
     read, write, empty = server.received
     assert read.target == "/api/3/stacks.json?filter_name=a+b%26%C3%A4&filter_environment=x%2By&page=2"
@@ -67,7 +67,7 @@ async def test_both_transports_send_the_same_requests(transport: PoolName) -> No
     assert read.headers["x-account"] == "7"
     assert "content-type" not in read.headers
     assert (write.method, write.headers["content-type"]) == ("POST", "application/json")
-    assert json.loads(write.body) == {"git_ref": "v1", "services": ["web", "api"]}
+    assert json.loads(write.body) == {"git_ref": "v1", "services": ["web", "api"], "user_reference": "r"}
     assert empty.body == b"{}"
     assert len({received.headers["request-id"] for received in server.received}) == 3
     assert all(received.headers["user-agent"].startswith("cloud66-async/") for received in server.received)

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from ...resources import actions as api
 from ..actions import FakeAction
+from ..commands import EFFECTS
 from ..crud import find
 from ..handling import Context, Listing, handles, missing
 from ..parameters import bad_request
@@ -68,4 +69,9 @@ def run_command(context: Context, stack: str) -> Record:
                 raise missing(kind) from None
     if command == "maintenance_mode":
         found.change({"maintenance_mode": given["value"] == 1})
-    return context.start_action(stack, command, server=given.get("server_uid"))
+
+    def change() -> None:
+        for effect in EFFECTS.get(command, ()):
+            effect(context, found)
+
+    return context.start_action(stack, command, change, server=given.get("server_uid"))

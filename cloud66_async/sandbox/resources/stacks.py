@@ -12,6 +12,7 @@ from ...resources import stacks as api
 from ...resources.common import Health
 from ...resources.stacks import StackStatus
 from ..handling import Context, Listing, handles
+from ..hooks import with_hook
 from ..parameters import bad_request
 from ..samples import CLOUDS, legacy_timestamp, sample_uid, timestamp
 from ..stack import FakeStack
@@ -74,16 +75,15 @@ def list_stacks(context: Context) -> Listing[FakeStack]:
         if value is not None:
             wanted = value.casefold()
             stacks = [stack for stack in stacks if str(stack.data[field]).casefold() == wanted]
-    return Listing(stacks, lambda stack: stack.to_json(context.now))
+    return Listing(stacks, lambda stack: with_hook(stack.to_json(context.now), context.request))
 
 
 @handles(api.GET)
 def get_stack(context: Context, stack: str) -> Record:
     """Return one stack, with its latest log if it was requested."""
     found = context.stack(stack)
-    if context.parameters.get("show_log"):
-        return {**found.data, "last_log": _log(found)}
-    return found.data
+    data = with_hook(found.data, context.request)
+    return {**data, "last_log": _log(found)} if context.parameters.get("show_log") else data
 
 
 @handles(api.CREATE)
