@@ -62,7 +62,11 @@ def payload(call: Call[Any]) -> bytes | None:
     if call.body is None:
         return None
     wrapper = call.operation.wrapper
-    return Hidden(msgspec.json.encode(call.body if wrapper is None else {wrapper: call.body}, enc_hook=_encode))
+    try:
+        return Hidden(msgspec.json.encode(call.body if wrapper is None else {wrapper: call.body}, enc_hook=_encode))
+    except (ValueError, RecursionError) as error:  # too many digits, a surrogate, nested too deeply
+        reason = type(error).__name__  # not its text and not the error itself, which may hold a secret
+    raise ValueError(f"invalid body of {call}: it cannot be encoded as JSON ({reason})")
 
 
 def _encode(value: object) -> object:

@@ -58,8 +58,6 @@ GET_OTP = get("/accounts/otp.json", OneTimePassword)
 class Accounts(Resource):
     """Accounts that the user belongs to."""
 
-    __slots__ = ()
-
     def list(self) -> Pager[Account]:
         """List the accounts that the user belongs to."""
         return self._pages(LIST.bind())

@@ -20,8 +20,6 @@ UPDATE_NOTIFICATIONS = patch(
 class ApplicationGroups(Resource):
     """Groups of stacks that share settings."""
 
-    __slots__ = ()
-
     async def update_notifications(self, group: str, *, alerts: Iterable[Notification]) -> NotificationUpdateResult:
         """Change the settings of alerts for every stack of the group with this name."""
         return await self._call(UPDATE_NOTIFICATIONS.bind(application_group_name=group, alerts=to_settings(alerts)))

@@ -61,8 +61,6 @@ DELETE = delete("/stacks/{stack}/application_variants/{variant}.json")
 class ApplicationVariants(Resource):
     """Variants of an application."""
 
-    __slots__ = ()
-
     def list(self, stack: str) -> Pager[ApplicationVariant]:
         """List the variants of the stack. The API returns all of them in one page."""
         return self._pages(LIST.bind(stack=stack))

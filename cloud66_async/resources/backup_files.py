@@ -42,8 +42,6 @@ GET = get("/stacks/{stack}/backups/{backup:int}/files/{file}.json", BackupFileUr
 class BackupFiles(Resource):
     """Files of a backup."""
 
-    __slots__ = ()
-
     def list(self, stack: str, backup: int) -> Pager[BackupFile]:
         """List the files of the backup."""
         return self._pages(LIST.bind(stack=stack, backup=backup))

@@ -100,8 +100,6 @@ IMPORT_BACKUP = CREATE.variant(body={"group": int, "db_type": DatabaseType, "rem
 class Backups(Resource):
     """Managed backups of a stack."""
 
-    __slots__ = ()
-
     def list(self, stack: str, *, group: int | None = None, db_type: DatabaseType | None = None) -> Pager[Backup]:
         """List the backups of the stack, or only those of one backup group or of one type of database."""
         return self._pages(LIST.bind(stack=stack, group=group, db_type=db_type))

@@ -76,8 +76,6 @@ SYNC = post("/base_templates/{base_template}/sync.json", BaseTemplate)
 class BaseTemplates(Resource):
     """Base templates of the account, known from the official client."""
 
-    __slots__ = ()
-
     def list(self) -> Pager[BaseTemplate]:
         """List the base templates."""
         return self._pages(LIST.bind())

@@ -47,8 +47,6 @@ GET = get("/clouds/{cloud}.json", Cloud, scope="redeploy")
 class Clouds(Resource):
     """Cloud providers that the account can use."""
 
-    __slots__ = ()
-
     def list(self) -> Pager[Cloud]:
         """List the cloud providers."""
         return self._pages(LIST.bind())

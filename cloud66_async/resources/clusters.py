@@ -56,8 +56,6 @@ CREATE = post("/clusters")
 class Clusters(Resource):
     """Kubernetes clusters that the token has access to."""
 
-    __slots__ = ()
-
     def list(self) -> Pager[Cluster]:
         """List the clusters."""
         return self._pages(LIST.bind())

@@ -46,8 +46,6 @@ class ConfigStoreRecords(Resource):
     `configstore_namespace` of an account or a stack is the namespace.
     """
 
-    __slots__ = ()
-
     def list(self, namespace: str) -> Pager[ConfigStoreRecord]:
         """List the records of the namespace."""
         return self._pages(LIST.bind(namespace=namespace))

@@ -40,8 +40,6 @@ APPLY = post("/stacks/{stack}/configuration/{type}/apply.json", Action)
 class Configurations(Resource):
     """Configuration files of a stack (known from the official client). They are identified by their type."""
 
-    __slots__ = ()
-
     def list(self, stack: str) -> Pager[Configuration]:
         """List the configuration files of the stack."""
         return self._pages(LIST.bind(stack=stack))

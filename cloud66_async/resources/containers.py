@@ -92,8 +92,6 @@ RESTART = actions.RUN.variant(fixed={"command": "container_restart"}, body={"con
 class Containers(Resource):
     """Containers of a stack that runs in Docker or Kubernetes."""
 
-    __slots__ = ()
-
     def list(self, stack: str, *, server_uid: str | None = None, service_name: str | None = None) -> Pager[Container]:
         """List the containers of the stack, or only those of one server or service.
 

@@ -39,8 +39,6 @@ REGENERATE_PASSWORD = post(f"{_USERS}/{{database_user}}/regenerate_password", Ac
 class DatabaseUsers(Resource):
     """Database users of a server group."""
 
-    __slots__ = ()
-
     def list(self, stack: str, server_group: int, *, show_password: bool = False) -> Pager[DatabaseUser]:
         """List the database users of the server group, with their passwords if `show_password` is set.
 

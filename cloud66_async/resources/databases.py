@@ -40,8 +40,6 @@ DELETE = delete("/stacks/{stack}/server_groups/{server_group:int}/databases/{dat
 class Databases(Resource):
     """Databases of a server group."""
 
-    __slots__ = ()
-
     def list(self, stack: str, server_group: int) -> Pager[Database]:
         """List the databases of the server group. Cloud 66 then reads them from the servers in the background."""
         return self._pages(LIST.bind(stack=stack, server_group=server_group))

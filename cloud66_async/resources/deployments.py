@@ -44,8 +44,6 @@ CANCEL = delete("/stacks/{stack}/deployments/{deployment:int}.json", Outcome, sc
 class Deployments(Resource):
     """Deployments of a stack."""
 
-    __slots__ = ()
-
     def list(self, stack: str) -> Pager[Deployment]:
         """List the deployments of the stack."""
         return self._pages(LIST.bind(stack=stack))

@@ -58,8 +58,6 @@ DELETE = delete("/users/{user:int}/devices/{device:secret}.json", scope="users")
 class Devices(Resource):
     """Mobile devices of a user. The push token of a device identifies it."""
 
-    __slots__ = ()
-
     async def create(
         self, user: int, *, token: str | Secret, device_type: DeviceType, sub_type: DeviceSubType
     ) -> Device:

@@ -30,8 +30,6 @@ LIST = get("/dns_providers.json", many(DnsProvider), scope="admin")
 class DnsProviders(Resource):
     """DNS providers of the account, which wildcard certificates require."""
 
-    __slots__ = ()
-
     def list(self) -> Pager[DnsProvider]:
         """List the DNS providers."""
         return self._pages(LIST.bind())

@@ -52,8 +52,6 @@ DELETE = delete("/failover_groups/{group}.json", Outcome)
 class FailoverGroups(Resource):
     """Failover groups of the account."""
 
-    __slots__ = ()
-
     def list(self) -> Pager[FailoverGroup]:
         """List the failover groups. The API does not divide this list into pages."""
         return self._pages(LIST.bind())

@@ -78,8 +78,6 @@ LEASE = CREATE.variant(body={"from_ip": str, "port": int, "ttl": int, "server_id
 class FirewallRules(Resource):
     """Firewall rules of a stack."""
 
-    __slots__ = ()
-
     def list(self, stack: str) -> Pager[FirewallRule]:
         """List the firewall rules of the stack."""
         return self._pages(LIST.bind(stack=stack))

@@ -8,6 +8,7 @@ from typing import Any, Literal, TypedDict
 import attrs
 
 from .._core.model import IsoTimestamp, Model, Timestamp, free_form
+from .._core.parameters import Nested
 from ..operation import get, many, post
 from ..pager import Pager
 from ._resource import Resource
@@ -22,7 +23,7 @@ __all__ = ["BaseTemplateSource", "Formation", "FormationFilter", "Formations", "
 
 
 class BaseTemplateSource(TypedDict):
-    """Git repository and branch of a base template."""
+    """A base template to create a formation from: `repo`, the URL of its Git repository, and `branch`."""
 
     repo: str
     branch: str
@@ -30,7 +31,7 @@ class BaseTemplateSource(TypedDict):
 
 @attrs.frozen(kw_only=True)
 class FormationFilter(Model):
-    """A filter that selects parts of a formation."""
+    """A filter that selects parts of a formation, with one expression for each kind of part."""
 
     uid: str
     name: str | None = None
@@ -72,6 +73,8 @@ class WorkflowWrapper(Model):
     pipeline: Any | None = free_form()  # noqa: RUF009  a field of attrs, which ruff does not see
 
 
+_SOURCE = {"repo": str, "branch": str}
+
 LIST = get("/stacks/{stack}/formations.json", many(Formation), query={"full_content": Literal[0, 1] | None})
 CREATE = post(
     "/stacks/{stack}/formations.json",
@@ -79,8 +82,8 @@ CREATE = post(
     body={
         "name": str,
         "tags": list[str] | None,
-        "base_template": dict[str, Any] | None,
-        "base_templates": list[dict[str, Any]] | None,
+        "base_template": Nested(_SOURCE, required=False),
+        "base_templates": Nested(_SOURCE, many=True, required=False),
     },
 )
 GET_WORKFLOW = get(
@@ -92,8 +95,6 @@ GET_WORKFLOW = get(
 
 class Formations(Resource):
     """Formations of a stack (known from the official client)."""
-
-    __slots__ = ()
 
     def list(self, stack: str, *, full_content: bool = False) -> Pager[Formation]:
         """List the formations of the stack, with the texts of their parts if `full_content` is set."""

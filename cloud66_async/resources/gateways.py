@@ -51,8 +51,6 @@ DELETE = delete("/accounts/{account:int}/gateways/{gateway:int}.json", scope="ad
 class Gateways(Resource):
     """Gateways of an account. `content` is the private key that Cloud 66 uses while a gateway is open."""
 
-    __slots__ = ()
-
     def list(self, account: int) -> Pager[Gateway]:
         """List the gateways of the account."""
         return self._pages(LIST.bind(account=account))

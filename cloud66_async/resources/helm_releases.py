@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import attrs
 
 from .._core.model import IsoTimestamp, Model, Timestamp
+from .._core.parameters import Nested
 from ..operation import post
-from ._parts import given
 from ._resource import Resource
 
 __all__ = ["HelmRelease", "HelmReleases"]
@@ -33,14 +31,23 @@ class HelmRelease(Model):
 CREATE = post(
     "/stacks/{stack}/formations/{formation}/helm_releases.json",
     HelmRelease,
-    body={"message": str, "helm_release": dict[str, Any]},
+    body={
+        "message": str,
+        "helm_release": Nested(
+            {
+                "display_name": str,
+                "chart_name": str,
+                "version": str | None,
+                "repository": str | None,
+                "body": str | None,
+            }
+        ),
+    },
 )
 
 
 class HelmReleases(Resource):
     """Helm releases of a formation (known from the official client)."""
-
-    __slots__ = ()
 
     async def create(
         self,
@@ -68,6 +75,4 @@ class HelmReleases(Resource):
         """
         release = {"display_name": display_name, "chart_name": chart_name, "version": version,
                    "repository": repository, "body": body}  # fmt: skip
-        return await self._call(
-            CREATE.bind(stack=stack, formation=formation, message=message, helm_release=given(release))
-        )
+        return await self._call(CREATE.bind(stack=stack, formation=formation, message=message, helm_release=release))

@@ -40,8 +40,6 @@ DELETE = delete("/image_repositories/{image_repository:int}.json", Outcome, scop
 class ImageRepositories(Resource):
     """Docker image repositories of the account."""
 
-    __slots__ = ()
-
     def list(self) -> Pager[ImageRepository]:
         """List the image repositories."""
         return self._pages(LIST.bind())
@@ -58,15 +56,7 @@ class ImageRepositories(Resource):
     async def update(
         self, image_repository: int, *, url: str, email: str, username: str, password: str | Secret
     ) -> ImageRepository:
-        """Replace the login of an image repository. Return the image repository. The API requires every value.
-
-        Args:
-            image_repository: ID of the image repository.
-            url: URL of the registry.
-            email: E-mail address of the user.
-            username: Name of the user at the registry.
-            password: Password of the user at the registry.
-        """
+        """Replace the login of an image repository, every value of it. Return the image repository."""
         password = conceal(password)
         return await self._call(
             UPDATE.bind(image_repository=image_repository, url=url, email=email, username=username, password=password)

@@ -71,8 +71,6 @@ UNPAUSE_ALL = post("/stacks/{stack}/jobs/unpause_all.json", Action, scope="publi
 class Jobs(Resource):
     """Jobs of a stack."""
 
-    __slots__ = ()
-
     def list(self, stack: str, *, server_uid: str | None = None) -> Pager[Job]:
         """List the jobs of the stack, or only those of one server (known from the official client)."""
         return self._pages(LIST.bind(stack=stack, server_uid=server_uid))

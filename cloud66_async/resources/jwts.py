@@ -14,8 +14,6 @@ FETCH = post("/jwt/fetch.json", Secret, body={"scope": str, "aud": str})
 class Jwts(Resource):
     """JSON web tokens (JWTs) for other services of Cloud 66."""
 
-    __slots__ = ()
-
     async def fetch(self, *, scope: str, aud: str) -> Secret:
         """Return a new JWT with this scope for the audience `aud` (known from the official client)."""
         return await self._call(FETCH.bind(scope=scope, aud=aud))

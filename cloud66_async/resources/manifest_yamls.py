@@ -17,8 +17,6 @@ CREATE = post("/stacks/{stack}/manifest_yaml", YamlVersion, body={"manifest_yaml
 class ManifestYamls(Resource):
     """Versions of a stack's manifest.yml (known from the official client)."""
 
-    __slots__ = ()
-
     def list(self, stack: str, *, include_body: bool = False) -> Pager[YamlVersion]:
         """List the versions of manifest.yml, with their text if `include_body` is set."""
         return self._pages(LIST.bind(stack=stack, include_body=include_body or None))

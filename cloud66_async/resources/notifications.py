@@ -105,8 +105,6 @@ UPDATE = patch(
 class Notifications(Resource):
     """Notification settings of a stack."""
 
-    __slots__ = ()
-
     def list(self, stack: str) -> Pager[Notification]:
         """List the settings of all alerts of the stack. The API does not divide this list into pages."""
         return self._pages(LIST.bind(stack=stack))

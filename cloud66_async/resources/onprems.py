@@ -35,8 +35,6 @@ UPDATE = put("/onprems/{onprem}.json", Onprem, body={"uid": str | None, "name": 
 class Onprems(Resource):
     """On-premises configurations, known from the official client."""
 
-    __slots__ = ()
-
     def list(self) -> Pager[Onprem]:
         """List the on-premises configurations."""
         return self._pages(LIST.bind())

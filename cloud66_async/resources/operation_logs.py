@@ -72,8 +72,6 @@ LIST = get(
 class OperationLogs(Resource):
     """Logs of operations in the background."""
 
-    __slots__ = ()
-
     def list(
         self, operation: str, *, min_severity: LogSeverity | None = None, include_children: bool = False
     ) -> Pager[OperationLogEntry]:

@@ -32,8 +32,6 @@ CHECK_TOKEN = get("/ping/auth.json", Identity, scope="public")
 class Ping(Resource):
     """Checks of the connection and of the token."""
 
-    __slots__ = ()
-
     async def check(self) -> Outcome:
         """Check that the API is reachable. The API does not look at the token (known from the official client)."""
         return await self._call(CHECK.bind())

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 import attrs
 
 from .._core.model import IsoTimestamp, Model, Timestamp
+from .._core.parameters import Nested
 from ..operation import post
-from ._parts import given
 from ._resource import Resource
 
 __all__ = ["Policies", "Policy"]
@@ -34,14 +33,17 @@ class Policy(Model):
 CREATE = post(
     "/stacks/{stack}/formations/{formation}/policies.json",
     Policy,
-    body={"message": str, "policy": dict[str, Any]},
+    body={
+        "message": str,
+        "policy": Nested(
+            {"name": str, "body": str, "selector": str | None, "sequence": int | None, "tags": list[str] | None}
+        ),
+    },
 )
 
 
 class Policies(Resource):
     """Policies of a formation (known from the official client)."""
-
-    __slots__ = ()
 
     async def create(
         self,
@@ -68,4 +70,4 @@ class Policies(Resource):
             tags: Tags of the policy.
         """
         policy = {"name": name, "body": body, "selector": selector, "sequence": sequence, "tags": tags}
-        return await self._call(CREATE.bind(stack=stack, formation=formation, message=message, policy=given(policy)))
+        return await self._call(CREATE.bind(stack=stack, formation=formation, message=message, policy=policy))

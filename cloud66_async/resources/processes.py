@@ -46,8 +46,6 @@ RESTART = actions.RUN.variant(fixed={"command": "process_restart"}, body=_PROCES
 class Processes(Resource):
     """Processes of a stack that runs without containers."""
 
-    __slots__ = ()
-
     def list(self, stack: str, *, server_uid: str | None = None) -> Pager[Process]:
         """List the processes of the stack, or only those of one server."""
         return self._pages(LIST.bind(stack=stack, server_uid=server_uid))

@@ -45,8 +45,6 @@ UPDATE = put(
 class Queues(Resource):
     """Queues of tasks, known from the official client."""
 
-    __slots__ = ()
-
     async def register_agent(self, *, host_name: str) -> AgentRegistration:
         """Register a host as an agent. Return its identity."""
         return await self._call(REGISTER_AGENT.bind(host_name=host_name))

@@ -26,8 +26,6 @@ GET = get("/users/registry-credentials.json", RegistryCredential)
 class RegistryCredentials(Resource):
     """The user's login at the container registry of Cloud 66."""
 
-    __slots__ = ()
-
     async def get(self) -> RegistryCredential:
         """Return the login of the user (known from the official client)."""
         return await self._call(GET.bind())

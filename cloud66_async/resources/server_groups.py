@@ -61,8 +61,6 @@ SCALE_DOWN = SCALE.variant(body=_SCALE_DOWN)
 class ServerGroups(Resource):
     """Server groups of a stack."""
 
-    __slots__ = ()
-
     def list(self, stack: str) -> Pager[ServerGroup]:
         """List the server groups of the stack."""
         return self._pages(LIST.bind(stack=stack))

@@ -18,8 +18,6 @@ UPDATE = put("/stacks/{stack}/servers/{server}/settings/{setting}.json", Action,
 class ServerSettings(Resource):
     """Settings of a server. Methods take a key with dots, or an ID with dashes instead of the dots."""
 
-    __slots__ = ()
-
     def list(self, stack: str, server: str) -> Pager[Setting]:
         """List the settings of the server."""
         return self._pages(LIST.bind(stack=stack, server=server))

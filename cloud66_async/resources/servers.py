@@ -79,8 +79,6 @@ DISABLE_REPLICATION_SLAVE_DB = actions.RUN.variant(fixed={"command": "disable_re
 class Servers(Resource):
     """Servers of a stack."""
 
-    __slots__ = ()
-
     def list(self, stack: str) -> Pager[Server]:
         """List the servers of the stack."""
         return self._pages(LIST.bind(stack=stack))

@@ -33,8 +33,6 @@ CREATE = post("/stacks/{stack}/service_yaml", YamlVersion, body={"service_yaml":
 class ServiceYamls(Resource):
     """Versions of a stack's service.yml (known from the official client)."""
 
-    __slots__ = ()
-
     def list(self, stack: str, *, include_body: bool = False) -> Pager[YamlVersion]:
         """List the versions of service.yml, with their text if `include_body` is set."""
         return self._pages(LIST.bind(stack=stack, include_body=include_body or None))

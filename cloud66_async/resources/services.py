@@ -62,8 +62,6 @@ RESTART = actions.RUN.variant(fixed={"command": "service_restart"}, body=_SERVIC
 class Services(Resource):
     """Services of a stack that runs in Docker or Kubernetes."""
 
-    __slots__ = ()
-
     def list(self, stack: str, *, server_uid: str | None = None) -> Pager[Service]:
         """List the services of the stack, or only those of one server."""
         return self._pages(LIST.bind(stack=stack, server_uid=server_uid))

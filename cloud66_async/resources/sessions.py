@@ -43,8 +43,6 @@ FETCH = get(
 class Sessions(Resource):
     """Sessions of a stack that runs in Docker or Kubernetes."""
 
-    __slots__ = ()
-
     async def create(self, stack: str, *, service_name: str) -> Action:
         """Start a session in a container of the service. Return the action (known from the official client)."""
         return await self._start(CREATE, stack, service_name=service_name)

@@ -85,8 +85,6 @@ RENDER = get(
 class Snapshots(Resource):
     """Snapshots of a stack (known from the official client)."""
 
-    __slots__ = ()
-
     def list(self, stack: str) -> Pager[Snapshot]:
         """List the snapshots of the stack."""
         return self._pages(LIST.bind(stack=stack))

@@ -28,8 +28,6 @@ SET_ACCESS_KEY = post("/ssh_keys/access.json", body={"public_key": str})
 class SshKeys(Resource):
     """The user's SSH key for access to servers (known from the official client)."""
 
-    __slots__ = ()
-
     async def get_access_key(self) -> AccessPublicKey:
         """Return the public key of the user."""
         return await self._call(GET_ACCESS_KEY.bind())

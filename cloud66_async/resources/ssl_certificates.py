@@ -88,8 +88,6 @@ DELETE = delete("/stacks/{stack}/ssl_certificates/{uuid}.json", SslCertificate, 
 class SslCertificates(Resource):
     """SSL certificates of a stack."""
 
-    __slots__ = ()
-
     def list(self, stack: str) -> Pager[SslCertificate]:
         """List the certificates of the stack."""
         return self._pages(LIST.bind(stack=stack))

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import attrs
 
 from .._core.arguments import check_text
 from .._core.model import Model
 from ..operation import get, many, put
 from ..pager import Pager
+from . import _settings_plan
+from ._plan import PlanResult
 from ._resource import Resource
+from ._settings_plan import SettingsPlan
 from .actions import Action
 
-__all__ = ["Setting", "StackSettings"]
+__all__ = ["Setting", "SettingsPlan", "StackSettings"]
 
 
 @attrs.frozen(kw_only=True)
@@ -40,8 +45,6 @@ def setting_id(setting: str) -> str:
 class StackSettings(Resource):
     """Settings of a stack. Methods take a key with dots, or an ID with dashes instead of the dots."""
 
-    __slots__ = ()
-
     def list(self, stack: str) -> Pager[Setting]:
         """List the settings of the stack."""
         return self._pages(LIST.bind(stack=stack))
@@ -53,3 +56,20 @@ class StackSettings(Resource):
     async def update(self, stack: str, setting: str, *, value: str) -> Action:
         """Change a setting. Return the action. Values are sent as text, for example `true`."""
         return await self._start(UPDATE, stack, setting=setting_id(setting), value=value)
+
+    async def plan(self, stack: str, settings: Mapping[str, str | bool | int]) -> SettingsPlan:
+        """Read the settings of the stack and return which of these have to change. Nothing is changed before `apply`.
+
+        Raises ValueError if the stack does not have one of the settings.
+        """
+        return await _settings_plan.make(self, stack, settings)
+
+    async def apply(self, plan: SettingsPlan) -> PlanResult:
+        """Change the settings of a plan, with one request each. Return the actions that were started.
+
+        If the first request fails, raises its error. If a later one fails, raises PlanUnfinished, which tells what was
+        done.
+        """
+        if not isinstance(plan, SettingsPlan):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise TypeError(f"invalid plan: expected a SettingsPlan, not {type(plan).__name__}")
+        return await _settings_plan.apply(self, plan)

@@ -189,8 +189,6 @@ MAINTENANCE_MODE = actions.RUN.variant(fixed={"command": "maintenance_mode"}, bo
 class Stacks(Resource):
     """Stacks that the token has access to."""
 
-    __slots__ = ()
-
     def list(
         self,
         *,

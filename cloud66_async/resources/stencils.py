@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterable
-from typing import Any, NotRequired, TypedDict
+from typing import NotRequired, TypedDict
 
 import attrs
 
 from .._core.model import IsoTimestamp, Model, Timestamp
+from .._core.parameters import Nested
 from ..operation import post, put
 from ._resource import Resource
 from .actions import Action
@@ -18,7 +19,11 @@ __all__ = ["NewStencil", "Stencil", "Stencils"]
 
 
 class NewStencil(TypedDict):
-    """A stencil to create. Only the name of the file is required. `body` is plain text."""
+    """A stencil to create. Only `filename` is required.
+
+    The other keys are `template_filename`, `context_id`, `tags`, `body` and `sequence`, which have the meaning of the
+    fields of `Stencil`. `body` is plain text.
+    """
 
     filename: str
     template_filename: NotRequired[str]
@@ -50,10 +55,19 @@ class Stencil(Model):
     updated_at_iso: IsoTimestamp | None = None
 
 
+_STENCIL = {
+    "filename": str,
+    "template_filename": str | None,
+    "context_id": str | None,
+    "tags": list[str] | None,
+    "body": str | None,
+    "sequence": int | None,
+}
+
 CREATE = post(
     "/stacks/{stack}/formations/{formation}/stencils.json",
     Action,
-    body={"message": str, "btr_uuid": str, "stencils": list[dict[str, Any]]},
+    body={"message": str, "btr_uuid": str, "stencils": Nested(_STENCIL, many=True)},
 )
 UPDATE = put(
     "/stacks/{stack}/formations/{formation}/stencils/{stencil}.json", Stencil, body={"message": str, "body": str}
@@ -67,8 +81,6 @@ RENDER = post(
 
 class Stencils(Resource):
     """Stencils of a formation (known from the official client)."""
-
-    __slots__ = ()
 
     async def create(
         self, stack: str, formation: str, *, message: str, btr_uuid: str, stencils: Iterable[NewStencil]

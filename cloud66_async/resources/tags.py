@@ -36,7 +36,7 @@ class EntityTags(Model):
 
     entity_id: str
     entity_type: str | None = None
-    tags: tuple[_Tag, ...] | None = None
+    tags: tuple[_Tag, ...] | None = None  # always `EntityTag`: strings are converted
     created_at: Timestamp | None = None
     updated_at: Timestamp | None = None
     created_at_iso: IsoTimestamp | None = None
@@ -63,8 +63,6 @@ class Tags(Resource):
     The documentation names the entity types `server` and `loadbalancer`. The help pages also tag stacks, formations
     and firewall rules. Tags that start with `c66.` are reserved, for example `c66.delete.protection`.
     """
-
-    __slots__ = ()
 
     def list(self, entity_type: str, entity_id: str | int) -> Pager[EntityTags]:
         """List the tags of the entity, all of them in one item."""

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 import attrs
 
 from .._core.model import IsoTimestamp, Model, Timestamp
+from .._core.parameters import Nested
 from ..operation import post
-from ._parts import given
 from ._resource import Resource
 
 __all__ = ["Transformation", "Transformations"]
@@ -34,14 +33,17 @@ class Transformation(Model):
 CREATE = post(
     "/stacks/{stack}/formations/{formation}/transformations.json",
     Transformation,
-    body={"message": str, "transformation": dict[str, Any]},
+    body={
+        "message": str,
+        "transformation": Nested(
+            {"name": str, "body": str, "selector": str | None, "sequence": int | None, "tags": list[str] | None}
+        ),
+    },
 )
 
 
 class Transformations(Resource):
     """Transformations of a formation (known from the official client)."""
-
-    __slots__ = ()
 
     async def create(
         self,
@@ -69,5 +71,5 @@ class Transformations(Resource):
         """
         transformation = {"name": name, "body": body, "selector": selector, "sequence": sequence, "tags": tags}
         return await self._call(
-            CREATE.bind(stack=stack, formation=formation, message=message, transformation=given(transformation))
+            CREATE.bind(stack=stack, formation=formation, message=message, transformation=transformation)
         )

@@ -111,8 +111,6 @@ UPDATE = put("/users/{user:int}.json", User, scope="admin", body={"access_profil
 class Users(Resource):
     """Users of the account."""
 
-    __slots__ = ()
-
     def list(self) -> Pager[User]:
         """List the users whom the token gives access to."""
         return self._pages(LIST.bind())

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 import attrs
 
 from .._core.model import IsoTimestamp, Model, Timestamp
+from .._core.parameters import Nested
 from ..operation import post
-from ._parts import given
 from ._resource import Resource
 
 __all__ = ["Workflow", "Workflows"]
@@ -33,14 +32,15 @@ class Workflow(Model):
 CREATE = post(
     "/stacks/{stack}/formations/{formation}/workflows.json",
     Workflow,
-    body={"message": str, "workflow": dict[str, Any]},
+    body={
+        "message": str,
+        "workflow": Nested({"name": str, "body": str, "default": bool | None, "tags": list[str] | None}),
+    },
 )
 
 
 class Workflows(Resource):
     """Workflows of a formation (known from the official client)."""
-
-    __slots__ = ()
 
     async def create(
         self,
@@ -65,6 +65,4 @@ class Workflows(Resource):
             tags: Tags of the workflow.
         """
         workflow = {"name": name, "body": body, "default": default, "tags": tags}
-        return await self._call(
-            CREATE.bind(stack=stack, formation=formation, message=message, workflow=given(workflow))
-        )
+        return await self._call(CREATE.bind(stack=stack, formation=formation, message=message, workflow=workflow))

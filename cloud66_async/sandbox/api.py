@@ -104,7 +104,8 @@ class API:
         operation = route.operations[0]
         accounts = () if grant is None or grant.user is None else _accounts(request, grant.user)
         parameters = read_parameters(operation, request)
-        context = Context(request, parameters, grant, accounts, self._world, self._clock.now())
+        users = tuple(self._provider.users.values())
+        context = Context(request, parameters, grant, accounts, self._world, self._clock.now(), users)
         found = self._handlers[operation](context, *values)
         if found is None:
             return Reply(200)

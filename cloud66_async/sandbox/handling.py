@@ -12,7 +12,7 @@ from ..operation import Operation
 from .message import Rejected, Request, error_reply
 
 if TYPE_CHECKING:
-    from .oauth.access import Grant
+    from .oauth.access import Grant, User
     from .stack import FakeStack
     from .table import Record
     from .world import World
@@ -56,6 +56,7 @@ class Context:
         accounts: Accounts of the user, or the one that the request names.
         world: What the API reads and changes.
         now: Current time.
+        users: Every user of the sandbox.
     """
 
     request: Request
@@ -64,6 +65,7 @@ class Context:
     accounts: tuple[int, ...]
     world: World
     now: datetime
+    users: tuple[User, ...]
 
     @property
     def user(self) -> str:

@@ -79,6 +79,10 @@ def _value(parameter: Parameter, value: Any) -> Any:
         value = _converted(parameter, value)
     elif parameter.base is str and type(value) in (int, float):
         value = str(value)
+    if parameter.fields is not None and isinstance(value, dict):
+        known = {field.name: field for field in parameter.fields}
+        items = cast("dict[str, Any]", value).items()
+        value = {name: _value(known[name], item) for name, item in items if name in known and item is not None}
     try:
         checked = parameter.check(value)
     except (TypeError, ValueError) as error:
@@ -114,4 +118,6 @@ def _mapping(text: str) -> Any:
         return msgspec.json.decode(text)
     except msgspec.DecodeError:
         pairs = [pair.partition(":") for pair in text.split(",")]
-        return {name.strip(): int(number) for name, _, number in pairs if _INTEGER.fullmatch(number.strip())}
+        if not all(_INTEGER.fullmatch(number.strip()) for _, _, number in pairs):
+            return text
+        return {name.strip(): int(number) for name, _, number in pairs}

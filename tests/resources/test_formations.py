@@ -46,7 +46,7 @@ REQUESTS: list[tuple[Use, Sent]] = [
     ),
     (
         lambda c66: c66.formations.create(
-            "a", name="n", tags=("x",), base_templates=({"repo": "r", "branch": branch} for branch in "bc")
+            "a", name="n", tags=("x",), base_templates=({"repo": "r", "branch": "b"}, {"repo": "r", "branch": "c"})
         ),
         (
             "POST",

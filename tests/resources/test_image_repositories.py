@@ -34,7 +34,9 @@ REQUESTS: list[tuple[Use, Sent]] = [
     (lambda c66: c66.image_repositories.get(7), ("GET", f"{PATH}/7.json", None)),
     (lambda c66: c66.image_repositories.create(**LOGIN), ("POST", f"{PATH}.json", LOGIN)),
     (
-        lambda c66: c66.image_repositories.update(7, **{**LOGIN, "password": Secret("hush")}),
+        lambda c66: c66.image_repositories.update(
+            7, url=LOGIN["url"], email=LOGIN["email"], username="u", password=Secret("hush")
+        ),
         ("PUT", f"{PATH}/7.json", LOGIN),
     ),
     (lambda c66: c66.image_repositories.delete(7), ("DELETE", f"{PATH}/7.json", None)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -80,6 +81,10 @@ def test_sandbox_has_every_field(call: Caller) -> None:
     assert registered.keys() == field_names(AgentRegistration)
     assert call.send("POST", "/queues/register.json", {"host_name": "h"}) == registered
     assert call.send("POST", "/queues/register.json", {"host_name": "other"}) != registered
+
+
+def test_list_has_no_pagination(call: Caller) -> None:
+    assert json.loads(call("GET", "/queues.json").body).keys() == {"response", "count"}
 
 
 def test_empty_queue_hands_out_null(call: Caller) -> None:

@@ -142,7 +142,8 @@ def test_nonsense_is_rejected(call: Caller, web: FakeStack, body: object) -> Non
 def test_entities(fake: FakeCloud66, call: Caller, web: FakeStack) -> None:
     rule = call.get(f"/stacks/{web.uid}/firewalls")[0]["id"]
     hidden = fake.add_stack("hidden", account=2)
-    for known in (f"stack/{web.uid}", f"firewall_rule/{rule}", "loadbalancer/12"):
+    formation = call.get(f"/stacks/{web.uid}/formations")[0]["uid"]
+    for known in (f"stack/{web.uid}", f"firewall_rule/{rule}", f"formation/{formation}", "loadbalancer/12"):
         assert call.get(f"/tags/{known}")[0]["tags"] == []
     unknown = (f"server/{web.uid}", "stack/x", "firewall_rule/x", "loadbalancer/x", "planet/1", f"stack/{hidden.uid}")
     for path in (*unknown, f"server/{hidden.servers[0]['uid']}"):

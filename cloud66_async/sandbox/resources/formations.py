@@ -107,9 +107,9 @@ def create_formation(context: Context, stack: str) -> Record:
         raise bad_request("A formation needs a name and either base_template or base_templates")
     _check_unused(table.list(), "name", given["name"])
     known = {(item["git_repo"], item["git_branch"]): item["uid"] for item in _templates(context, stack)}
-    wanted = given.get("base_templates") or [given.get("base_template", {})]
-    uids = [known.get((source.get("repo"), source.get("branch"))) for source in wanted]
-    if None in uids:
+    wanted = given["base_templates"] if "base_templates" in given else [given["base_template"]]
+    uids = [known.get((source["repo"], source["branch"])) for source in wanted]
+    if not uids or None in uids:
         raise bad_request("There is no base template with this repo and branch")
     now = timestamp(context.now)
     record = table.add(
@@ -134,14 +134,12 @@ def base_templates(context: Context, stack: str, formation: Record) -> list[Reco
 
 
 def new_part(context: Context, given: Mapping[str, Any], defaults: Mapping[str, Any]) -> Record:
-    """Return a part with the given values, which have the types of the defaults. The first one is its name."""
-    fields = {name: default if given.get(name) is None else given[name] for name, default in defaults.items()}
-    wrong = [name for name, default in defaults.items() if type(fields[name]) is not type(default)]
-    required = next(iter(defaults))
-    if wrong or not fields[required].strip():
-        raise bad_request(f"{', '.join(wrong) or required} must be present and have the right type")
-    number, now = context.world.tables.new_id(), timestamp(context.now)
-    return {"uid": sample_uid("part", number), **fields, "created_at_iso": now, "updated_at_iso": now}
+    """Return a part with the given values, and the defaults for the others. The first one is its name."""
+    name = next(iter(defaults))
+    if not given[name].strip():
+        raise bad_request(f"{name} must not be empty")
+    uid, now = sample_uid("part", context.world.tables.new_id()), timestamp(context.now)
+    return {"uid": uid, **defaults, **given, "created_at_iso": now, "updated_at_iso": now}
 
 
 def add_part(

@@ -6,6 +6,7 @@ from ...resources import ping as api
 from ..handling import Bare, Context, handles
 from ..samples import account_name
 from ..table import Record
+from .users import current_user
 
 __all__: list[str] = []
 
@@ -24,7 +25,7 @@ def check_token(context: Context) -> Bare:
         {
             "ok": True,
             "message": "pong",
-            "user_id": 100 + account,
+            "user_id": current_user(context)["id"],
             "user_name": context.user,
             "account_id": account,
             "account_name": account_name(account),

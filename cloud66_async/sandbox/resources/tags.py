@@ -13,11 +13,16 @@ from ..parameters import bad_request
 from ..stack import FakeStack
 from ..table import Kind, Record, register
 from .firewall_rules import FIREWALL_RULES
+from .formations import FORMATIONS
 from .servers import SERVERS
 
 __all__ = ["TAGS"]
 
-_KINDS: Mapping[str, Kind[Record]] = {"server": SERVERS, "firewall_rule": FIREWALL_RULES}
+_KINDS: Mapping[str, Kind[Record]] = {
+    "server": SERVERS,
+    "firewall_rule": FIREWALL_RULES,
+    "formation": FORMATIONS,
+}
 _RESERVED = {
     "c66.delete.protection",
     "c66.migrations.run",

@@ -19,7 +19,6 @@ __all__ = ["USERS", "current_user", "find_user"]
 _EVERYBODY = 0  # users may belong to several accounts, so one table has all of them
 _FIRST_ID = 101
 _RIGHTS = tuple(name for name in AccountProfile.__annotations__ if name.startswith("can_"))
-_DEFAULT_USERS = (User("ada@example.com"), User("grace@example.com"))
 _PARTS: dict[str, Any] = {
     "account_profile": AccountProfile,
     "stack_profiles": tuple[StackProfile, ...],
@@ -76,10 +75,9 @@ def current_user(context: Context) -> Record:
 def _users(context: Context) -> list[Record]:
     """Return the users of the accounts, after those that are new were added."""
     table = context.world.table(USERS, _EVERYBODY)
-    caller = () if context.grant is None or context.grant.user is None else (context.grant.user,)
     known = {record["email"] for record in table.list()}
-    for email, user in {user.email: user for user in (*_DEFAULT_USERS, *caller)}.items():
-        if email not in known:
+    for user in context.users:
+        if user.email not in known:
             table.add(_new_user(_FIRST_ID + len(table.records), user))
     return [user for user in table.list() if any(account["id"] in context.accounts for account in user["accounts"])]
 
