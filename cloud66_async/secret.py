@@ -6,7 +6,7 @@ from typing import Any
 
 from ._core.arguments import check_text
 
-__all__ = ["MASK", "Hidden", "Secret", "conceal"]
+__all__ = ["MASK", "Hidden", "Secret", "conceal", "conceal_as"]
 
 MASK = "********"
 """What is shown in place of a secret."""
@@ -54,6 +54,13 @@ def conceal(value: str | Secret) -> Secret:
     """Return a parameter as a Secret, so that a traceback that shows local variables does not show it."""
     # Anything else is not concealed, but rejected by the operation with the name of its parameter.
     return Secret(value) if isinstance(value, str) else value  # pyright: ignore[reportUnnecessaryIsInstance]
+
+
+def conceal_as(name: str, value: str | Secret) -> Secret:
+    """Return a parameter as a Secret, as `conceal` does, where no operation checks it. Raises TypeError."""
+    if not isinstance(value, Secret):
+        check_text(name, value)
+    return conceal(value)
 
 
 class Hidden(bytes):

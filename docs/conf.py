@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ from sphinx.application import Sphinx
 
 from cloud66_async import Retry, Timeouts, __version__
 from cloud66_async._core.model import Model
+from cloud66_async.openapi import openapi
 from cloud66_async.operation import Operation, Response
 from cloud66_async.pager import Pager
 from cloud66_async.resources._resource import Resource
@@ -76,10 +78,11 @@ _READABLE: Final = (
 
 
 def setup(app: Sphinx) -> None:
-    """Adjust signatures, members and docstrings."""
+    """Adjust signatures, members and docstrings, and write the OpenAPI document."""
     app.connect("autodoc-process-signature", _adjust_signature)
     app.connect("autodoc-skip-member", _skip_member)
     app.connect("autodoc-process-docstring", _keep_colons, priority=400)  # before napoleon
+    app.connect("build-finished", _write_openapi)
 
 
 def _adjust_signature(
@@ -102,3 +105,9 @@ def _keep_colons(_app: Sphinx, what: str, _name: str, _found: object, _options: 
     """Insert a comment: napoleon takes the text before a colon in the first line of an attribute for its type."""
     if what in ("attribute", "property", "data"):
         lines[:0] = ["..", ""]
+
+
+def _write_openapi(app: Sphinx, error: Exception | None) -> None:
+    """Write the OpenAPI document beside the start page, which links it."""
+    if error is None:
+        (Path(app.outdir) / "openapi.json").write_text(json.dumps(openapi(), indent=2), encoding="utf-8")

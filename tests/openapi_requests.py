@@ -20,7 +20,7 @@ class Requests:
     """
 
     def __init__(self) -> None:
-        self.fake = FakeCloud66()
+        self.fake = FakeCloud66(hourly_limit=1_000_000)
         self.fake.seed(6)
         self.token = self.fake.add_token()
         for stack in self.fake.world.stacks:

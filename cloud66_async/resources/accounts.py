@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING
+
 import attrs
 
 from .._core.model import IsoTimestamp, Model, Timestamp
@@ -9,6 +12,9 @@ from ..operation import get, many
 from ..pager import Pager
 from ..secret import Secret
 from ._resource import Resource
+
+if TYPE_CHECKING:
+    from . import Resources
 
 __all__ = ["Account", "Accounts", "OneTimePassword", "UnmanagedServer"]
 
@@ -68,6 +74,19 @@ class Accounts(Resource):
         With `include_servers`, the user's primary account also has its `unmanaged_servers`.
         """
         return await self._call(GET.bind(account=account, include_servers=include_servers or None))
+
+    async def each_account(self) -> AsyncIterator[tuple[Account, Resources]]:
+        """Yield every account with the resources of a view that acts for it.
+
+        For example `async for account, c66 in c66.accounts.each_account(): await c66.stacks.list()`. The views share
+        everything else with this client, also the hourly quota.
+        """
+        from . import Resources  # imported lazily: it is the package that this module belongs to
+
+        async for account in self.list():
+            view = Resources()
+            view._sender = self._sender.for_account(account.id)  # noqa: SLF001  a view like those of `using`
+            yield account, view
 
     async def get_otp(self) -> OneTimePassword:
         """Return a one-time password for the account (known from the official client)."""

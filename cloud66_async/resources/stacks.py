@@ -13,7 +13,7 @@ from .._core.text import clean
 from ..errors import AmbiguousName, NotFound
 from ..operation import get, many, post
 from ..pager import Pager
-from ..secret import Secret, conceal
+from ..secret import Secret, conceal_as
 from . import actions
 from ._resource import Resource
 from .actions import Action
@@ -358,7 +358,7 @@ class Stacks(Resource):
         """
         from ._hook import call_hook  # imported lazily: few programs use hooks
 
-        hook = conceal(hook)
+        hook = conceal_as("hook", hook)
         names = _names(services)
         await call_hook(self._sender, hook, services=names, deployment_profile=deployment_profile)
 

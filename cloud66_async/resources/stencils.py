@@ -8,6 +8,7 @@ from typing import NotRequired, TypedDict
 
 import attrs
 
+from .._core.arguments import check_sendable, check_text
 from .._core.model import IsoTimestamp, Model, Timestamp
 from .._core.parameters import Nested
 from ..operation import post, put
@@ -114,4 +115,6 @@ class Stencils(Resource):
 
 def _encoded(body: str) -> str:
     """Return text in base64, as the API expects it."""
+    check_text("body", body)
+    check_sendable("body", body)
     return base64.b64encode(body.encode()).decode()

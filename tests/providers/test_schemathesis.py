@@ -36,25 +36,29 @@ EXAMPLES = settings(
 )
 
 
-@pytest.fixture
-def requests() -> Requests:
-    return Requests()
-
-
-@pytest.fixture
-def server(requests: Requests) -> Iterator[SandboxServer]:
+@pytest.fixture(scope="module")
+def server() -> Iterator[tuple[Requests, str]]:
+    """Return requests to a sandbox, and the URL of its server."""
+    requests = Requests()
     with SandboxServer(requests.fake) as running:
-        yield running
+        yield requests, f"{running.url}/api/3"
+
+
+@pytest.fixture(autouse=True)
+def restored(server: tuple[Requests, str]) -> Iterator[None]:
+    """Undo the changes of each test in the sandbox."""
+    fake = server[0].fake
+    before = fake.snapshot()
+    yield
+    fake.restore(before)
 
 
 # With paths of things that exist, requests come as far as their other parameters. With generated ones, few do.
 @pytest.mark.parametrize("paths", ["existing", "generated"])
 @pytest.mark.parametrize("parameters", ["positive", "negative"])
 @pytest.mark.parametrize("name", OPERATIONS)
-def test_responses_match_the_document(
-    name: str, parameters: str, paths: str, requests: Requests, server: SandboxServer
-) -> None:
-    operation = OPERATIONS[name]
+def test_responses_match_the_document(name: str, parameters: str, paths: str, server: tuple[Requests, str]) -> None:
+    operation, (requests, url) = OPERATIONS[name], server
     existing = requests.values(operation.path, operation.definition.raw)
     headers = {"Authorization": f"Bearer {requests.token.reveal()}"}
 
@@ -64,7 +68,7 @@ def test_responses_match_the_document(
         if paths == "existing":
             case.path_parameters = existing
             case.headers.pop("X-Account", None)
-        response = case.call(base_url=f"{server.url}/api/3", headers=headers)
+        response = case.call(base_url=url, headers=headers)
         assert response.status_code < 500 or response.json()["error"] == "not_implemented"
         case.validate_response(response, checks=CHECKS)
 

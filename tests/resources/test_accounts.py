@@ -103,6 +103,20 @@ def test_accounts_are_those_of_the_user(fake: FakeCloud66) -> None:
 # --- story ---------------------------------------------------------------------------------------
 
 
+async def test_each_account_has_a_view_of_its_own(connected: Connected) -> None:
+    fake, c66 = connected
+    user = fake.add_user("both@example.com", accounts=[1, 2])
+    stack = fake.add_stack("other", account=2)
+    view = c66.using(token=fake.add_token(user), account=1)
+    found = {account.id: await own.stacks.list() async for account, own in view.accounts.each_account()}
+    assert found.keys() == {1}
+    view = c66.using(token=fake.add_token(user), account=None)
+    found = {account.id: await own.stacks.list() async for account, own in view.accounts.each_account()}
+    assert found.keys() == {1, 2}
+    assert [item.uid for item in found[2]] == [stack.uid]
+    assert stack.uid not in {item.uid for item in found[1]}
+
+
 async def test_accounts_are_read(connected: Connected) -> None:
     fake, c66 = connected
     (account,) = await c66.accounts.list()

@@ -21,9 +21,15 @@ from cloud66_async.sandbox.handling import HANDLERS, Context, handles
 
 # These methods combine calls of other operations.
 COMBINED = {
+    "accounts.each_account",
     "actions.follow",
     "actions.wait",
     "backup_files.download",
+    "environment_variables.apply",
+    "environment_variables.plan",
+    "environment_variables.plan_copy",
+    "stack_settings.apply",
+    "stack_settings.plan",
     "stacks.find",
     "stacks.get_many",
     "stacks.redeploy_by_hook",

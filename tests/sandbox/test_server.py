@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import builtins
+import http.client
+import json
 import logging
 import socket
 import sys
@@ -288,3 +290,13 @@ async def test_client_that_disconnects_during_a_body_is_ignored(
         assert await c66.stacks.list() == []
     assert server.request_count == 1
     assert capfd.readouterr() == ("", "")
+
+
+def test_path_with_a_line_break_reaches_the_sandbox(server: SandboxServer) -> None:
+    connection = http.client.HTTPConnection("127.0.0.1", urlsplit(server.url).port)
+    headers = {"authorization": f"Bearer {server.fake.add_token().reveal()}"}
+    connection.request("GET", "/api/3/stacks/%0A.json", headers=headers)
+    response = connection.getresponse()
+    body = json.loads(response.read())
+    connection.close()
+    assert (response.status, body["error"]) == (404, "not_found")

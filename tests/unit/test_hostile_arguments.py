@@ -179,9 +179,8 @@ ROWS: dict[str, Row] = {
         unchecked=("content", "status_code", "headers", "media_type"),
     ),
     "WebLogin": Row(starlette.WebLogin, APPLICATION),
-    "webhook_route": Row(
-        starlette.webhook_route, {"path": "/hook", "secret": "s", "handler": identity}, unchecked=("path", "secret")
-    ),
+    "parse_webhook": Row(cloud66_async.parse_webhook, {"body": "{}"}),
+    "webhook_route": Row(starlette.webhook_route, {"path": "/hook", "secret": "s" * 16, "handler": identity}),
     "safe_path": Row(starlette.safe_path, {"target": "/"}),
     "collect": Row(bulk.collect, {"function": identity, "items": [1]}, unchecked=("function",)),
     "each": Row(bulk.each, {"function": identity, "items": [1]}, read, unchecked=("function",)),

@@ -18,7 +18,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from cloud66_async import models
 from cloud66_async._core.model import Model, Timestamp
-from cloud66_async._core.parameters import CommaSeparated
+from cloud66_async._core.parameters import CommaSeparated, Nested
 from cloud66_async.openapi import openapi
 from cloud66_async.operation import Many, Operation, get, many, post
 from cloud66_async.resources import operations, stacks
@@ -131,6 +131,8 @@ def test_body_of_a_request() -> None:
     assert body["properties"]["environment"]["description"] == "Environment, for example `production`."
     assert ENDPOINTS["stacks.create"][2]["requestBody"]["required"] is True
     assert ENDPOINTS["stacks.redeploy"][2]["requestBody"]["required"] is False
+    strategy = body_of("environment_variables.create")["properties"]["apply_strategy"]
+    assert strategy["description"].startswith("When a change takes effect")  # from the type
     redeployment = body_of("stacks.redeploy")["properties"]
     assert redeployment["services"]["items"] == {"type": "string"}
     assert redeployment["canary_percentage"]["type"] == "integer"
@@ -236,7 +238,10 @@ class Point(TypedDict):
 
 @attrs.frozen(kw_only=True)
 class Tree(Model):
-    """A tree, described by Cloud 66. The SDK grows it."""
+    """A tree, described by Cloud 66. Raises NotFound if it is gone. It is None or green. The SDK grows it.
+
+    Then it is cut.
+    """
 
     def reveal_roots(self) -> object:
         """Return the roots as data."""
@@ -270,13 +275,15 @@ def test_parameters_of_every_kind(monkeypatch: pytest.MonkeyPatch) -> None:
         "health": models.Health | None,
         "rest": Any,
         "when": datetime | None,
+        "trunk": Nested({"height": float, "rings": int | None}),
+        "leaves": Nested({"color": Literal["green", "red"]}, many=True, required=False),
     }
     found, _ = document_with(monkeypatch, post("/trees/{token:secret}.json", body=body, wrapper="tree"))
     assert found["parameters"][0]["schema"] == {"type": "string", "minLength": 1, "format": "password"}
     schema = found["requestBody"]["content"]["application/json"]["schema"]
     assert schema["required"] == ["tree"]
     tree = schema["properties"]["tree"]
-    assert tree["required"] == ["point", "names", "choices", "rest"]
+    assert tree["required"] == ["point", "names", "choices", "rest", "trunk"]
     assert tree["properties"] == {
         "point": {
             "type": "object",
@@ -294,6 +301,19 @@ def test_parameters_of_every_kind(monkeypatch: pytest.MonkeyPatch) -> None:
         "health": {"type": "integer", "enum": [0, 1, 2, 3, 4]},
         "rest": {},
         "when": {"type": "string", "format": "date-time"},
+        "trunk": {
+            "type": "object",
+            "properties": {"height": {"type": "number"}, "rings": {"type": "integer"}},
+            "required": ["height"],
+        },
+        "leaves": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "properties": {"color": {"type": "string", "enum": ["green", "red"]}},
+                "required": ["color"],
+            },
+        },
     }
 
 
@@ -303,7 +323,7 @@ def test_fields_of_every_kind(monkeypatch: pytest.MonkeyPatch) -> None:
     tree = {"$ref": "#/components/schemas/Tree"}
     assert response == {"anyOf": [tree, {"type": "array", "items": tree}]}  # the path is that of one tree
     assert schemas["Tree"] == {
-        "description": "A tree, described by Cloud 66.",
+        "description": "A tree, described by Cloud 66. It is null or green.",
         "type": "object",
         "properties": {
             "name": {"type": "string"},

@@ -14,7 +14,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from cloud66_async import Action, Deployment, Health, Secret, Server, Stack, StackStatus
-from cloud66_async._core.model import Model
+from cloud66_async._core.model import Model, OpenStrEnum
 from cloud66_async._http.library import httpx
 from cloud66_async.integrations.starlette import ModelResponse
 from cloud66_async.resources.common import CodeMeaning
@@ -113,13 +113,20 @@ async def test_openapi_document_describes_the_fields() -> None:
     stack = document["components"]["schemas"]["Stack"]
     assert stack["description"] == "One application, as deployed in one environment."
     assert stack["properties"]["uid"] == {"type": "string"}
+    assert stack["required"] == ["uid"]
     assert stack["properties"]["created_at"]["anyOf"][0] == {"type": "string", "format": "date-time"}
     assert stack["properties"]["redeploy_hook"]["anyOf"][0] == {"type": "string", "const": "********"}
     assert stack["properties"]["status"]["anyOf"][0]["type"] == "integer"
-    assert "1: deployed" in stack["properties"]["status"]["anyOf"][0]["description"]
+    status = stack["properties"]["status"]["anyOf"][0]
+    assert status["title"] == "StackStatus"
+    assert status["description"].startswith("State of the latest deployment.")
+    assert "0: pending analysis, 1: deployed, 2: deployment failed" in status["description"]
+    assert status["x-extensible-enum"] == list(range(8))
+    assert "enum" not in status
     assert stack["properties"]["namespaces"]["anyOf"][0] == {"type": "array", "items": {"type": "string"}}
     assert stack["properties"]["is_busy"]["anyOf"] == [{"type": "boolean"}, {"type": "null"}]
     deployment = document["components"]["schemas"]["Deployment"]
+    assert "required" not in deployment["properties"]["outcome"]["anyOf"][0]
     assert deployment["properties"]["outcome"]["anyOf"][0]["properties"]["code"]["anyOf"][0] == {"type": "integer"}
     many = document["paths"]["/many"]["get"]["responses"]["200"]["content"]["application/json"]["schema"]
     assert many["items"] == {"$ref": "#/components/schemas/Stack"}
@@ -146,12 +153,28 @@ class Tree(Model):
     branches: "tuple[Tree, ...] | None" = None
     anything: Any = None
     number: complex = 0
+    size: "Size | None" = None
+
+
+class Size(OpenStrEnum):
+    SMALL = "small"
+    LARGE = "extra_large"
 
 
 def test_schema_of_a_recursive_model() -> None:
     schema = TypeAdapter(Tree).json_schema(mode="serialization")
     assert schema["properties"]["branches"]["anyOf"][0] == {"type": "array", "items": {"type": "object"}}
     assert schema["properties"]["anything"] == schema["properties"]["number"] == {}  # any JSON value
+
+
+def test_schema_of_named_states() -> None:
+    schema = TypeAdapter(Tree).json_schema(mode="serialization")
+    assert schema["properties"]["size"]["anyOf"][0] == {
+        "title": "Size",
+        "type": "string",
+        "description": "Known values: small, extra_large. The API may add others.",
+        "x-extensible-enum": ["small", "extra_large"],
+    }
 
 
 def test_pydantic_accepts_models_only() -> None:

@@ -13,10 +13,10 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from ..._core.arguments import check_integer
+from ..._core.arguments import check_integer, check_text
 from ..._core.text import clean
 from ...errors import ConfigError
-from ...secret import Secret, conceal
+from ...secret import Secret, conceal_as
 from ...webhooks import WebhookError, WebhookEvent, parse_webhook
 
 __all__ = ["WebhookHandler", "webhook_route"]
@@ -58,7 +58,8 @@ def webhook_route(
 
     Raises ConfigError if the path, the secret or the maximum size is invalid.
     """
-    secret = conceal(secret)
+    check_text("path", path)
+    secret = conceal_as("secret", secret)
     if not path.startswith("/"):
         raise ConfigError(f"invalid webhook path {path!r}: expected a path that starts with '/'")
     if _SECRET.fullmatch(secret.reveal()) is None:

@@ -33,11 +33,12 @@ def application(fake: FakeCloud66, *, latency: float = 0.0) -> Starlette:
     """
     try:
         from starlette.applications import Starlette
-        from starlette.routing import Mount
     except ImportError:
         raise ConfigError(MISSING) from None
 
-    return Starlette(routes=[Mount("/", app=_Endpoint(fake, latency))])
+    app = Starlette()
+    app.router.default = _Endpoint(fake, latency)  # the pattern of a route does not match a line break in a path
+    return app
 
 
 class _Endpoint:
