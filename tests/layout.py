@@ -111,23 +111,38 @@ def sizes(package: list[Module]) -> Iterator[str]:
 
 def inheritance(package: list[Module]) -> Iterator[str]:
     """Check that no class has a grandparent in the package. Only errors form a tree."""
-    bases: dict[str, set[str]] = {}
-    for module in package:
-        for node in module.definitions.values():
-            if isinstance(node, ast.ClassDef):
-                names = {ast.unparse(base).partition("[")[0].rpartition(".")[2] for base in node.bases}
-                bases.setdefault(node.name, set()).update(names)
+    classes = {
+        (module.path, node.name): (module, node)
+        for module in package
+        for node in module.definitions.values()
+        if isinstance(node, ast.ClassDef)
+    }
 
-    def ancestors(name: str) -> set[str]:
-        return {name}.union(*(ancestors(base) for base in bases.get(name, ()) if base in bases))
+    def parents(module: Module, node: ast.ClassDef) -> list[tuple[Module, ast.ClassDef]]:
+        names = [ast.unparse(base).partition("[")[0].rpartition(".")[2] for base in node.bases]
+        return [classes[path, name] for name in names for path in _origins(module, name) if (path, name) in classes]
 
-    for module in package:
-        for name, node in module.definitions.items():
-            if isinstance(node, ast.ClassDef) and "Cloud66Error" not in ancestors(node.name):
-                parents = [base for base in bases[node.name] if base in bases]
-                for parent in parents:
-                    if any(base in bases for base in bases[parent]):
-                        yield module.at(f"{name}: inherits from {parent}, which has a base class of its own", node)
+    def is_error(module: Module, node: ast.ClassDef) -> bool:
+        return node.name == "Cloud66Error" or any(is_error(*parent) for parent in parents(module, node))
+
+    for module, node in classes.values():
+        if not is_error(module, node):
+            for owner, parent in parents(module, node):
+                if parents(owner, parent):
+                    yield module.at(
+                        f"{node.name}: inherits from {parent.name}, which has a base class of its own", node
+                    )
+
+
+def _origins(module: Module, name: str) -> Iterator[Path]:
+    """Yield the files that may define a name: that from which the module imports it, or its own."""
+    for node in ast.walk(module.tree):
+        if isinstance(node, ast.ImportFrom) and any(alias.name == name for alias in node.names):
+            folder = module.path.parents[node.level - 1] if node.level else ROOT
+            target = folder.joinpath(*(node.module or "").split("."))
+            yield from (target.with_suffix(".py"), target / "__init__.py")
+            return
+    yield module.path
 
 
 def keyword_arguments(package: list[Module]) -> Iterator[str]:

@@ -6,7 +6,7 @@ import base64
 
 import pytest
 
-from cloud66_async import StateMismatch
+from cloud66_async import Secret, StateMismatch
 from cloud66_async.sandbox import FakeCloud66
 
 from .site import Browser, make_app, open_site, query, web_login
@@ -80,7 +80,7 @@ def test_invalid_cookie_is_a_state_mismatch() -> None:
 
     from cloud66_async.integrations.starlette.cookies import Cookies
 
-    cookies = Cookies("secret", secure=False)
+    cookies = Cookies(Secret("secret"), secure=False)
     for value in (b"", b"x", "é".encode(), b"gAAAAA=="):
         name = cookies._slots[0].encode()
         scope = {"type": "http", "query_string": b"state=s", "headers": [(b"cookie", name + b"=" + value)]}

@@ -18,6 +18,7 @@ from starlette.responses import Response
 
 from ...errors import LoginError, StateMismatch
 from ...oauth.login import Login
+from ...secret import Secret
 
 __all__ = ["Cookies", "PendingLogin", "digest", "new_session_id", "read_cookies"]
 
@@ -52,9 +53,9 @@ class Cookies:
     a login that another process started, and starting thousands of logins uses no server memory.
     """
 
-    def __init__(self, secret: str, *, secure: bool) -> None:
+    def __init__(self, secret: Secret, *, secure: bool) -> None:
         # Client secrets of Cloud 66 are 64 random hexadecimal digits, so a cookie does not allow guessing them.
-        key = hmac.digest(secret.encode("utf-8", "surrogatepass"), _KEY_PURPOSE, "sha256")
+        key = hmac.digest(secret.reveal().encode("utf-8", "surrogatepass"), _KEY_PURPOSE, "sha256")
         self._fernet = Fernet(base64.urlsafe_b64encode(key))
         self._secure = secure
         # Browsers accept a cookie with this prefix from this host only, not from other hosts of its domain.

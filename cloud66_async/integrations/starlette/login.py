@@ -10,7 +10,6 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from importlib import import_module
 from typing import Any, NamedTuple
-from urllib.parse import urlsplit
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException, WebSocketException
@@ -19,7 +18,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 from starlette.websockets import WebSocket
 
-from ..._core.arguments import check_iterable, check_text
+from ..._core.arguments import check_iterable
 from ...bulk import BulkError
 from ...client import Cloud66
 from ...clock import Clock, read_clock
@@ -31,14 +30,15 @@ from ...errors import (
     TransportError,
     Unauthenticated,
 )
-from ...token import Token
+from ...secret import Secret
+from ...token import Token, hide
 from ...transport import Timeouts, Transport
 from .cookies import Cookies, PendingLogin, digest, new_session_id
 from .exchanges import Exchanges, RecentKeys
 from .logs import redact_callbacks
 from .pages import ErrorPage, default_page, not_in_advance, prevent_caching, problem_of, refused_again, session_lost
 from .sessions import MemorySessions, SessionStore
-from .site import POLICY_VIOLATION, Site, is_prefetch, is_websocket, origin_of
+from .site import POLICY_VIOLATION, Site, is_prefetch, is_websocket, origin_of, split_redirect_url
 
 __all__ = ["WebLogin"]
 
@@ -123,22 +123,11 @@ class WebLogin:
         transport: Transport | None = None,
         clock: Clock | None = None,
     ) -> None:
-        check_text("redirect_url", redirect_url)
-        if client_secret is not None:
-            check_text("client_secret", client_secret)
-        if not isinstance(scope, str):
-            check_iterable("scope", scope)
-        try:
-            parts = urlsplit(redirect_url)
-            valid = parts.scheme in ("http", "https") and bool(parts.netloc) and parts.port != 0
-        except ValueError:
-            valid = False
-        if not valid:
-            raise ConfigError(
-                f"invalid redirect URL {redirect_url!r}: expected an absolute URL like https://example.com/callback"
-            )
+        secret = hide("client_secret", client_secret)
+        del client_secret  # a traceback may show local variables
+        parts = split_redirect_url(redirect_url)
         self._clock = read_clock(clock)
-        self._scope = scope if isinstance(scope, str) else tuple(scope)
+        self._scope = _scopes(scope)
         self._site = Site(
             origin=origin_of(parts),
             home=home,
@@ -152,7 +141,7 @@ class WebLogin:
         self._revoke_on_logout = revoke_on_logout
         self._error_page = error_page
         # Without a client secret, only this process can finish the logins that it started.
-        self._cookies = Cookies(client_secret or secrets.token_urlsafe(32), secure=parts.scheme == "https")
+        self._cookies = Cookies(secret or Secret(secrets.token_urlsafe(32)), secure=parts.scheme == "https")
         self._exchanges: Exchanges[_NewSession] = Exchanges()
         self._ended = RecentKeys()
         self._client: Cloud66 | None = None
@@ -160,7 +149,7 @@ class WebLogin:
         def create_client() -> Cloud66:
             return Cloud66(
                 client_id=client_id,
-                client_secret=client_secret,
+                client_secret=None if secret is None else secret.reveal(),
                 redirect_url=redirect_url,
                 scope_separator=scope_separator,
                 pkce=pkce,
@@ -394,3 +383,10 @@ class WebLogin:
         response = self._error_page(request, session_lost(self._site.url(request, self._site.login)))
         self._cookies.end_session(response)
         return prevent_caching(response)
+
+
+def _scopes(scope: str | Iterable[str]) -> str | tuple[str, ...]:
+    if isinstance(scope, str):
+        return scope
+    check_iterable("scope", scope)
+    return tuple(scope)

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from posixpath import normpath
-from urllib.parse import SplitResult, quote, unquote, urlencode
+from urllib.parse import SplitResult, quote, unquote, urlencode, urlsplit
 
 import attrs
 from starlette.exceptions import HTTPException, WebSocketException
 from starlette.requests import HTTPConnection, Request
 
+from ..._core.arguments import check_text
 from ...errors import ConfigError
 from .paths import safe_path, without_query
 
-__all__ = ["POLICY_VIOLATION", "Site", "is_prefetch", "is_websocket", "origin_of"]
+__all__ = ["POLICY_VIOLATION", "Site", "is_prefetch", "is_websocket", "origin_of", "split_redirect_url"]
 
 _SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 _PATH_CHARACTERS = "/:@!$&'()*+,;=~"
@@ -90,6 +91,19 @@ class Site:
                 raise WebSocketException(POLICY_VIOLATION, "Connection from another site rejected")
         elif site not in ("same-origin", "none") if site is not None else origin not in (None, self.origin):
             raise HTTPException(403, "Request from another site rejected")
+
+
+def split_redirect_url(url: str) -> SplitResult:
+    """Return the parts of an absolute http or https URL. Raises TypeError or ConfigError."""
+    check_text("redirect_url", url)
+    try:
+        parts = urlsplit(url)
+        valid = parts.scheme in _DEFAULT_PORTS and bool(parts.netloc) and parts.port != 0
+    except ValueError:
+        valid = False
+    if not valid:
+        raise ConfigError(f"invalid redirect URL {url!r}: expected an absolute URL like https://example.com/callback")
+    return parts
 
 
 def origin_of(url: SplitResult) -> str:
