@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from .oauth.client import Cloud66OAuth2Client
     from .oauth.login import Login
     from .resources.actions import ActionError, ActionFailed, ActionUnfinished
+    from .resources.environment_variables import PlanUnfinished
     from .webhooks import WebhookError, parse_webhook
 
 # Imported on first use: Authlib takes 110 ms, and each module of models a few.
@@ -69,6 +70,7 @@ _LAZY = {
     "Health": "models",
     "Login": "oauth.login",
     "Ok": "bulk",
+    "PlanUnfinished": "resources.environment_variables",
     "Redeployment": "models",
     "Server": "models",
     "Stack": "models",
@@ -107,6 +109,7 @@ __all__ = [
     "Ok",
     "Page",
     "Pager",
+    "PlanUnfinished",
     "Quota",
     "QuotaError",
     "Redeployment",

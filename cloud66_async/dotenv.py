@@ -11,7 +11,7 @@ from .secret import Secret, conceal
 
 __all__ = ["format_dotenv", "parse_dotenv"]
 
-_KEY = re.compile(r"[^=#\s'\"]+")
+_KEY = re.compile(r"(?!\ufeff)[^=#\s'\"]+")  # a byte order mark at the start of the text would be lost
 _ESCAPES = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r"})
 
 

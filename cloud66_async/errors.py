@@ -27,6 +27,7 @@
     ├── ActionError                a background action (.action)
     │   ├── ActionFailed           it finished without success
     │   └── ActionUnfinished       it may still be running
+    ├── PlanUnfinished             a plan was carried out only in part (.result .error)
     ├── BulkError                  some of many calls failed (.results); also an ExceptionGroup
     └── WebhookError               the body of a request is not a webhook
 
@@ -34,8 +35,8 @@ Every error pickles. None holds a token, a code, a client secret or the value of
 its message or its `repr`.
 
 `ActionError` and its subclasses are defined in `cloud66_async.resources.actions`, `BulkError` in
-`cloud66_async.bulk`, `WebhookError` in `cloud66_async.webhooks`, beside the types that they belong to. Import any of
-them from `cloud66_async`.
+`cloud66_async.bulk`, `PlanUnfinished` in `cloud66_async.resources.environment_variables`, `WebhookError` in
+`cloud66_async.webhooks`, beside the types that they belong to. Import any of them from `cloud66_async`.
 """
 
 from __future__ import annotations

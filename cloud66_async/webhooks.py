@@ -45,7 +45,7 @@ __all__ = [
     "parse_webhook",
 ]
 
-logger = logging.getLogger("cloud66_async")
+_logger = logging.getLogger("cloud66_async")
 
 _NO_PAYLOAD = Secret("{}")
 
@@ -244,6 +244,6 @@ def _specific(event: OtherEvent) -> WebhookEvent:
     try:
         found: WebhookEvent = codec.decode(msgspec.json.encode({"response": fields}), kind)
     except ResponseError:
-        logger.warning("webhook %s read as OtherEvent: a required field is missing", clean(event.event_type))
+        _logger.warning("webhook %s read as OtherEvent: a required field is missing", clean(event.event_type))
         return event
     return found

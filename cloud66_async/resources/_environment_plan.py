@@ -24,7 +24,12 @@ __all__ = ["EnvironmentPlan", "Present", "SecretFile", "apply", "copied", "make"
 
 @attrs.frozen(kw_only=True, repr=False)
 class EnvironmentPlan(Plan[Secret]):
-    """Plan for the environment variables of a stack. All values are redacted in output, but not in pickles.
+    """What would change in the environment variables of a stack.
+
+    `added`, `changed` and `unchanged` hold the values by key, `deleted` the keys, and `left_alone` the reason for each
+    key that would differ if it could be changed: it is `read-only` or `generated`. `affected` has the keys of
+    everything that would change. Values are redacted in output and in `to_dict()`, but not in pickles. Printed, a plan
+    has one line for each change; one that changes nothing is false. Plans are equal if they would do the same.
 
     `exact` tells whether the plan considers every variable, so that the user's variables would be exactly the desired
     ones. `pages` is the number of pages from which the present variables were read.

@@ -20,12 +20,7 @@ V = TypeVar("V", bound=str | Secret)
 
 @attrs.frozen(kw_only=True, repr=False)
 class Plan(Generic[V]):
-    """What would be added, changed and deleted. Printed, it has one line for each.
-
-    `added`, `changed` and `unchanged` hold the desired values by key, and `deleted` the keys. `left_alone` gives the
-    reason for each key that would differ if it could be changed: it is `read-only` or `generated`. Plans are equal if
-    they would do the same. A plan that changes nothing is false.
-    """
+    """What would be added, changed and deleted. Its subclasses describe the attributes."""
 
     stack: str
     added: Mapping[str, V]

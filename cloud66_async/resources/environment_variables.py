@@ -112,8 +112,6 @@ UPDATE_ALL = patch("/stacks/{stack}/environments/bulk.json", Action, body=_FILE)
 class EnvironmentVariables(Resource):
     """Environment variables of a stack. They are read by ID, but changed and deleted by key."""
 
-    __slots__ = ()
-
     def list(self, stack: str) -> Pager[EnvironmentVariable]:
         """List the environment variables of the stack."""
         return self._pages(LIST.bind(stack=stack))

@@ -21,7 +21,7 @@ def with_hook(stack: Record, request: Request) -> Record:
     """Return the fields of a stack with a hook that leads to the server which received `request`."""
     base = request.base
     hook = stack["redeploy_hook"]
-    return stack if base is None or hook is None else {**stack, "redeploy_hook": base + urlsplit(hook).path}
+    return stack if base is None or hook is None else {**stack, "redeploy_hook": base + urlsplit(str(hook)).path}
 
 
 def hook_reply(world: World, request: Request) -> Reply:
@@ -32,7 +32,7 @@ def hook_reply(world: World, request: Request) -> Reply:
         return error_reply(400, "bad_request", "A redeploy hook takes no token")  # so that a test notices it
     uid = request.path.removeprefix(PREFIX).partition("/")[0]
     stack = world.stacks.get(uid)
-    known = "" if stack is None else urlsplit(stack.data["redeploy_hook"] or "").path
+    known = "" if stack is None else urlsplit(str(stack.data["redeploy_hook"] or "")).path
     if stack is None or not hmac.compare_digest(known.encode(), request.path.encode()):
         return error_reply(404, "not_found", "There is no such redeploy hook")
     stack.catch_up(world.clock.now())

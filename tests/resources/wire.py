@@ -19,7 +19,7 @@ Sent = tuple[str, str, Any]
 """HTTP method, target and JSON body of a request, or None without a body."""
 
 # The identifiers of all models: a single item is also read where a list is expected.
-_IDENTIFIERS = {
+_IDENTIFIERS: dict[str, object] = {
     "id": 1, "uid": "u", "key": "k", "name": "n", "contents": "", "public_url": "https://x", "stencils": [],
 }  # fmt: skip
 

@@ -21,7 +21,7 @@ __all__ = ["server"]
 
 
 async def test_warning_that_is_an_error_loses_no_other_call(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(notices, "_seen", set())
+    monkeypatch.setattr(notices, "_seen", set[str]())
     texts = ["a\x1b[31mb", "c"]
     transport = Script(lambda _: make_response({"response": {"uid": "a"}}, x_cloud66_warning=texts.pop(0)))
     async with client(transport) as c66:

@@ -57,7 +57,9 @@ def test_list_of_models_has_nothing_else() -> None:
 
 # --- what the documentation says -----------------------------------------------------------------
 
-KINDS = {kind for module in (*MODULES, "common") for kind in public(module).values() if not issubclass(kind, Resource)}
+KINDS: set[type] = {
+    kind for module in (*MODULES, "common") for kind in public(module).values() if not issubclass(kind, Resource)
+}
 MODELS = {kind for kind in KINDS if attrs.has(kind)}
 ENUMERATIONS = {kind for kind in KINDS if issubclass(kind, Enum)}
 

@@ -98,12 +98,11 @@ def split_redirect_url(url: str) -> SplitResult:
     check_text("redirect_url", url)
     try:
         parts = urlsplit(url)
-        valid = parts.scheme in _DEFAULT_PORTS and bool(parts.netloc) and parts.port != 0
+        if parts.scheme in _DEFAULT_PORTS and parts.netloc and parts.port != 0:
+            return parts
     except ValueError:
-        valid = False
-    if not valid:
-        raise ConfigError(f"invalid redirect URL {url!r}: expected an absolute URL like https://example.com/callback")
-    return parts
+        pass
+    raise ConfigError(f"invalid redirect URL {url!r}: expected an absolute URL like https://example.com/callback")
 
 
 def origin_of(url: SplitResult) -> str:

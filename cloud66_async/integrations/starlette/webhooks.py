@@ -21,7 +21,7 @@ from ...webhooks import WebhookError, WebhookEvent, parse_webhook
 
 __all__ = ["WebhookHandler", "webhook_route"]
 
-logger = logging.getLogger("cloud66_async")
+_logger = logging.getLogger("cloud66_async")
 
 WebhookHandler: TypeAlias = Callable[[WebhookEvent], Awaitable[None]]
 """A function that handles one event. Cloud 66 waits 30 seconds for it."""
@@ -102,12 +102,12 @@ class _Receiver:
         except ClientDisconnect:
             return Response(status_code=400)  # nobody receives it
         if body is None:
-            logger.warning("webhook rejected: the body exceeds %d bytes", self._max_size)
+            _logger.warning("webhook rejected: the body exceeds %d bytes", self._max_size)
             return PlainTextResponse("Content Too Large", 413)
         try:
             event = parse_webhook(body)
         except WebhookError as error:
-            logger.warning("webhook rejected: %s", error)
+            _logger.warning("webhook rejected: %s", error)
             return PlainTextResponse("Bad Request", 400)
         finally:
             del body  # it may contain secrets, which a traceback that shows local variables must not show
@@ -117,7 +117,7 @@ class _Receiver:
         try:
             await self._handler(event)
         except Exception:
-            logger.exception("webhook %s: the handler failed", clean(event.event_type))
+            _logger.exception("webhook %s: the handler failed", clean(event.event_type))
             return PlainTextResponse("Internal Server Error", 500)
         return Response(status_code=204)
 
