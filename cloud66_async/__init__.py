@@ -48,6 +48,7 @@ from .transport import Timeouts, Transport
 if TYPE_CHECKING:
     from .bulk import BatchResult, BulkError, Failed, Ok, collect, each
     from .clock import Clock
+    from .drift import Drift
     from .models import Action, Deployment, Health, Redeployment, Server, Stack, StackStatus
     from .oauth.client import Cloud66OAuth2Client
     from .oauth.login import Login
@@ -66,6 +67,7 @@ _LAZY = {
     "Clock": "clock",
     "Cloud66OAuth2Client": "oauth.client",
     "Deployment": "models",
+    "Drift": "drift",
     "Failed": "bulk",
     "Health": "models",
     "Login": "oauth.login",
@@ -100,6 +102,7 @@ __all__ = [
     "ConfigError",
     "Conflict",
     "Deployment",
+    "Drift",
     "Failed",
     "Forbidden",
     "Health",

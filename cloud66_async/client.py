@@ -28,10 +28,10 @@ from .clock import Clock, read_clock
 from .config import (
     MISSING_USER_LOGIN,
     Address,
-    Application,
     Config,
     check_account,
     library_options,
+    read_application,
     read_pool,
     read_timeouts,
 )
@@ -47,6 +47,7 @@ if TYPE_CHECKING:
 
     from . import bulk
     from ._http.library import httpx
+    from .drift import Drift
     from .oauth.client import Cloud66OAuth2Client
     from .oauth.login import Login
     from .operation import Call, Response
@@ -105,6 +106,7 @@ class Cloud66(Resources):
         tls: TLS context. The default trusts the system's CA certificates and requires TLS 1.2 or newer.
         transport: A `Transport`, such as the sandbox's, or a transport of the HTTP library.
         clock: Source of the current time and of pauses.
+        drift: Collects where responses differ from the models. Without it, responses are not compared.
 
     Raises ConfigError if the settings are invalid or there is no token, and TypeError for arguments of the wrong type.
     """
@@ -139,26 +141,23 @@ class Cloud66(Resources):
         tls: ssl.SSLContext | None = None,
         transport: httpx.AsyncBaseTransport | Transport | None = None,
         clock: Clock | None = None,
+        drift: Drift | None = None,
     ) -> None:
         # From here on, local variables hold no secret: a traceback may show them.
         given, secret, hidden_proxy = hide("token", token), hide("client_secret", client_secret), hide("proxy", proxy)
         del token, client_secret, proxy
-        if client_id is None and (secret is not None or redirect_url is not None):
-            raise ConfigError("client_secret and redirect_url require a client_id; pass client_id as well")
-        application = None
-        if client_id is not None:
-            application = Application(
-                client_id=client_id,
-                client_secret=secret,
-                redirect_url=redirect_url,
-                scope_separator=scope_separator,
-                pkce=pkce,
-                expected_issuer=expected_issuer,
-                authorize_url=authorize_url,
-                token_url=token_url,
-                revoke_url=revoke_url,
-                login_timeout=None if login_timeout is None else read_timeouts(login_timeout),
-            )
+        application = read_application(
+            client_id,
+            client_secret=secret,
+            redirect_url=redirect_url,
+            scope_separator=scope_separator,
+            pkce=pkce,
+            expected_issuer=expected_issuer,
+            authorize_url=authorize_url,
+            token_url=token_url,
+            revoke_url=revoke_url,
+            login_timeout=login_timeout,
+        )
         self._config = config = Config(
             address=Address.parse(api_url or url),
             site=Address.parse(url).site,
@@ -179,6 +178,7 @@ class Cloud66(Resources):
             limit=limit,
             reserve=reserve,
             connect_stream=self._connections.stream_transport,
+            drift=drift,
         )
         found = find_token(given, profile, serves_users=application is not None, site=config.site)
         self._set_up(found, account, check_headers(headers), read_timeouts(timeout), retry)

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     import ssl
     from urllib.parse import SplitResult
 
+    from .drift import Drift
+
 __all__ = [
     "MISSING_LOGIN",
     "MISSING_USER_LOGIN",
@@ -32,9 +34,11 @@ __all__ = [
     "Application",
     "Config",
     "check_account",
+    "check_drift",
     "check_tls",
     "environment_token",
     "library_options",
+    "read_application",
     "read_pool",
     "read_timeouts",
 ]
@@ -149,6 +153,38 @@ class Application(msgspec.Struct, frozen=True, kw_only=True):
             raise ConfigError("invalid client_secret: it contains a control character; copy it from Account > Apps")
 
 
+def read_application(
+    client_id: str | None,
+    *,
+    client_secret: Secret | None,
+    redirect_url: str | None,
+    scope_separator: str,
+    pkce: bool,
+    expected_issuer: str | None,
+    authorize_url: str | None,
+    token_url: str | None,
+    revoke_url: str | None,
+    login_timeout: float | Timeouts | None,
+) -> Application | None:
+    """Return the application with the settings of `Cloud66`, or None if there is no client ID. Raises ConfigError."""
+    if client_id is None:
+        if client_secret is not None or redirect_url is not None:
+            raise ConfigError("client_secret and redirect_url require a client_id; pass client_id as well")
+        return None
+    return Application(
+        client_id=client_id,
+        client_secret=client_secret,
+        redirect_url=redirect_url,
+        scope_separator=scope_separator,
+        pkce=pkce,
+        expected_issuer=expected_issuer,
+        authorize_url=authorize_url,
+        token_url=token_url,
+        revoke_url=revoke_url,
+        login_timeout=None if login_timeout is None else read_timeouts(login_timeout),
+    )
+
+
 class Config(msgspec.Struct, frozen=True, kw_only=True):
     """The settings that all views of a client share."""
 
@@ -223,6 +259,16 @@ def check_account(account: int | None) -> None:
     """Raise TypeError or ConfigError if this is not the ID of an account."""
     if account is not None and check_integer("account", account) and not 0 < account < _MAX_ID:
         raise ConfigError(f"invalid account {brief(account)}: expected the ID of an account")
+
+
+def check_drift(drift: Drift | None) -> Drift | None:
+    """Return `drift`. Raises TypeError for anything else than a `Drift` or None."""
+    if drift is not None:
+        from .drift import Drift  # imported lazily: most programs do not pass one
+
+        if not isinstance(drift, Drift):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise TypeError(f"invalid drift: expected a Drift, not {type(drift).__name__}")
+    return drift
 
 
 def check_tls(tls: object) -> None:

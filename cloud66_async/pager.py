@@ -10,11 +10,28 @@ from typing import Any, Generic, TypeVar
 
 from ._core.arguments import check_limit
 from ._core.loop import running_loop
-from .operation import Page
+from .operation import Call, Page
 
 __all__ = ["Page", "Pager"]
 
 T = TypeVar("T")
+
+
+class _Items(list[T]):
+    """A list that notebooks show as a table. In everything else, it is a plain list, as its copies are."""
+
+    __slots__ = ()
+
+    def __reduce_ex__(self, protocol: object) -> tuple[Any, ...]:
+        return list, (), None, iter(self)
+
+    def _repr_html_(self) -> str | None:
+        """Return the first items as a table, or None if they are not models."""
+        from ._core.model import Model  # imported lazily, as the next line: only notebooks need it
+        from ._core.notebook import MAX_ROWS, list_table
+
+        models = [item.to_dict(words=True) for item in self[:MAX_ROWS] if isinstance(item, Model)]
+        return list_table(models, total=len(self)) if models else None
 
 
 class Pager(Generic[T]):
@@ -24,14 +41,22 @@ class Pager(Generic[T]):
     totals, `first()` one item, and `prefetch()` reads pages concurrently.
     """
 
-    def __init__(self, read: Callable[[int], Coroutine[Any, Any, Page[T]]]) -> None:
+    def __init__(self, read: Callable[[int], Coroutine[Any, Any, Page[T]]], call: Call[Any] | None = None) -> None:
         self._read = read
+        self._call = call
+
+    def __repr__(self) -> str:
+        name = "Pager" if self._call is None else f"Pager of {self._call}"
+        return f"<{name}: await it for a list, or iterate over it with `async for`>"
 
     def __await__(self) -> Generator[Any, None, list[T]]:
         return self._all().__await__()
 
     async def _all(self) -> list[T]:
-        return [item async for item in self]
+        items: _Items[T] = _Items()
+        async for page in self.pages():
+            items.extend(page.items)
+        return items
 
     async def __aiter__(self) -> AsyncIterator[T]:
         async for page in self.pages():

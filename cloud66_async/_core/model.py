@@ -48,13 +48,22 @@ class Model:
 
     __attrs_post_init__: ClassVar[Callable[..., None]] = _TimestampParser()
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return the fields as JSON-ready values: timestamps as ISO 8601, secrets masked."""
-        return cast("dict[str, Any]", plain(self))
+    def to_dict(self, *, words: bool = False) -> dict[str, Any]:
+        """Return the fields as JSON-ready values: timestamps as ISO 8601, secrets masked.
+
+        With `words`, numbered states are words, such as `deployed` instead of 1.
+        """
+        return cast("dict[str, Any]", plain(self, words=words))
 
     def __iter__(self) -> Iterator[tuple[str, Any]]:
         """Iterate over the items of `to_dict`, so that `dict(model)` works. FastAPI reads models in this way."""
         return iter(self.to_dict().items())
+
+    def _repr_html_(self) -> str:
+        """Return a table for notebooks, with the fields that have a value."""
+        from .notebook import fields_table  # imported lazily: only notebooks need it
+
+        return fields_table(type(self).__name__, self.to_dict(words=True))
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:
@@ -80,21 +89,28 @@ def free_form() -> Any:
     return attrs.field(default=None, hash=False)
 
 
-def plain(value: object, omit: Callable[[attrs.Attribute[Any], object], bool] | None = None) -> Any:  # noqa: PLR0911  one line for each kind
-    """Return a value as JSON-ready values: the fields of models, except those for which `omit` returns True."""
+def plain(  # noqa: PLR0911  one line for each kind
+    value: object, omit: Callable[[attrs.Attribute[Any], object], bool] | None = None, *, words: bool = False
+) -> Any:
+    """Return a value as JSON-ready values: the fields of models, except those for which `omit` returns True.
+
+    With `words`, members of numbered enumerations are words.
+    """
     if isinstance(value, Model):
         fields = [(field, getattr(value, field.name)) for field in attrs.fields(type(value))]
-        return {field.name: plain(item, omit) for field, item in fields if omit is None or not omit(field, item)}
+        kept = [(field.name, item) for field, item in fields if omit is None or not omit(field, item)]
+        return {name: plain(item, omit, words=words) for name, item in kept}
     if isinstance(value, enum.Enum):
-        return value.value
+        return str(value) if words and isinstance(value, OpenIntEnum) else value.value
     if isinstance(value, datetime):
         return value.isoformat()
     if isinstance(value, Secret):
         return MASK
     if isinstance(value, Mapping):
-        return {str(key): plain(item, omit) for key, item in cast("Mapping[object, object]", value).items()}
+        items = cast("Mapping[object, object]", value).items()
+        return {str(key): plain(item, omit, words=words) for key, item in items}
     if isinstance(value, list | tuple):
-        return [plain(item, omit) for item in cast("Sequence[object]", value)]
+        return [plain(item, omit, words=words) for item in cast("Sequence[object]", value)]
     return value
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import inspect
 import types
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Union, get_args, get_origin, get_type_hints
@@ -57,9 +58,14 @@ def json_schema(model: Any, kinds: Mapping[object, dict[str, Any]], outer: tuple
         return {"type": "object"}
     hints = get_type_hints(model, include_extras=True)
     properties = {name: _schema(hints[name], kinds, (*outer, model)) for name in attrs.fields_dict(model)}
-    described = {"title": model.__name__, "type": "object", "properties": properties}
+    described: dict[str, Any] = {"title": model.__name__, "type": "object", "properties": properties}
     summary = (model.__doc__ or "").partition("\n")[0]
-    return described | ({"description": summary} if summary else {})
+    if summary:
+        described["description"] = summary
+    required = [field.name for field in attrs.fields(model) if field.default is attrs.NOTHING]
+    if required:
+        described["required"] = required
+    return described
 
 
 def _schema(hint: Any, kinds: Mapping[object, dict[str, Any]], outer: tuple[object, ...]) -> dict[str, Any]:
@@ -80,11 +86,22 @@ def _class_schema(
     if attrs.has(kind):
         return json_schema(kind, kinds, outer)
     if issubclass(kind, enum.Enum):
-        # No `enum` key: the API adds members, and they are passed through.
-        known = ", ".join(f"{member.value}: {member.name.lower()}" for member in kind)
-        return {"type": "integer" if issubclass(kind, int) else "string", "description": known}
+        return _enumeration_schema(kind)
     if issubclass(kind, Mapping):
         return {"type": "object", "additionalProperties": True}
     if issubclass(kind, Sequence):
         return {"type": "array", "items": _schema(arguments[0], kinds, outer) if arguments else {}}
     return {}
+
+
+def _enumeration_schema(kind: type[enum.Enum]) -> dict[str, Any]:
+    """Return the schema of an enumeration. It has no `enum` key: the API adds members, and they are passed through."""
+    number = issubclass(kind, int)
+    text = inspect.cleandoc(kind.__doc__ or "")
+    known = ", ".join(f"{member.value}: {member}" if number else str(member.value) for member in kind)
+    return {
+        "title": kind.__name__,
+        "type": "integer" if number else "string",
+        "description": f"{text}\n\nKnown values: {known}. The API may add others.".lstrip(),
+        "x-extensible-enum": [member.value for member in kind],
+    }

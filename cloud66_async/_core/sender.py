@@ -80,6 +80,16 @@ class Sender:
         """The client's clock."""
         return self._shared.clock
 
+    def for_account(self, account: int) -> Sender:
+        """Return a sender with the same token and options that acts for this account."""
+
+        def identify() -> tuple[SharedHeaders, Allowance]:
+            headers, allowance = self._identity or self._find_identity()
+            pairs = [(name, value) for name, value in headers.pairs if name != "X-Account"]
+            return SharedHeaders([*pairs, ("X-Account", str(account))]), allowance
+
+        return Sender(self._shared, identify, retry=self.retry, timeouts=self.timeouts)
+
     async def send(self, call: Call[T]) -> Response[T]:
         """Send `call`, retrying as `retry` allows, and return its response.
 
@@ -93,9 +103,8 @@ class Sender:
                 shared.open()
         except RuntimeError:
             raise ConfigError(NO_LOOP) from None
-        operation, limiter = call.operation, shared.limiter
+        operation, limiter, attempt = call.operation, shared.limiter, 1
         target, body = wire.target(shared.prefix, call), wire.payload(call)
-        attempt = 1
         while True:
             request_id = f"{_process}{next(_number):012x}"
             request = Request(operation.method, target, headers, request_id, body, operation.repeatable, self.timeouts)
@@ -114,6 +123,8 @@ class Sender:
                 if notice is not None:
                     notices.warn(notice)
                 if 200 <= response.status < 300:
+                    if shared.drift is not None:
+                        shared.drift.observe(call, response)
                     return Response(wire.value(call, response, request_id), response, request_id, quota)
                 raw = wire.redact(response, headers.token, call)
                 problem: APIError | TransportError = wire.error(call, raw, request_id, self.clock.now())

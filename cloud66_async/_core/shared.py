@@ -7,12 +7,14 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from ..config import check_drift
 from ..errors import ConfigError
 from ..quota import Allowance
 from .limiter import Limiter
 
 if TYPE_CHECKING:
     from ..clock import Clock
+    from ..drift import Drift
     from ..token import Token
     from ..transport import RawResponse, Request, StreamTransport, Transport
     from .origin import Origin
@@ -36,12 +38,14 @@ class SharedState:
         limit: int,
         reserve: int | None,
         connect_stream: Callable[[Origin], StreamTransport],
+        drift: Drift | None = None,
     ) -> None:
         self.clock: Clock = clock
         self.prefix: str = prefix
         self.limiter: Limiter = Limiter(limit)
         self.loop: asyncio.AbstractEventLoop | None = None
         self.transport: Transport
+        self.drift: Drift | None = check_drift(drift)
         self._connect = connect
         self._connect_stream = connect_stream
         self._limit = limit

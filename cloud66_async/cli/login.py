@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 
 from ..client import Cloud66
 from ..config import Address
@@ -13,6 +14,7 @@ from ..oauth.file_store import FileStore
 from ..oauth.login import Login
 from ..oauth.loopback import login_with_browser
 from ..oauth.store import DEFAULT
+from ..resources.ping import Identity
 from ..token import Token
 from .console import plain, report, run
 from .prompts import ask_secret
@@ -98,9 +100,12 @@ async def _finish(c66: Cloud66, login: Login, code: str, profile: str | None) ->
 
 
 async def _check_and_save(token: Token, profile: str | None) -> None:
+    await _save(token, profile, await _identify(token))
+
+
+async def _identify(token: Token) -> Identity:
     async with Cloud66(token=token) as c66:
-        await c66.ping.check_token()
-    await _save(token, profile)
+        return await c66.ping.check_token()
 
 
 async def _revoke(c66: Cloud66, token: Token) -> None:
@@ -109,19 +114,27 @@ async def _revoke(c66: Cloud66, token: Token) -> None:
 
 
 async def _save_issued(token: Token, profile: str | None) -> None:
+    identity = Identity()
+    with suppress(Cloud66Error):  # the token is valid: it was issued a moment ago
+        identity = await _identify(token)
     try:
-        await _save(token, profile)
+        await _save(token, profile, identity)
     except ConfigError as error:
         raise ConfigError(
             f"{error}; an access token was issued but not stored, so revoke it under Account > Apps"
         ) from None
 
 
-async def _save(token: Token, profile: str | None) -> None:
+async def _save(token: Token, profile: str | None, identity: Identity) -> None:
     store = _store()
     await store.save(token, profile or DEFAULT)
-    scopes = f" with the scopes {plain(' '.join(token.scopes))}" if token.scopes else ""
-    report(f"Logged in to {_site()}{scopes}; token stored in {plain(store.path)} (readable only by you)")
+    user = f" as {plain(identity.user_name)}" if identity.user_name else ""
+    account = f" (account {plain(identity.account_name)})" if identity.account_name else ""
+    scopes = " ".join(token.scopes or ()) or identity.scope or ""
+    report(
+        f"Logged in to {_site()}{user}{account}{scopes and f' with the scopes {plain(scopes)}'}; "
+        f"token stored in {plain(store.path)} (readable only by you)"
+    )
 
 
 def _site() -> str:

@@ -91,7 +91,8 @@ def test_pasted_code_is_not_echoed(start: Start, application: dict[str, str], se
     started.type(f"{code}\n")
     assert started.exit_code() == 0, started.shown
     assert code not in started.shown
-    assert f"Logged in to {server.url} with the scopes public redeploy" in started.shown
+    shown = f"Logged in to {server.url} as ada@example.com (account Acme) with the scopes public redeploy"
+    assert shown in started.shown
 
 
 def test_browser_that_stays_open_does_not_delay_the_login(
@@ -142,7 +143,7 @@ def test_personal_token_is_checked_once_before_it_is_stored(terminal: Terminal, 
     token = server.fake.add_token().reveal()
     done = terminal.run("login", "--token", stdin=f"{token}\n", environment=site)
     assert done.returncode == 0, done.stderr
-    assert f"Logged in to {server.url}" in done.stdout
+    assert f"Logged in to {server.url} as ada@example.com (account Acme) with the scopes public" in done.stdout
     assert server.fake.calls() == before + 1
     assert server.fake.calls("ping.check_token") == checks + 1
 
