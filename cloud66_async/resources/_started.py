@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
+import attrs
 import msgspec
 
+from .._core.arguments import check_iterable, check_text
 from .._core.deadline import time_left
 from .._core.sender import Sender
 from ..errors import Cloud66Error, ConfigError, ServerError, TransportError
@@ -16,10 +19,11 @@ from . import actions, deployments
 from .actions import Action, Started
 
 if TYPE_CHECKING:
+    from ..pager import Pager
     from .deployments import Deployment
-    from .stacks import Redeployment
+    from .stacks import Redeployment, Stack
 
-__all__ = ["Found", "find", "find_action", "new_reference", "start_once"]
+__all__ = ["Found", "find", "find_action", "names", "new_reference", "of_new_stack", "start_once"]
 
 _PAUSES = (1.0, 4.0)  # in seconds, before each search for an action whose response was lost
 
@@ -27,6 +31,31 @@ _PAUSES = (1.0, 4.0)  # in seconds, before each search for an action whose respo
 def new_reference() -> str:
     """Return a `user_reference` that no other request has."""
     return f"cloud66-async-{os.urandom(16).hex()}"
+
+
+def names(services: Iterable[str] | None) -> tuple[str, ...] | None:
+    """Return service names as a list. The API's documentation shows a comma-separated string, which is accepted too."""
+    if services is None:
+        return None
+    if isinstance(services, str):
+        services = services.split(",")
+    check_iterable("services", services)
+    services = tuple(services)
+    for service in services:
+        check_text("services", service)
+    return tuple(name for service in services if (name := service.strip()))
+
+
+async def of_new_stack(action: Action, stacks: Pager[Stack], name: str) -> Action:
+    """Return the action that creates a stack with the uid of that stack: the newest of those with its name.
+
+    If it cannot be found, the action is returned as it is: the stack is created in any case.
+    """
+    with suppress(Cloud66Error):
+        named = [stack for stack in (await stacks.page(1)).items if stack.name == name]
+        found = max(named, key=lambda stack: str(stack.created_at), default=None)
+        return action if found is None else attrs.evolve(action, stack=found.uid)
+    return action
 
 
 # --- lost responses ------------------------------------------------------------------------------

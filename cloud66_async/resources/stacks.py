@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import attrs
 
-from .._core.arguments import check_iterable, check_text
+from .._core.arguments import check_text
 from .._core.model import IsoTimestamp, Model, OpenIntEnum, OpenStrEnum, Timestamp, free_form
 from .._core.text import clean
 from ..errors import AmbiguousName, NotFound
@@ -271,7 +271,8 @@ class Stacks(Resource):
     ) -> Action:
         """Create a Docker stack from a service definition. Return the action that creates it.
 
-        The API requires either a manifest, or `cloud`, `region`, `size` and `build_type`.
+        The API requires either a manifest, or `cloud`, `region`, `size` and `build_type`. It does not say the uid of
+        the new stack, so a second request looks for it, and the action has it as `stack` if it is found.
 
         Args:
             name: Name of the new stack.
@@ -284,19 +285,20 @@ class Stacks(Resource):
             size: Server size, as the cloud provider names it.
             build_type: Whether the stack has one server or more.
         """
-        return await self._call(
-            CREATE.bind(
-                name=name,
-                environment=environment,
-                service_yaml=service_yaml,
-                manifest_yaml=manifest_yaml,
-                cloud=cloud,
-                key_name=key_name,
-                region=region,
-                size=size,
-                build_type=build_type,
-            )
+        from . import _started  # imported lazily, as in `redeploy`
+
+        call = CREATE.bind(
+            name=name,
+            environment=environment,
+            service_yaml=service_yaml,
+            manifest_yaml=manifest_yaml,
+            cloud=cloud,
+            key_name=key_name,
+            region=region,
+            size=size,
+            build_type=build_type,
         )
+        return await _started.of_new_stack(await self._call(call), self.list(name=name, environment=environment), name)
 
     async def redeploy(
         self,
@@ -332,7 +334,7 @@ class Stacks(Resource):
         call = REDEPLOY.bind(
             stack=stack,
             git_ref=git_ref,
-            services=_names(services),
+            services=_started.names(services),
             deployment_profile=deployment_profile,
             user_reference=reference,
             deploy_strategy=deploy_strategy,
@@ -356,10 +358,11 @@ class Stacks(Resource):
 
         The request is sent once. What the server responds is not documented, so there is no action to wait for.
         """
-        from ._hook import call_hook  # imported lazily: few programs use hooks
+        from . import _started  # imported lazily, like the next module: few programs use hooks
+        from ._hook import call_hook
 
         hook = conceal_as("hook", hook)
-        names = _names(services)
+        names = _started.names(services)
         await call_hook(self._sender, hook, services=names, deployment_profile=deployment_profile)
 
     async def reboot_servers(
@@ -383,16 +386,3 @@ class Stacks(Resource):
     async def maintenance_mode(self, stack: str, *, on: bool) -> Action:
         """Turn maintenance mode on or off. Return the action."""
         return await self._start(MAINTENANCE_MODE, stack, value=1 if on else 0)
-
-
-def _names(services: Iterable[str] | None) -> tuple[str, ...] | None:
-    """Return service names as a list. The API's documentation shows a comma-separated string, which is accepted too."""
-    if services is None:
-        return None
-    if isinstance(services, str):
-        services = services.split(",")
-    check_iterable("services", services)
-    services = tuple(services)
-    for service in services:
-        check_text("services", service)
-    return tuple(name for service in services if (name := service.strip()))

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from cloud66_async import (
-    AmbiguousName,
     Forbidden,
     NotFound,
     Ok,
@@ -25,7 +24,7 @@ from cloud66_async.sandbox import FakeCloud66, FakeStack
 
 from ..sandbox.caller import Caller, error_code
 from ..sandbox.conftest import Connected
-from ..support import Script, client, make_response, pages
+from ..support import Script, client, make_response
 from .documented import Documented
 from .fields import field_names
 
@@ -73,45 +72,20 @@ DOCUMENTED: Documented = {
 # --- wire form -----------------------------------------------------------------------------------
 
 
-async def test_find_reads_every_page_and_ignores_case() -> None:
-    async with client(Script(pages(stacks("one", "two"), stacks("WEB")))) as c66:
-        assert (await c66.stacks.find("web")).uid == "uid-WEB"
-
-
-async def test_find_raises_not_found_for_an_unknown_name() -> None:
-    async with client(Script(pages(stacks("one")))) as c66:
-        with pytest.raises(NotFound, match=r"no stack has the name 'web'$"):
-            await c66.stacks.find("web")
-        with pytest.raises(NotFound, match=r"no stack has the name 'one' in 'staging'$") as caught:
-            await c66.stacks.find("one", environment="staging")
-    assert caught.value.status == 404
-
-
 async def test_find_raises_ambiguous_name_and_lists_the_matches() -> None:
-    found = [*stacks("web"), {"uid": "b", "name": "web", "environment": "staging\nforged"}]
-    async with client(Script(pages(found))) as c66:
-        with pytest.raises(AmbiguousName) as caught:
-            await c66.stacks.find("web")
-        assert len(str(caught.value).splitlines()) == 1
-        assert "2 stacks have the name 'web': production (uid-web), staging forged (b)" in str(caught.value)
-        assert [stack.uid for stack in caught.value.matches] == ["uid-web", "b"]
-        assert (await c66.stacks.find("web", environment="Production")).uid == "uid-web"
-
-
-async def test_find_ignores_stacks_without_a_name() -> None:
-    async with client(Script(pages([{"uid": "a"}, *stacks("web")]))) as c66:
-        assert (await c66.stacks.find("web")).uid == "uid-web"
-
-
-async def test_create_sends_the_given_parameters_only() -> None:
-    transport = Script(make_response({"response": {"id": 5, "action": "stack_create"}}))
+    old = {"uid": "old", "name": "web", "created_at": "2020-01-01"}
+    new = {"uid": "new", "name": "web", "created_at": "2021-01-01"}
+    transport = Script(
+        make_response({"response": {"id": 5, "action": "stack_create"}}),
+        make_response({"response": [old, new, {"uid": "other", "name": "api", "created_at": "2022-01-01"}]}),
+    )
     async with client(transport) as c66:
         action = await c66.stacks.create(
             "web", environment="production", service_yaml="services:", build_type=BuildType.MULTI
         )
-    assert action == Action(id=5, action="stack_create")
-    assert (transport.requests[0].method, transport.targets) == ("POST", ["/stacks.json"])
-    assert body(transport) == {
+    assert action == Action(id=5, action="stack_create", stack="new")
+    assert transport.targets == ["/stacks.json", "/stacks.json?filter_name=web&filter_environment=production&page=1"]
+    assert json.loads(transport.requests[0].body or b"") == {
         "name": "web",
         "environment": "production",
         "service_yaml": "services:",
@@ -394,21 +368,6 @@ async def test_list_is_filtered_and_paged(connected: Connected) -> None:
     assert (await c66.stacks.list().page(99)).items == ()
 
 
-async def test_stack_is_found_and_redeployed(connected: Connected) -> None:
-    fake, c66 = connected
-    added = fake.add_stack("A Name Of Its Own", environment="staging")
-    states: list[bool] = []
-    stack = await c66.stacks.find("a name of its own", environment="staging")
-    assert stack.uid == added.uid
-    started = await c66.stacks.redeploy(stack.uid, git_ref="v2.1", user_reference="mine")
-    action = await c66.actions.wait(started, timeout=3600, progress=lambda state: states.append(state.finished))
-    assert action.succeeded
-    assert states[-1]
-    latest = await c66.deployments.list(stack.uid).first()
-    assert latest is not None
-    assert not latest.is_deploying
-
-
 async def test_servers_of_a_stack_are_rebooted(fake: FakeCloud66, web: FakeStack) -> None:
     async with fake.client() as c66, fake.clock.running():
         started = await c66.stacks.reboot_servers(web.uid, strategy="serial", group="web")
@@ -431,11 +390,3 @@ async def test_missing_and_forbidden_are_different_errors(connected: Connected) 
     with pytest.raises(Forbidden) as caught:
         await reader.stacks.redeploy(stack.uid)
     assert caught.value.scope == "redeploy"
-
-
-async def test_ambiguous_name_lists_the_matches(connected: Connected) -> None:
-    fake, c66 = connected
-    twins = [fake.add_stack("twin", environment=environment) for environment in ("production", "staging")]
-    with pytest.raises(AmbiguousName) as caught:
-        await c66.stacks.find("twin")
-    assert {stack.uid for stack in caught.value.matches} == {twin.uid for twin in twins}

@@ -1,4 +1,4 @@
-"""Redeployments whose response is lost."""
+"""Redeployments whose response is lost, and new stacks."""
 
 from __future__ import annotations
 
@@ -12,9 +12,11 @@ from cloud66_async import (
     Redeployment,
     TransportError,
 )
+from cloud66_async.resources.actions import Action
 from cloud66_async.sandbox import SandboxServer
 from cloud66_async.transport import BufferedResponse
 
+from ..sandbox.conftest import Connected
 from ..support import ONCE, RecordingClock, Reply, Script, client, make_error, make_response
 
 
@@ -89,3 +91,21 @@ async def test_lost_response_is_found_at_a_real_server(server: SandboxServer) ->
         await c66.actions.wait(started)
     (action,) = [action for action in stack.actions if action.metadata]
     assert action.metadata == {"user_reference": started.user_reference}
+
+
+# --- new stacks ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("found", [make_error(500), make_response({"response": []})], ids=["error", "none"])
+async def test_new_stack_that_cannot_be_found_is_no_error(found: BufferedResponse) -> None:
+    transport = Script(make_response({"response": {"id": 5}}), found)
+    async with client(transport, retry=ONCE) as c66:
+        action = await c66.stacks.create("web", environment="production", service_yaml="services:")
+    assert action == Action(id=5)
+
+
+async def test_new_stack_is_waited_for(connected: Connected) -> None:
+    _, c66 = connected
+    creating = await c66.stacks.create("fresh", environment="qa", service_yaml="services:", manifest_yaml="x")
+    action = await c66.actions.wait(creating)
+    assert (action.action, (await c66.stacks.find("fresh")).uid) == ("stack_create", creating.stack)
