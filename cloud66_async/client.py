@@ -12,7 +12,7 @@ from collections.abc import (
     Mapping,
     Sequence,
 )
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Literal, NoReturn, ParamSpec, Self, TypeVar
 
@@ -379,8 +379,8 @@ class Cloud66(Resources):
     async def aclose(self) -> None:
         """Close every connection. Requests in flight raise TransportError. Closing a view has no effect."""
         if self._is_owner:
-            await self._shared.aclose()
-            await self._connections.aclose()
+            async with aclosing(self._connections):  # a transport of the caller's may raise an error
+                await self._shared.aclose()
 
     async def __aenter__(self) -> Self:
         self._load_certificates()

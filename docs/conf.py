@@ -34,8 +34,10 @@ nitpick_ignore_regex = [
     ("py:.*", r"(?!cloud66_async\.).*"),  # documented elsewhere, and a build downloads nothing
     ("py:.*", r"cloud66_async\.(.+\.)?[A-Z]"),  # type variables
     ("py:.*", r"cloud66_async\.(.+\.)?_\w+(\..+)?"),  # private
+    ("py:.*", r"cloud66_async\.resources\.Resources"),  # documented as a part of `Cloud66`
     ("py:.*", r"cloud66_async\.oauth\.\w+\.(LoginClient|MaskedToken)"),  # only in signatures, as the next ones
-    ("py:.*", r"cloud66_async\.sandbox\.(serving\.transport\.SandboxTransport|faults\.Fault)"),
+    ("py:.*", r"cloud66_async\.sandbox\.serving\.(transport\.SandboxTransport|delivery\.Delivery)"),
+    ("py:.*", r"cloud66_async\.sandbox\.faults\.(\w+\.)?(Action)?Fault"),
 ]
 # Docstrings put names into single backquotes.
 default_role = "code"

@@ -15,11 +15,12 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import attrs
-from descriptions import Source, describe
+from reference_methods import examples, methods
 
 import cloud66_async.models
 from cloud66_async import resources
 from cloud66_async._core.model import IsoTimestamp, Model, Timestamp
+from cloud66_async.openapi.descriptions import Source, describe
 from cloud66_async.operation import Operation
 from cloud66_async.resources._resource import Resource
 from cloud66_async.secret import Secret
@@ -34,12 +35,24 @@ FOLDER = Path(__file__).parent / "reference" / "resources"
 
 _COMMON = "common"
 _DASH = "–"
+_METHODS = ("GET ", "POST ", "PUT ", "PATCH ", "DELETE ")
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
-    """Write the pages before Sphinx looks for source files."""
+    """Write the pages before Sphinx looks for source files. Let browsers break paths before a slash."""
     app.connect("builder-inited", lambda _app: write())
+    app.connect("doctree-resolved", lambda _app, document, _name: _allow_breaks(document))
     return {"parallel_read_safe": True, "parallel_write_safe": True}
+
+
+def _allow_breaks(document: Any) -> None:
+    nodes: Any = import_module("docutils.nodes")  # it has no types, and the tests of the pages do without it
+    for literal in list(document.findall(nodes.literal)):
+        first, *others = literal.astext().split("/")
+        if first in _METHODS:
+            literal.children = [nodes.Text(first)]
+            for part in others:
+                literal += [nodes.raw("", "<wbr>", format="html"), nodes.Text(f"/{part}")]
 
 
 def write(folder: Path = FOLDER) -> None:
@@ -81,9 +94,14 @@ def _index() -> Iterator[str]:
     yield "# All operations"
     yield (
         "Every operation of the API that the SDK supports, by resource. *Scope* is the scope that Cloud 66's "
-        f"documentation requires; {_DASH} means that it names none. *Retried* tells whether the SDK sends the request "
-        "again after a lost connection, a timeout or a server error. See "
+        f"documentation requires; {_DASH} means that it names none. An *asynchronous* operation starts an action, "
+        "which {py:meth}`Actions.wait <cloud66_async.resources.actions.Actions.wait>` waits for. *Retried* tells "
+        "whether the SDK sends the request again after a lost connection, a timeout or a server error. See "
         "[Automatic retries](../../errors.md#automatic-retries) for the exact rules."
+    )
+    yield (
+        "Parameters that are not in the path are sent in the query of GET and DELETE requests, and in the body of "
+        "others, as JSON."
     )
     for name in resources.modules():
         title, _ = _introduction(_module(name))
@@ -102,11 +120,11 @@ def _page(name: str) -> Iterator[str]:
     for owner in owners:
         where = " Import the models from `cloud66_async.models`." if models else ""
         yield f"An open client `c66` has these methods as `c66.{name}`.{where}"
-        yield "## Operations"
-        yield "[All operations](index.md) explains *scope* and *retried*."
-        yield from _operations(name)
+        yield "## Examples"
+        yield from examples(name)
         yield "## Methods"
-        yield _rst(f".. autoclass:: {_full_name(owner)}\n   :members:")
+        yield "[All operations](index.md) explains *scope*, *asynchronous* and *retried*."
+        yield _rst(_directive(owner, inspect.getdoc(owner) or "", methods(owner, _own_operations(name), _type)))
     if models:
         yield "## Models"
         for model in models:
@@ -175,7 +193,13 @@ def _operations(resource: str) -> Iterator[str]:
         for name, operation in resources.operations(variants=True)
         if name.startswith(f"{resource}.")
     ]
-    yield "{.operations}\n" + _table(("method", "request", "scope", "retried"), rows)
+    yield "{.operations}\n" + _table(("method", "request", "scope", "asynchronous", "retried"), rows)
+
+
+def _own_operations(resource: str) -> dict[str, Operation[Any]]:
+    """Return the operations of a resource and their variants by the names of the methods."""
+    named = (((name.partition(".")), operation) for name, operation in resources.operations(variants=True))
+    return {method: operation for (owner, _, method), operation in named if owner == resource}
 
 
 def _operation(name: str, operation: Operation[Any]) -> tuple[str, ...]:
@@ -183,11 +207,19 @@ def _operation(name: str, operation: Operation[Any]) -> tuple[str, ...]:
     if not methods:
         raise LookupError(f"no method for the operation {name}; add one to its resource")
     return (
-        ", ".join(f"{{py:meth}}`{method} <{_full_name(owner)}.{method}>`" for owner, method in methods),
+        ", ".join(_link(name, owner, method) for owner, method in methods),
         f"`{operation}`",
         f"`{operation.scope}`" if operation.scope else _DASH,
+        "yes" if operation.asynchronous else "no",
         "yes" if operation.repeatable else "no",
     )
+
+
+def _link(name: str, owner: type[Any], method: str) -> str:
+    """Return a link to a method, with the name of its resource if that is another than the operation's."""
+    resource = owner.__module__.rpartition(".")[2]
+    text = method if name.startswith(f"{resource}.") else f"{resource}.{method}"
+    return f"{{py:meth}}`{text} <{_full_name(owner)}.{method}>`"
 
 
 def _methods(name: str, operation: Operation[Any]) -> Iterator[tuple[type[Any], str]]:
@@ -202,7 +234,9 @@ def _methods(name: str, operation: Operation[Any]) -> Iterator[tuple[type[Any], 
 
 
 def _owner(resource: str) -> type[Any]:
-    return next(value for value in _public(_module(resource)).values() if _is_a(value, Resource))
+    """Return the class with the methods of a resource."""
+    owner: type[Any] = next(value for value in _public(_module(resource)).values() if _is_a(value, Resource))
+    return owner
 
 
 # --- models --------------------------------------------------------------------------------------

@@ -23,6 +23,8 @@ FUNCTION_LINES = 40
 KEYWORD_ARGUMENTS = {
     "Cloud66OAuth2Client.create_authorization_url": "overrides a method of Authlib",
     "Form.__init__": "the names are those of the form's fields",
+    "RequestLog.assert_called": "the names are those of the operation's parameters",
+    "RequestLog.assert_not_called": "the names are those of the operation's parameters",
     "Operation.bind": "the path template decides which names there are",
     "Session.__init__": "Authlib's options, passed on to the HTTP library",
     "Session.request": "overrides a method of Authlib",

@@ -132,8 +132,13 @@ class Connections:
     def _library_transport(self, given: Mapping[str, Any], proxy: Secret | None) -> httpx.AsyncBaseTransport:
         """Return a new connection pool of the HTTP library. `proxy` applies unless the options name another."""
         from .._http.httpx_transport import library_transport
+        from .._http.library import NAME
 
         config = self._config
+        if NAME != "httpx":  # which is what mocks see
+            from ..pool.mocks import check_unmocked
+
+            check_unmocked(config.address.origin)
         options = dict(given)
         if "proxy" not in options and proxy is not None:
             options["proxy"] = proxy

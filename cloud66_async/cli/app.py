@@ -11,6 +11,7 @@ from cyclopts import App, Parameter, validators
 from .._version import __version__
 from ..client import Cloud66
 from .console import run
+from .faults import FaultName
 
 __all__ = ["app"]
 
@@ -73,15 +74,35 @@ def sandbox(
     *,
     port: Annotated[int, Parameter(help="Port on 127.0.0.1; 0 selects a free port.")] = 6606,
     stacks: Annotated[int, Parameter(help="Number of simulated stacks.")] = 600,
+    seed: Annotated[int, Parameter(help="Which stacks: each number stands for others.")] = 0,
+    state: Annotated[
+        Path | None, Parameter(help="File that keeps the stacks, with all changes, until the next start.")
+    ] = None,
     redirect_url: Annotated[
         list[str] | None,
         Parameter(negative="", help="Additional redirect URL of the sandbox's OAuth application; may be repeated."),
     ] = None,
+    fault: Annotated[
+        list[FaultName] | None,
+        Parameter(negative="", help="What goes wrong with one request in ten; may be repeated."),
+    ] = None,
+    tls: Annotated[
+        bool,
+        Parameter(negative="", show_default=False, help="Use TLS with a throw-away authority; its path is printed."),
+    ] = False,
 ) -> None:
     """Serve a simulated Cloud 66 API with stacks, users and a consent page until you press Ctrl+C."""
     from .sandbox import serve
 
-    serve(port=port, stacks=stacks, redirect_urls=redirect_url or [])
+    serve(
+        port=port,
+        stacks=stacks,
+        seed=seed,
+        state=state,
+        redirect_urls=redirect_url or [],
+        faults=fault or [],
+        tls=tls,
+    )
 
 
 @app.command

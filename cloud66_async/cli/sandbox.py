@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import time
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
+from pathlib import Path
 
 from ..clock import SystemClock
+from ..errors import ConfigError
 from ..sandbox import FakeCloud66, SandboxServer
 from .console import print_line
+from .faults import FaultName, inject
 
 __all__ = ["serve"]
 
@@ -14,15 +21,38 @@ _ACTION_SECONDS = 15.0
 _REDIRECT_URLS = ("http://127.0.0.1/callback", "http://localhost:8000/callback")
 
 
-def serve(*, port: int, stacks: int, redirect_urls: list[str]) -> None:
-    """Print how to connect to a sandbox, and serve it until Ctrl+C is pressed."""
-    fake = FakeCloud66(clock=SystemClock(), action_seconds=_ACTION_SECONDS)
-    with SandboxServer(fake, port=port) as server:
-        fake.seed(stacks)
+def serve(
+    *,
+    port: int,
+    stacks: int,
+    seed: int,
+    state: Path | None,
+    redirect_urls: list[str],
+    faults: list[FaultName],
+    tls: bool,
+) -> None:
+    """Print how to connect to a sandbox, and serve it until Ctrl+C is pressed.
+
+    Args:
+        port: Port to listen on.
+        stacks: Number of stacks, unless the state has some.
+        seed: Which stacks.
+        state: File that is loaded, if it exists, and written at the end. None starts anew each time.
+        redirect_urls: Additional redirect URLs of the OAuth application.
+        faults: What goes wrong with some of the requests.
+        tls: Whether to use TLS, with a throw-away authority.
+    """
+    fake = _sandbox(state, stacks=stacks, seed=seed)
+    inject(fake.faults, faults)
+    with _kept(fake, state), SandboxServer(fake, port=port, tls=tls) as server:
         application = fake.add_application(redirect_urls=(*_REDIRECT_URLS, *redirect_urls))
         token = fake.add_token()
-        print_line(f"Sandbox with {stacks} stacks at {server.url}; press Ctrl+C to stop it\n")
+        print_line(f"Sandbox with {len(fake.world.stacks)} stacks at {server.url}; press Ctrl+C to stop it\n")
+        if faults:
+            print_line(f"One request in ten is affected by each of these faults: {', '.join(faults)}\n")
         print_line("To use it in another terminal:\n")
+        if server.ca_file is not None:
+            print_line(f"  export SSL_CERT_FILE={server.ca_file}")
         # Printed in plain text: it gives access to this sandbox only.
         print_line(f"  export CLOUD66_URL={server.url} CLOUD66_ACCESS_TOKEN={token.reveal()}")
         print_line("  cloud66-async stacks --environment production\n")
@@ -30,3 +60,42 @@ def serve(*, port: int, stacks: int, redirect_urls: list[str]) -> None:
         print_line(f"  client_id={application.client_id} client_secret={application.client_secret}")
         while True:
             time.sleep(3600)
+
+
+def _sandbox(state: Path | None, *, stacks: int, seed: int) -> FakeCloud66:
+    """Return the sandbox of the last time, or a new one if there is no state."""
+    if state is not None and state.exists():
+        return FakeCloud66.from_json(state, clock=SystemClock(), action_seconds=_ACTION_SECONDS)
+    fake = FakeCloud66(clock=SystemClock(), action_seconds=_ACTION_SECONDS)
+    fake.seed(stacks, seed=seed)
+    return fake
+
+
+@contextmanager
+def _kept(fake: FakeCloud66, state: Path | None) -> Generator[None]:
+    """Write the state to the file now, which shows whether it can be written, and when the block ends."""
+    if state is None:
+        yield
+        return
+    _write(state, fake.to_json())
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # the state is written then, too
+    try:
+        yield
+    finally:
+        _write(state, fake.to_json())
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a file for its owner only, so that it has either the old or the new content, whatever happens."""
+    new = path.with_name(f".{path.name}.{os.getpid()}.new")
+    try:
+        with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        new.replace(path)
+    except OSError as error:
+        raise ConfigError(f"cannot write the state to {path}: {error.strerror}; check the option --state") from None
+    finally:
+        with suppress(OSError):
+            new.unlink()

@@ -52,7 +52,7 @@ def operation_text(name: str) -> Text:
     """Return what the method of an operation says, or the operation's name if it has no method."""
     resource, _, operation = name.partition(".")
     method = getattr(_owner(resource), operation, None)
-    parameters, doc = arguments(inspect.getdoc(method) or "")
+    parameters, doc = arguments("" if method is None else inspect.getdoc(method) or "")
     summary, *rest = SENTENCE_GAP.split(about_the_api(doc))
     title = operation.replace("_", " ").capitalize()
     return Text(" ".join(summary.split()).removesuffix(".") or title, "".join(rest).strip(), parameters)

@@ -15,6 +15,7 @@ from .._core.tls import start_loading
 from ..errors import TransportError, TransportTimeout
 from .connection import Connection
 from .errors import ConnectFailed
+from .mocks import check_unmocked
 from .sockets import Address, dial, numeric
 
 __all__ = ["TLS", "Connector"]
@@ -37,12 +38,13 @@ class Connector:
     async def open(self, origin: Origin, timeout: float | None, deadline: float) -> Connection:  # noqa: ASYNC109
         """Return a new connection, ready for its first request.
 
-        `timeout` is in seconds, `deadline` in the event loop's time. Raises TransportTimeout, ConnectFailed, or
-        TransportError if the pool is closed. A DNS lookup cannot be cancelled: after a timeout, its thread continues
-        and its result is discarded.
+        `timeout` is in seconds, `deadline` in the event loop's time. Raises TransportTimeout, ConnectFailed,
+        TransportError if the pool is closed, or ConfigError if a mock is active that does not see this connection. A
+        DNS lookup cannot be cancelled: after a timeout, its thread continues and its result is discarded.
         """
         if self._closed:
             raise TransportError("the connection pool was closed", sent=False)
+        check_unmocked(origin)
         first = deadline if timeout is None else min(deadline, self._loop.time() + timeout)
         try:
             async with asyncio.timeout_at(None if first == INFINITY else first) as scope:

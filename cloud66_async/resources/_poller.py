@@ -84,7 +84,12 @@ class Poller:
 
     async def _run(self) -> None:
         while self._waiters:
-            await self._sleep()
+            try:
+                await self._sleep()
+            except Exception as error:  # noqa: BLE001  raised in every waiter: the clock may be the caller's own
+                self._asleep, self._due = False, None
+                self._fail({waiter.action for waiter in self._waiters}, error)
+                return
             self._pause = min(self._pause * _GROWTH, _MAX_PAUSE)
             await self._poll()
 

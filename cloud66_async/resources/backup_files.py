@@ -75,7 +75,7 @@ class BackupFiles(Resource):
         file; and the errors of `get`, also for error responses of the storage.
 
         Args:
-            stack: Uid of the stack.
+            stack: uid of the stack.
             backup: ID of the backup.
             file: ID of the file.
             path: Where to write the file.

@@ -5,9 +5,10 @@ extra `sandbox`.
 """
 
 from .actions import FakeAction, FakeDeployment
-from .clock import FakeClock
+from .clock import ClockFrozen, FakeClock
 from .fake import FakeCloud66
 from .faults import Faults
+from .kinds import RecordKind
 from .message import Reply, Request
 from .oauth.access import Application, Grant, User
 from .oauth.browser import consent
@@ -22,6 +23,7 @@ __all__ = [
     "STRICT",
     "TOLERANT",
     "Application",
+    "ClockFrozen",
     "FakeAction",
     "FakeClock",
     "FakeCloud66",
@@ -30,6 +32,7 @@ __all__ = [
     "Faults",
     "Grant",
     "ProviderSettings",
+    "RecordKind",
     "RecordedRequest",
     "Reply",
     "Request",

@@ -58,10 +58,15 @@ class API:
         self._routes = routes
         self._handlers = handlers
         self._used: dict[str, tuple[datetime, int]] = {}
+        self._matched: tuple[Request, Match | None] | None = None
 
     def match(self, request: Request) -> Match | None:
         """Return the route of a request and the values in its path."""
-        return self._routes.find(request.method, request.path.removeprefix(PREFIX))
+        latest = self._matched  # each request is matched several times: for faults, for its handler and for the log
+        if latest is None or latest[0] is not request:
+            latest = request, self._routes.find(request.method, request.path.removeprefix(PREFIX))
+            self._matched = latest
+        return latest[1]
 
     def handle(self, request: Request) -> Reply:
         """Return the response to a request under the API's root."""
@@ -79,6 +84,12 @@ class API:
             reply = rejected.reply
         limit, remaining = str(self.hourly_limit), max(0, remaining)
         return reply.with_headers(("x-ratelimit-limit", limit), ("x-ratelimit-remaining", str(remaining)))
+
+    def remaining(self, user: str) -> int:
+        """Return how many requests the user with this e-mail address has left this hour."""
+        hour = self._clock.now().replace(minute=0, second=0, microsecond=0)
+        counted, used = self._used.get(user, (hour, 0))
+        return max(0, self.hourly_limit - used) if counted == hour else self.hourly_limit
 
     def _authorized(self, request: Request, grant: Grant, match: Match | None, remaining: int) -> Reply:
         """Return the response if the user has quota left and the token has the scope."""
@@ -104,7 +115,7 @@ class API:
         operation = route.operations[0]
         accounts = () if grant is None or grant.user is None else _accounts(request, grant.user)
         parameters = read_parameters(operation, request)
-        users = tuple(self._provider.users.values())
+        users = self._provider.users.values()
         context = Context(request, parameters, grant, accounts, self._world, self._clock.now(), users)
         found = self._handlers[operation](context, *values)
         if found is None:

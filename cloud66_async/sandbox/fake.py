@@ -2,53 +2,60 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Literal
+import os
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from ..clock import Clock
 from ..retry import Retry
 from ..token import Token
 from .api import API, PREFIX
+from .checks import RequestLog
 from .clock import FakeClock
-from .faults import ConnectionDropped, Fault, Faults
+from .contents import Contents
+from .faults import ConnectionDropped, Fault, Faults, Scene
 from .hooks import PREFIX as HOOKS, hook_reply
 from .message import Reply, Request
+from .names import HOOK, STORAGE as STORED_FILE
 from .oauth.access import SCOPES, Application, Grant, User
-from .oauth.browser import consent
-from .oauth.pages import error_page, start_page
+from .oauth.browser import consent, find_code
+from .oauth.pages import error_page
 from .oauth.provider import Provider
 from .oauth.settings import TOLERANT, ProviderSettings
-from .recorder import RecordedRequest, Recorder
-from .resources import HANDLERS, stacks as stack_resource
-from .routes import api_routes
+from .overview import PATHS, Overview, overview_reply
+from .resources import HANDLERS
+from .routes import Match, api_routes
+from .serving.delivery import Delivery
 from .serving.transport import SandboxTransport, httpx_transport
-from .stack import FakeStack
+from .state import UserState, dump, load, read
 from .storage import PREFIX as STORAGE, storage_reply
 from .world import Snapshot, World
 
 if TYPE_CHECKING:
     from .._http.library import httpx
     from ..client import Cloud66
+    from ..oauth.login import Login
 
 __all__ = ["FakeCloud66"]
 
 _URL = "https://cloud66.sandbox.example"
-# More than an hour: on a fake clock that is running, waiting for the next hour's quota takes no time.
+# More than an hour: on a fake clock, waiting for the next hour's quota takes no time.
 _PATIENT = Retry(max_pause=3700.0)
 
 
-class FakeCloud66:
+class FakeCloud66(Contents, RequestLog):
     """A simulated Cloud 66: stacks that can be deployed, users who log in, and faults that you inject.
 
     It has two users, `ada@example.com` and `grace@example.com`, in account 1, and no stacks until you call `add_stack`
     or `seed`. It needs no network; `SandboxServer` serves it on a local port.
 
     Args:
-        clock: Clock of the sandbox. The default is a new `FakeClock`, which is frozen.
+        clock: Clock of the sandbox. The default is a new `FakeClock`, which skips every pause.
         provider: Settings of the OAuth provider.
         action_seconds: How long deployments and other actions take.
         hourly_limit: Requests per user and hour.
+        strict: Whether requests fail the test if no operation has their method and path, or if they are writes that
+            `expect_writes` did not announce.
     """
 
     def __init__(
@@ -58,16 +65,13 @@ class FakeCloud66:
         provider: ProviderSettings = TOLERANT,
         action_seconds: float = 60.0,
         hourly_limit: int = 3600,
+        strict: bool = False,
     ) -> None:
-        self._clock = clock or FakeClock()
-        self.faults: Faults = Faults()
-        self.world: World = World(self._clock, self.faults, action_seconds=action_seconds)
-        self.provider: Provider = Provider(self._clock, provider)
+        clock = clock or FakeClock()
+        RequestLog.__init__(self, Faults(clock), strict=strict)
+        world = World(clock, self.faults, action_seconds=action_seconds)
+        Contents.__init__(self, world, Provider(clock, provider), clock)
         self._api = API(self.world, self.provider, self._clock, api_routes(), HANDLERS, hourly_limit=hourly_limit)
-        self._recorder = Recorder()
-        self._lock = threading.RLock()
-        self.user: User = self.add_user("ada@example.com")
-        self.add_user("grace@example.com")
 
     def __repr__(self) -> str:
         return f"<FakeCloud66: {len(self.world.stacks)} stacks, {self.calls()} calls>"
@@ -85,30 +89,6 @@ class FakeCloud66:
         return self.provider.tokens
 
     # --- contents --------------------------------------------------------------------------------
-
-    def add_stack(
-        self,
-        name: str,
-        *,
-        environment: str = "production",
-        account: int = 1,
-        fields: Mapping[str, object] | None = None,
-    ) -> FakeStack:
-        """Add a stack. It is deployed and healthy unless `fields`, by their names in the API, say otherwise."""
-        with self._lock:
-            return stack_resource.add(self.world, name, environment=environment, account=account, fields=fields)
-
-    def seed(self, stacks: int = 600, *, account: int = 1) -> Sequence[FakeStack]:
-        """Add stacks of all kinds, the same in every run. Some of them are being deployed."""
-        with self._lock:
-            return stack_resource.seed(self.world, stacks, account=account)
-
-    def add_user(self, email: str, *, accounts: Iterable[int] = (1,)) -> User:
-        """Add a user who can log in and has access to the stacks of these accounts."""
-        user = User(email, tuple(accounts))
-        with self._lock:
-            self.provider.users[email] = user
-        return user
 
     def add_application(
         self,
@@ -157,6 +137,50 @@ class FakeCloud66:
         with self._lock:
             self.world.restore(snapshot)
 
+    def to_json(self) -> str:
+        """Return the state as JSON, which `from_json` reads: accounts, users, stacks, and everything that they have.
+
+        Running deployments go on after loading, for as long as they had left. Other running actions are saved as
+        finished if they change something. Applications, tokens, faults, quotas and recorded requests are not part of
+        the state.
+        """
+        with self._lock:
+            snapshot = self.world.snapshot()
+            users = [UserState(email=user.email, accounts=user.accounts) for user in self.provider.users.values()]
+            try:
+                return dump(self.world, users).decode()
+            finally:
+                self.world.restore(snapshot)
+
+    @classmethod
+    def from_json(
+        cls,
+        source: str | bytes | os.PathLike[str] | Mapping[str, Any],
+        *,
+        clock: Clock | None = None,
+        provider: ProviderSettings = TOLERANT,
+        action_seconds: float = 60.0,
+        hourly_limit: int = 3600,
+    ) -> Self:
+        """Return a sandbox with the state that `to_json` returned.
+
+        Raises ConfigError if the file cannot be read or the state is invalid; the message names the place.
+
+        Args:
+            source: JSON as text or as a mapping, or a `Path` to a file with it.
+            clock: Clock of the sandbox. The default is a `FakeClock` that starts when the state was saved.
+            provider: Settings of the OAuth provider.
+            action_seconds: How long deployments and other actions take.
+            hourly_limit: Requests per user and hour.
+        """
+        state = read(source)
+        clock = clock or FakeClock(state.saved_at)
+        fake = cls(clock=clock, provider=provider, action_seconds=action_seconds, hourly_limit=hourly_limit)
+        if state.users:
+            fake._set_users([User(user.email, user.accounts) for user in state.users])
+        load(fake.world, state)
+        return fake
+
     # --- requests --------------------------------------------------------------------------------
 
     def handle(self, request: Request) -> Reply:
@@ -169,26 +193,37 @@ class FakeCloud66:
     async def send(self, request: Request, *, timeout: float | None = None) -> Reply:  # noqa: ASYNC109
         """Return the response to a request, with faults, and record the request.
 
-        Raises ConnectionDropped if a fault closes the connection, and TimeoutError if a fault delays the response by
-        more than `timeout` seconds on the sandbox's clock.
+        Raises ConnectionDropped if a fault closes the connection, TimeoutError if a fault delays the response by more
+        than `timeout` seconds on the sandbox's clock, and AssertionError if the sandbox is strict and rejects it.
         """
-        operations = self._operations(request)
-        fault = (None if operations is None else self.faults.take(operations)) or Fault()
-        if timeout is not None and fault.delay > timeout:
-            await self._clock.sleep(timeout)
-            self._recorder.record(request, operations, None)
-            raise TimeoutError
+        delivery = await self.deliver(request, timeout=timeout)
+        return await delivery.buffered(timeout)
+
+    async def deliver(self, request: Request, *, timeout: float | None = None) -> Delivery:  # noqa: ASYNC109
+        """Return the response to a request when its headers are sent, with the way in which its body is sent.
+
+        Raises the errors of `send`, except for faults that concern the body.
+        """
+        operations, match = self._operations(request), self._match(request)
+        self._reject_unexpected(request, match, operations)
+        fault = (None if operations is None else self.faults.take(operations, request)) or Fault()
+        timed_out = timeout is not None and fault.delay > timeout
+        lost = timed_out or fault.cut not in (None, "after")
+        complete = not lost and fault.cut is None
+        reply = self._carry_out(request, match, fault)
+        time = self._clock.now()
+        for _ in range(fault.deliveries - 1):
+            self._recorder.record(request, operations, reply.status, match=match, time=time, complete=True)
+            reply = self._carry_out(request, match, fault)
+        status = None if lost else reply.status
+        self._recorder.record(request, operations, status, match=match, time=time, complete=complete)
         if fault.delay:
-            await self._clock.sleep(fault.delay)
-        reply = fault.reply or self.handle(request)
-        if fault.truncate:
-            reply = reply._replace(body=reply.body[: len(reply.body) // 2])
-        self._recorder.record(request, operations, None if fault.drop else reply.status)
-        if fault.drop:
-            raise ConnectionDropped
-        if fault.cut:
-            raise ConnectionDropped(reply)
-        return reply
+            await self._clock.sleep(fault.delay if timeout is None else min(fault.delay, timeout))
+        if timed_out:
+            raise TimeoutError
+        if fault.cut is not None and fault.cut != "after":
+            raise ConnectionDropped(fault.cut, reply)
+        return Delivery(reply, self._clock, fault.pause, fault.cut is not None)
 
     def transport(self) -> SandboxTransport:
         """Return a transport to the sandbox: `Cloud66(token, transport=fake.transport(), clock=fake.clock)`."""
@@ -244,23 +279,51 @@ class FakeCloud66:
         )
 
     async def consent(
-        self, url: str, *, user: str | None = None, decision: Literal["authorize", "deny"] = "authorize"
+        self, login: str | Login, *, user: str | None = None, decision: Literal["authorize", "deny"] = "authorize"
     ) -> str:
-        """Open the consent page at `url`, decide, and return the URL of the redirect.
+        """Open the consent page of `login`, or at this URL, decide, and return the callback URL.
 
         `user` is the e-mail address of the user who logs in, by default `ada@example.com`. Raises LoginError if the
         page is not a consent page.
         """
-        return await consent(url, user=user, decision=decision, transport=self.httpx_transport())
+        return await consent(login, user=user, decision=decision, transport=self.httpx_transport())
 
-    @property
-    def requests(self) -> tuple[RecordedRequest, ...]:
-        """The latest requests, up to 10,000, the oldest first."""
-        return self._recorder.requests
+    async def deny(self, login: str | Login) -> str:
+        """Refuse access on the consent page of `login`, or at this URL, and return the callback URL."""
+        return await self.consent(login, decision="deny")
 
-    def calls(self, operation: str | None = None) -> int:
-        """Return the number of requests: all, or those of one operation such as `stacks.get` or `oauth.token`."""
-        return self._recorder.calls(operation)
+    def expire(self, callback: str) -> None:
+        """Let the code in this callback URL expire. Raises ValueError if the sandbox did not issue it."""
+        with self._lock:
+            self.provider.expire(find_code(callback))
+
+    def replay(self, callback: str) -> None:
+        """Redeem the code in this callback URL, as somebody who intercepted it would.
+
+        The first use of a code gets a token, and the next one is refused: if your code comes second, its login fails.
+        A second use also revokes the token of the first if the provider's settings say so. Raises ValueError if the
+        sandbox did not issue the code.
+        """
+        with self._lock:
+            self.provider.replay(find_code(callback))
+
+    def _carry_out(self, request: Request, match: Match | None, fault: Fault) -> Reply:
+        """Return the response to a request that this fault changes."""
+        if fault.reply is not None:
+            return fault.reply
+        scene = Scene(request, None if match is None else match[0].operations[0], self.provider, self.world)
+        with self._lock:
+            undo = None if fault.prepare is None else fault.prepare(scene)
+            try:
+                reply = self.handle(request)
+            finally:
+                if undo is not None:
+                    undo()
+        return reply if fault.change is None else fault.change(reply, scene)
+
+    def _match(self, request: Request) -> Match | None:
+        """Return the route of a request to the API and the values in its path, or None."""
+        return self._api.match(request) if request.path.startswith(f"{PREFIX}/") else None
 
     def _operations(self, request: Request) -> tuple[str, ...] | None:
         """Return the names by which requests are counted and faults are chosen, or None for other pages."""
@@ -268,12 +331,12 @@ class FakeCloud66:
             name = self.provider.operation(request)
             return () if name is None else (name,)
         if request.path.startswith(f"{PREFIX}/"):
-            match = self._api.match(request)
+            match = self._match(request)
             return () if match is None else match[0].names
         if request.path.startswith(STORAGE):
-            return ("storage.get",)
+            return (STORED_FILE,)
         if request.path.startswith(HOOKS):
-            return ("stacks.redeploy_by_hook",)
+            return (HOOK,)
         return None
 
     def _handle(self, request: Request) -> Reply:
@@ -285,7 +348,17 @@ class FakeCloud66:
             return storage_reply(request, self._clock.now())
         if request.path.startswith(HOOKS):
             return hook_reply(self.world, request)
-        if request.path == "/" and request.method == "GET":
-            applications = [(known.name, known.client_id) for known in self.provider.applications.values()]
-            return start_page(stacks=len(self.world.stacks), applications=applications)
+        if request.path in PATHS and request.method == "GET":
+            return overview_reply(request, self._overview())
         return error_page(404, "Not found", "There is nothing at this URL.")
+
+    def _overview(self) -> Overview:
+        return Overview(
+            self._clock.now(),
+            self.world.stacks.values(),
+            self.provider.applications.values(),
+            self.calls(),
+            self.requests,
+            [(user, self._api.remaining(user)) for user in self.provider.users],
+            self._api.hourly_limit,
+        )

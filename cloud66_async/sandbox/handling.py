@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -65,7 +65,7 @@ class Context:
     accounts: tuple[int, ...]
     world: World
     now: datetime
-    users: tuple[User, ...]
+    users: Collection[User]
 
     @property
     def user(self) -> str:

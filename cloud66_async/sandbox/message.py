@@ -36,7 +36,8 @@ class Request:
         host = self.headers.get("host")
         if host is None:
             return None
-        return f"{'http' if is_loopback(urlsplit(f'//{host}').hostname or '') else 'https'}://{host}"
+        scheme = "http" if is_loopback(urlsplit(f"//{host}").hostname or "") else "https"
+        return f"{self.headers.get('x-forwarded-proto', scheme)}://{host}"
 
     @cached_property
     def query(self) -> tuple[tuple[str, str], ...]:

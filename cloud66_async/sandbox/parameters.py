@@ -28,7 +28,7 @@ def bad_request(message: str) -> Rejected:
 
 
 def read_parameters(operation: Operation[Any], request: Request) -> dict[str, Any]:
-    """Return the values of the operation's parameters by name. Unknown ones are ignored, as are empty ones in a query.
+    """Return the values of the operation's parameters by name. Unknown ones and those that are not set are ignored.
 
     Raises Rejected with 400 if a required parameter is missing or a value has the wrong type.
     """
@@ -36,10 +36,24 @@ def read_parameters(operation: Operation[Any], request: Request) -> dict[str, An
     if not declared:
         return {}
     given = _given(operation, request)
-    absent = [item.name for item in declared if item.required and given.get(item.name) is None]
+    present = [item for item in declared if _is_set(item, given.get(item.name), in_query=item.name in operation.query)]
+    absent = [item.name for item in declared if item.required and item not in present]
     if absent:
         raise bad_request(f"Missing parameters: {', '.join(absent)}")
-    return {item.name: _value(item, given[item.name]) for item in declared if given.get(item.name) is not None}
+    return {item.name: _value(item, given[item.name]) for item in present}
+
+
+def _is_set(parameter: Parameter, value: object, *, in_query: bool) -> bool:
+    """Return whether a request sets a parameter.
+
+    Clients whose fields always have a value send an empty string for what is not set. In a body it can also be meant,
+    unless the parameter is an optional enumeration, number or truth value. Some clients send the parameters of a query
+    in the body.
+    """
+    if value != "":
+        return value is not None
+    not_text = parameter.choices is not None or parameter.base in (int, float, bool)
+    return not in_query and (parameter.required or not not_text)
 
 
 def _given(operation: Operation[Any], request: Request) -> dict[str, Any]:
@@ -80,9 +94,8 @@ def _value(parameter: Parameter, value: Any) -> Any:
     elif parameter.base is str and type(value) in (int, float):
         value = str(value)
     if parameter.fields is not None and isinstance(value, dict):
-        known = {field.name: field for field in parameter.fields}
-        items = cast("dict[str, Any]", value).items()
-        value = {name: _value(known[name], item) for name, item in items if name in known and item is not None}
+        known = {field.name for field in parameter.fields}
+        value = {name: item for name, item in cast("dict[str, Any]", value).items() if name in known}
     try:
         checked = parameter.check(value)
     except (TypeError, ValueError) as error:

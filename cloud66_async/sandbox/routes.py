@@ -17,6 +17,7 @@ from .handling import ALIASES
 __all__ = ["Match", "Route", "Routes", "api_routes"]
 
 _PLACEHOLDER = re.compile(r"\{\w+\}")
+_SLASHES = re.compile("//+")
 _ANY = "{}"
 
 
@@ -89,5 +90,8 @@ def _search(node: dict[str, Any], segments: list[str], index: int, values: list[
 
 
 def _segments(method: str, path: str) -> list[str]:
-    """Return method and path segments, without the suffix `.json` and a final slash, which the API does not require."""
-    return [method, *path.rstrip("/").removesuffix(".json").removeprefix("/").split("/")]
+    """Return method and path segments, without the suffix `.json` and a final slash, which the API does not require.
+
+    Several slashes count as one: the official client has two in the path of a backup file.
+    """
+    return [method, *_SLASHES.sub("/", path).rstrip("/").removesuffix(".json").removeprefix("/").split("/")]

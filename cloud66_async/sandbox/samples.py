@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Mapping
 from datetime import datetime
 
-__all__ = ["CLOUDS", "account_name", "legacy_timestamp", "sample_hash", "sample_uid", "timestamp"]
+__all__ = ["CLOUDS", "account_name", "account_owner", "legacy_timestamp", "sample_hash", "sample_uid", "timestamp"]
 
 CLOUDS: Mapping[str, tuple[tuple[str, str], ...]] = {
     "DigitalOcean": (("lon1", "s-2vcpu-4gb"), ("nyc3", "s-4vcpu-8gb"), ("fra1", "s-1vcpu-2gb")),
@@ -21,8 +21,13 @@ CLOUDS: Mapping[str, tuple[tuple[str, str], ...]] = {
 
 
 def account_name(account: int) -> str:
-    """Return the name of the account with this number."""
+    """Return the name of the account with this number, if `add_account` gave it no other."""
     return "Acme" if account == 1 else f"Acme {account}"
+
+
+def account_owner(account: int) -> str:
+    """Return the e-mail address of the owner of the account with this number."""
+    return "ada@example.com" if account == 1 else f"owner@acme-{account}.example.com"
 
 
 def timestamp(time: datetime) -> str:

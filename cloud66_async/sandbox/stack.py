@@ -90,6 +90,15 @@ class FakeStack:
             self.deployments.insert(0, deployment)
         self._running.append(action)
 
+    def add_past(self, action: FakeAction, deployment: FakeDeployment) -> None:
+        """Add a finished deployment, with its action, where its times belong. The latest one sets the status."""
+        actions, deployments, end = self.actions, self.deployments, action.ends_at
+        actions.insert(sum(item.ends_at > end for item in actions), action)
+        place = sum(item.action.ends_at > end for item in deployments)
+        deployments.insert(place, deployment)
+        if place == 0:
+            self._finish(action, deployed=True)
+
     def free_at(self, now: datetime) -> datetime:
         """Return when the last running or queued deployment finishes, or `now` if there is none."""
         return max((now, *(item.action.ends_at for item in self.deployments)))
@@ -105,6 +114,17 @@ class FakeStack:
             if other.action.starts_at >= end:
                 other.action.starts_at -= gain
                 other.action.ends_at -= gain
+
+    def settle(self, now: datetime) -> None:
+        """Finish running actions that have an effect now. Others go on."""
+        for action in self._running:
+            if action.effect is not None and not action.finished(now):
+                action.starts_at, action.ends_at = min(action.starts_at, now), now
+        self.catch_up(now)
+
+    def resume(self, now: datetime) -> None:
+        """Go on with the actions that have not finished."""
+        self._running = [action for action in self.actions if not action.finished(now)]
 
     def catch_up(self, now: datetime) -> None:
         """Apply the effects of running and finished actions."""

@@ -8,9 +8,8 @@ import re
 from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Final
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
-from .._core.origin import is_loopback
 from .message import Reply, Request
 from .samples import sample_hash
 
@@ -30,10 +29,7 @@ def sign(request: Request, path: str, now: datetime) -> str:
 
     It leads to the server that received `request`. The signature is encoded twice, as the API encodes it.
     """
-    host = request.headers.get("host")
-    base = _DEFAULT_URL  # without a host, the request was made in this process, where every URL works
-    if host is not None:
-        base = f"{'http' if is_loopback(urlsplit(f'//{host}').hostname or '') else 'https'}://{host}"
+    base = request.base or _DEFAULT_URL  # without a base, the request was made in this process, where every URL works
     target, expires = f"{PREFIX}{quote(path)}", int((now + _LIFETIME).timestamp())
     return f"{base}{target}?expires={expires}&signature={quote(quote(_signature(target, str(expires)), safe=''))}"
 

@@ -5,19 +5,22 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, cast, overload
 
 import attrs
 
 from .samples import sample_uid, timestamp
 
 if TYPE_CHECKING:
+    from .._core.model import Model
     from ..clock import Clock
 
-__all__ = ["Kind", "Record", "Table", "Tables", "register"]
+__all__ = ["Kind", "Owner", "Record", "Table", "Tables", "kinds", "register"]
 
 R = TypeVar("R")
 Record = dict[str, Any]
+Owner = Literal["stack", "account"]
+"""What the records of a kind belong to if it is not another record."""
 
 _FIRST_ID = 100_000_001
 _TIMESTAMPS = ("created_at", "created_at_iso", "updated_at", "updated_at_iso")
@@ -29,20 +32,29 @@ class Kind(Generic[R]):
 
     Args:
         name: Name in the singular, which error messages use.
+        model: Model whose fields such a record has. None for objects, and for what the API does not describe.
         key: Field that identifies a record.
         uid: Whether new records get a uid. Otherwise they get a number.
         parent: Kind of the records that have such a table each. None if stacks or accounts have it.
+        owners: Whether stacks have such a table each, or accounts, or both. It matters without a `parent` only.
+        field: Field of a parent that holds the records, if they have no table of their own.
         sample: Function that returns the records which a parent has from the beginning.
+        another: Function that returns one more record for tests. It takes the parent, a new number, and the fields
+            that are given.
         defaults: Fields of new records that the request does not set. Timestamps among them get the current time.
         newest_first: Whether new records come first.
         timestamp: Function that returns timestamps in the format of these records.
     """
 
     name: str
+    model: type[Model] | None = attrs.field(default=None, kw_only=True)
     key: str = attrs.field(default="id", kw_only=True)
     uid: bool = attrs.field(default=False, kw_only=True)
     parent: Kind[Any] | None = attrs.field(default=None, kw_only=True)
+    owners: tuple[Owner, ...] = attrs.field(default=("stack",), kw_only=True)
+    field: str | None = attrs.field(default=None, kw_only=True)
     sample: Callable[[Any], Iterable[R]] | None = attrs.field(default=None, kw_only=True)
+    another: Callable[[Any, int, Mapping[str, Any]], R] | None = attrs.field(default=None, kw_only=True)
     defaults: Mapping[str, Any] = attrs.field(factory=dict[str, Any], kw_only=True)
     newest_first: bool = attrs.field(default=False, kw_only=True)
     timestamp: Callable[[datetime], str] = attrs.field(default=timestamp, kw_only=True)
@@ -65,13 +77,18 @@ def register(kind: Kind[R]) -> Kind[R]:
     return kind
 
 
+def kinds() -> Mapping[str, Kind[Any]]:
+    """Return every registered kind by name."""
+    return _KINDS
+
+
 class Table(Generic[R]):
     """The records of one kind that one parent has, in order."""
 
-    def __init__(self, kind: Kind[R], parent: object, records: Iterable[R], tables: Tables) -> None:
+    def __init__(self, kind: Kind[R], parent: object, records: list[R], tables: Tables) -> None:
         self.kind = kind
         self.parent = parent
-        self.records: list[R] = list(records)
+        self.records = records
         self._tables = tables
 
     def __repr__(self) -> str:
@@ -131,6 +148,7 @@ class Tables:
         self.clock = clock
         self._tables: dict[tuple[Kind[Any], Hashable], Table[Any]] = {}
         self._last_id = _FIRST_ID - 1
+        self._stacks = 0
 
     def __iter__(self) -> Iterator[Table[Any]]:
         return iter(self._tables.values())
@@ -146,11 +164,13 @@ class Tables:
         """
         if isinstance(kind, str):
             kind = _KINDS[kind]
+        if kind.field is not None:
+            return Table(kind, parent, parent[kind.field], self)
         # Records are not hashable, and their identifiers are unique within their own table only.
         owner: Hashable = parent if isinstance(parent, Hashable) else id(parent)
         found = self._tables.get((kind, owner))
         if found is None:
-            records = () if kind.sample is None else kind.sample(parent)
+            records = [] if kind.sample is None else list(kind.sample(parent))
             found = self._tables[kind, owner] = Table(kind, parent, records, self)
         return found
 
@@ -158,3 +178,31 @@ class Tables:
         """Return a number that no other record has."""
         self._last_id += 1
         return self._last_id
+
+    @property
+    def stack_count(self) -> int:
+        """How many stacks were added, including removed ones."""
+        return self._stacks
+
+    @property
+    def last_id(self) -> int:
+        """The latest number that `new_id` returned."""
+        return self._last_id
+
+    def start_at(self, last_id: int, stack_count: int) -> None:
+        """Go on after these numbers."""
+        self._last_id, self._stacks = last_id, stack_count
+
+    def has(self, kind: str, parent: Hashable) -> bool:
+        """Return whether the table of this kind that a stack or an account has was created."""
+        return (_KINDS[kind], parent) in self._tables
+
+    def new_stack(self) -> int:
+        """Return the number of a new stack. Numbers of removed stacks are not used again."""
+        self._stacks += 1
+        return self._stacks - 1
+
+    def discard(self, parent: Hashable) -> None:
+        """Delete the tables of a stack or an account."""
+        for known in [known for known in self._tables if known[1] == parent]:
+            del self._tables[known]

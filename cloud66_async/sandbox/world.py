@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 import attrs
 
 from .actions import FakeAction, FakeDeployment
-from .samples import sample_hash
+from .samples import account_name, sample_hash
 from .table import Kind, Record, Table, Tables
 
 if TYPE_CHECKING:
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 __all__ = ["Snapshot", "World"]
 
 R = TypeVar("R")
+
+_PAST_DURATION = timedelta(minutes=1)
 
 
 @attrs.frozen(eq=False, repr=False)
@@ -42,6 +44,8 @@ class World:
         self.clock = clock
         self.action_seconds = action_seconds
         self.stacks: dict[str, FakeStack] = {}
+        self.accounts: dict[int, str] = {}
+        """The names of accounts that were added by name."""
         self.tables: Tables = Tables(clock)
         self._faults = faults
         self._by_account: dict[int, list[FakeStack]] = {}
@@ -52,6 +56,25 @@ class World:
         """Add a stack."""
         self.stacks[stack.uid] = stack
         self._by_account.setdefault(stack.data["account_id"], []).append(stack)
+
+    def remove(self, stack: FakeStack) -> None:
+        """Remove a stack with everything that belongs to it."""
+        del self.stacks[stack.uid]
+        self._by_account[stack.data["account_id"]].remove(stack)
+        self.tables.discard(stack)
+
+    def account_name(self, number: int) -> str:
+        """Return the name of the account with this number."""
+        return self.accounts.get(number) or account_name(number)
+
+    def move_to_front(self, stack: FakeStack) -> None:
+        """List a stack before all others."""
+        others = {uid: other for uid, other in self.stacks.items() if other is not stack}
+        self.stacks.clear()  # not a new dict: snapshots refer to this one
+        self.stacks.update({stack.uid: stack, **others})
+        siblings = self._by_account[stack.data["account_id"]]
+        siblings.remove(stack)
+        siblings.insert(0, stack)
 
     def visible(self, accounts: Collection[int]) -> Sequence[FakeStack]:
         """Return the stacks of these accounts in the order in which they were added."""
@@ -116,8 +139,38 @@ class World:
         starts_at = stack.free_at(self.clock.now() + timedelta(seconds=delay))
         name = "stack_create" if kind == "first_build" else "application_deployment"
         action = self._action(stack, name, user=user, via=via, starts_at=starts_at, metadata=metadata, seconds=seconds)
+        deployment = self._new_deployment(stack, action, git_ref, kind)
+        stack.start(action, deployment)
+        return deployment
+
+    def add_deployment(
+        self, stack: FakeStack, *, user: str, success: bool, age: timedelta, git_ref: str | None = None
+    ) -> FakeDeployment:
+        """Add a deployment that finished `age` ago, after one minute, to the history of a stack.
+
+        The latest one decides the status of the stack.
+        """
+        end = self.clock.now() - age
+        action = FakeAction(
+            id=self.tables.new_id(),
+            user=user,
+            action="application_deployment",
+            resource_id=str(stack.number + 1),
+            accepted_at=end - _PAST_DURATION,
+            starts_at=end - _PAST_DURATION,
+            ends_at=end,
+            success=success,
+            message="Completed successfully" if success else "Failed",
+        )
+        deployment = self._new_deployment(stack, action, git_ref)
+        stack.add_past(action, deployment)
+        return deployment
+
+    def _new_deployment(
+        self, stack: FakeStack, action: FakeAction, git_ref: str | None, kind: str = "redeploy"
+    ) -> FakeDeployment:
         number = self.tables.new_id()
-        deployment = FakeDeployment(
+        return FakeDeployment(
             id=number,
             action=action,
             kind=kind,
@@ -125,8 +178,6 @@ class World:
             git_ref=git_ref or stack.data["git_branch"],
             git=stack.data["git"] or "",
         )
-        stack.start(action, deployment)
-        return deployment
 
     def _action(
         self,
@@ -140,6 +191,8 @@ class World:
         seconds: float | None = None,
     ) -> FakeAction:
         failure = self._faults.take_failure(name)
+        if failure is not None and failure.after is not None:
+            seconds = failure.after
         return FakeAction(
             id=self.tables.new_id(),
             user=user,
@@ -150,7 +203,7 @@ class World:
             starts_at=starts_at,
             ends_at=starts_at + timedelta(seconds=self.action_seconds if seconds is None else seconds),
             success=failure is None,
-            message=failure or "Completed successfully",
+            message=(failure and failure.message) or "Completed successfully",
             metadata=metadata or {},
         )
 
@@ -178,7 +231,7 @@ class World:
 
     def _entities(self) -> Sequence[object]:
         """Return every object whose state belongs to a snapshot, once each."""
-        found: list[object] = [self.stacks, self._by_account, self.tables]
+        found: list[object] = [self.stacks, self.accounts, self._by_account, self.tables]
         for stack in self.stacks.values():
             found += stack, stack.data
         for table in self.tables:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import inspect
 import re
 import sys
 from importlib import import_module
@@ -20,9 +21,17 @@ from .examples import ROOT
 sys.path.insert(0, str(ROOT / "docs"))
 
 # Not import statements: type checkers do not look for modules in docs/.
-describe = import_module("descriptions").describe
+describe = import_module("cloud66_async.openapi.descriptions").describe
 generator = import_module("reference_pages")
 
+# Parameters of an operation that its method does not have: a variant has them, or the method sends a fixed value.
+NOT_GIVEN = {
+    "application_variants.update": {"operation"},
+    "backups.create": {"group", "remote_url"},
+    "environment_variables.list": {"environments_format", "requested_types"},
+    "firewall_rules.create": {"protocol", "server_id"},  # the method takes the names of protocols, not their numbers
+    "onprems.update": {"uid"},
+}
 MODULES = [*resources.modules(), "common"]
 PAGES: dict[str, str] = generator.pages()
 
@@ -47,26 +56,89 @@ def test_page_starts_with_its_title(page: str) -> None:
     assert re.match(r"# [A-Z][^:\n]+\n\n[A-Z]", PAGES[page]) is not None
 
 
-@pytest.mark.parametrize(
+OPERATIONS = pytest.mark.parametrize(
     ("name", "operation"),
     list(resources.operations(variants=True)),
     ids=[name for name, _ in resources.operations(variants=True)],
 )
-def test_page_lists_the_operation(name: str, operation: Any) -> None:
+
+
+@OPERATIONS
+def test_index_lists_the_operation(name: str, operation: Any) -> None:
     module, _, method = name.partition(".")
-    for page in (PAGES[module], PAGES["index"]):
-        owner = generator._owner(module)
-        own = hasattr(owner, method)
-        # Several resources have a method of this name for the same operation, for example `restart`.
-        start = f"| {{py:meth}}`{method} <{owner.__module__}.{owner.__qualname__}.{method}>`" if own else "| {py:meth}`"
-        rows = [
-            line
-            for line in page.splitlines()
-            if line.startswith(start) and f" | `{operation}` | " in line and (line.count("{py:meth}") == 1) == own
-        ]
-        assert len(rows) == 1
-        assert rows[0].endswith(f"| {'yes' if operation.repeatable else 'no'} |")
-        assert operation.scope is None or f"| `{operation.scope}` |" in rows[0]
+    owner = generator._owner(module)
+    own = hasattr(owner, method)
+    # Several resources have a method of this name for the same operation, for example `restart`.
+    start = f"| {{py:meth}}`{method} <{owner.__module__}.{owner.__qualname__}.{method}>`" if own else "| {py:meth}`"
+    rows = [
+        line
+        for line in PAGES["index"].splitlines()
+        if line.startswith(start) and f" | `{operation}` | " in line and (line.count("{py:meth}") == 1) == own
+    ]
+    assert len(rows) == 1
+    assert rows[0].endswith(f"| {_yes(operation.asynchronous)} | {_yes(operation.repeatable)} |")
+    assert operation.scope is None or f"| `{operation.scope}` |" in rows[0]
+
+
+@OPERATIONS
+def test_section_of_the_method_describes_the_operation(name: str, operation: Any) -> None:
+    module, _, method = name.partition(".")
+    function = getattr(generator._owner(module), method, None)
+    if function is None:  # an operation whose variants have the methods
+        assert any(other.base is operation for _, other in resources.operations(variants=True))
+        return
+    section = _method(PAGES[module], method)
+    assert f"``{operation}``" in section
+    assert f"asynchronous:\N{NO-BREAK SPACE}{_yes(operation.asynchronous)} " in section
+    assert f"retried:\N{NO-BREAK SPACE}{_yes(operation.repeatable)}" in section
+    assert operation.scope is None or f"scope:\N{NO-BREAK SPACE}``{operation.scope}``" in section
+    _self, *parameters = inspect.signature(function).parameters.values()
+    types = dict(re.findall(r":type (\w+): (.+)", section))
+    assert list(types) == [parameter.name for parameter in parameters]
+    optional = {parameter.name for parameter in parameters if parameter.default is not inspect.Parameter.empty}
+    assert {key for key, kind in types.items() if kind.endswith(", optional")} == optional
+
+
+@OPERATIONS
+def test_section_of_the_method_tells_what_is_sent(name: str, operation: Any) -> None:
+    module, _, method = name.partition(".")
+    if not hasattr(generator._owner(module), method):
+        return
+    section = _method(PAGES[module], method)
+    types = dict(re.findall(r":type (\w+): (.+)", section))
+    for parameter in (*operation.query_parameters, *operation.body_parameters):
+        if parameter.name in NOT_GIVEN.get(name, ()):
+            continue
+        given = types.get(parameter.name)
+        assert given is not None or f"Sent as ``{parameter.name}" in section, parameter.name
+        if given is not None and "`bool`" not in given:
+            for choice in parameter.choices or ():
+                assert repr(choice) in given or f"`{parameter.kind(choice).name}`" in given
+
+
+def _yes(value: bool) -> str:
+    return "yes" if value else "no"
+
+
+def _method(page: str, name: str) -> str:
+    """Return the text of a method."""
+    return page.partition(f".. py:method:: {name}(")[2].partition(".. py:method::")[0].partition("```")[0]
+
+
+def test_parameters_are_shown_as_users_know_them() -> None:
+    create = _method(PAGES["firewall_rules"], "create")
+    assert "`TCP`, `UDP`, `ICMP`), `'tcp'`, `'udp'` or `'icmp'`\n" in create
+    assert ":param port: Port to open.\n" in create
+    variables = _method(PAGES["environment_variables"], "download")
+    assert (
+        ":type requested_types: `Iterable` of `'all'`, `'user'`, `'generated'` or `'locked'`, optional\n" in variables
+    )
+    stencils = _method(PAGES["stencils"], "create")
+    assert "Fields: ``filename`` (`str`), ``template_filename`` (`str`, optional)" in stencils
+    release = _method(PAGES["helm_releases"], "create")
+    assert ":param chart_name: Name of the chart. Sent as ``helm_release.chart_name``.\n" in release
+    assert "always sends ``command: restart``" in _method(PAGES["stacks"], "restart")
+    assert "body inside ``ssl_certificate``" in _method(PAGES["ssl_certificates"], "create")
 
 
 @pytest.mark.parametrize("name", MODULES)

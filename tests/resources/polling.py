@@ -17,7 +17,7 @@ class ScriptedActions:
     """Actions 1 to 9 of any stack. `paths` holds every path that was requested."""
 
     def __init__(self) -> None:
-        self.clock = FakeClock()
+        self.clock = FakeClock(autojump=False)
         self.finished: dict[int, dict[str, Any]] = {}
         self.known = set(range(1, 10))
         self.transport = Script(self.reply)

@@ -79,9 +79,8 @@ async def test_secrets_are_masked() -> None:
 
 
 def test_sandbox_has_every_field(call: Caller) -> None:
-    dates = {"created_at", "updated_at"}
     (account,) = call.get("/accounts.json")
-    assert account.keys() == field_names(Account) - dates
+    assert account.keys() == field_names(Account)
     assert account["unmanaged_servers"] is None
     (server,) = call.get("/accounts/1.json", include_servers="true")["unmanaged_servers"]
     assert server.keys() == field_names(UnmanagedServer)

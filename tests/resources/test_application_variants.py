@@ -90,7 +90,7 @@ async def test_responses_to_changes_are_ignored(body: bytes) -> None:
 
 def test_sandbox_has_every_field(fake: FakeCloud66, call: Caller, docker: FakeStack) -> None:
     path = f"/stacks/{docker.uid}/application_variants.json"
-    other_names = {"variant_type", "status", "traffic_percentage", "created_at", "updated_at"}
+    other_names = {"variant_type", "status", "traffic_percentage"}
     assert {frozenset(item) for item in call.get(path)} == {frozenset(field_names(ApplicationVariant) - other_names)}
     assert json.loads(call("GET", path).body).keys() == {"response"}
     rails = fake.add_stack("rails", fields={"framework": "rails", "backend": None})

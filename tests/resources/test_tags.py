@@ -112,7 +112,8 @@ def test_sandbox_has_every_field_in_both_forms(call: Caller, web: FakeStack) -> 
         {"value": "c66.migrations.run", "reserved": True},
         {"value": "b", "reserved": False},
     ]
-    assert updated["updated_at_iso"].endswith("+0000")
+    assert replaced["updated_at_iso"].endswith("+0000")
+    assert updated["updated_at_iso"].endswith("Z")
 
 
 def test_removals_happen_first(call: Caller, web: FakeStack) -> None:

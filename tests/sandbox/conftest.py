@@ -17,6 +17,13 @@ from .caller import Caller
 QUICK_RETRY = Retry(base=0.01)
 
 
+class QuickClock(SystemClock):
+    """A clock whose pauses take a tenth of their time: actions of the server finish after 0.2 seconds."""
+
+    async def sleep(self, seconds: float) -> None:
+        await super().sleep(seconds / 10)
+
+
 class Connected(NamedTuple):
     """A sandbox with 75 stacks, and a client for it."""
 
@@ -61,5 +68,7 @@ async def connected(request: pytest.FixtureRequest) -> AsyncIterator[Connected]:
         return
     running: SandboxServer = request.getfixturevalue("server")
     pool: PoolName = request.param
-    async with Cloud66(running.fake.add_token(), url=running.url, pool=pool, retry=QUICK_RETRY) as c66:
+    async with Cloud66(
+        running.fake.add_token(), url=running.url, pool=pool, retry=QUICK_RETRY, clock=QuickClock()
+    ) as c66:
         yield Connected(running.fake, c66)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
-from cloud66_async.sandbox import FakeClock
+from cloud66_async.sandbox import FakeClock, FakeCloud66
+from cloud66_async.sandbox.clock import ClockFrozen
 
 
 async def iterations() -> None:
@@ -16,7 +19,7 @@ async def iterations() -> None:
 
 
 async def test_clock_is_frozen_until_it_advances() -> None:
-    clock = FakeClock(datetime(2026, 1, 1, tzinfo=UTC))
+    clock = FakeClock(datetime(2026, 1, 1, tzinfo=UTC), autojump=False)
     sleeper = asyncio.create_task(clock.sleep(10))
     await iterations()
     assert not sleeper.done()
@@ -29,7 +32,7 @@ async def test_clock_is_frozen_until_it_advances() -> None:
 
 
 async def test_advance_wakes_the_earliest_task_first() -> None:
-    clock, woken = FakeClock(), list[float]()
+    clock, woken = FakeClock(autojump=False), list[float]()
 
     async def sleep(seconds: float) -> None:
         await clock.sleep(seconds)
@@ -45,7 +48,7 @@ async def test_advance_wakes_the_earliest_task_first() -> None:
 
 
 async def test_running_skips_to_each_wake_up_time_in_order() -> None:
-    clock, woken = FakeClock(), list[tuple[str, float]]()
+    clock, woken = FakeClock(autojump=False), list[tuple[str, float]]()
     start = clock.now()
 
     async def poll(name: str, every: float, times: int) -> None:
@@ -60,7 +63,7 @@ async def test_running_skips_to_each_wake_up_time_in_order() -> None:
 
 
 async def test_running_clock_skips_an_hour() -> None:
-    clock = FakeClock()
+    clock = FakeClock(autojump=False)
     start = clock.now()
     async with asyncio.timeout(20), clock.running():
         while clock.now() < start + timedelta(hours=1):
@@ -69,7 +72,7 @@ async def test_running_clock_skips_an_hour() -> None:
 
 
 async def test_running_clock_waits_for_tasks_that_are_not_asleep() -> None:
-    clock, woken = FakeClock(), list[str]()
+    clock, woken = FakeClock(autojump=False), list[str]()
 
     async def busy() -> None:
         for _ in range(20):
@@ -88,7 +91,7 @@ async def test_running_clock_waits_for_tasks_that_are_not_asleep() -> None:
 
 
 async def test_clock_is_frozen_again_after_running() -> None:
-    clock = FakeClock()
+    clock = FakeClock(autojump=False)
     async with clock.running():
         await clock.sleep(1)
     sleeper = asyncio.create_task(clock.sleep(1))
@@ -101,7 +104,7 @@ async def test_clock_is_frozen_again_after_running() -> None:
 
 
 async def test_cancelled_sleeper_does_not_advance_the_clock() -> None:
-    clock = FakeClock()
+    clock = FakeClock(autojump=False)
     start = clock.now()
     sleeper = asyncio.create_task(clock.sleep(3600))
     await iterations()
@@ -113,14 +116,14 @@ async def test_cancelled_sleeper_does_not_advance_the_clock() -> None:
 
 
 async def test_error_in_the_block_propagates_unchanged() -> None:
-    clock = FakeClock()
+    clock = FakeClock(autojump=False)
     with pytest.raises(ZeroDivisionError):
         async with clock.running():
             raise ZeroDivisionError
 
 
 async def test_sleeping_for_zero_seconds_lets_other_tasks_run() -> None:
-    clock, woken = FakeClock(), list[str]()
+    clock, woken = FakeClock(autojump=False), list[str]()
     task = asyncio.create_task(iterations())
     task.add_done_callback(lambda _: woken.append("other"))
     for _ in range(10):
@@ -130,7 +133,7 @@ async def test_sleeping_for_zero_seconds_lets_other_tasks_run() -> None:
 
 
 async def test_pause_beyond_the_last_date_never_ends() -> None:
-    clock = FakeClock()
+    clock = FakeClock(autojump=False)
     sleeper = asyncio.create_task(clock.sleep(float("inf")))
     await iterations()
     clock.advance(10**9)
@@ -140,7 +143,7 @@ async def test_pause_beyond_the_last_date_never_ends() -> None:
 
 
 def test_clock_does_not_go_back() -> None:
-    clock = FakeClock()
+    clock = FakeClock(autojump=False)
     with pytest.raises(ValueError, match="cannot advance the clock by -1 seconds: must not be negative"):
         clock.advance(-1)
     with pytest.raises(ValueError, match="cannot advance the clock by nan seconds"):
@@ -160,7 +163,7 @@ def test_start_must_be_timezone_aware_and_is_converted_to_utc() -> None:
 
 
 async def test_sleeper_in_another_thread_is_woken() -> None:
-    clock = FakeClock()
+    clock = FakeClock(autojump=False)
     elsewhere = asyncio.create_task(asyncio.to_thread(asyncio.run, clock.sleep(5)))
     while not clock.sleepers:
         await asyncio.sleep(0.001)
@@ -169,7 +172,7 @@ async def test_sleeper_in_another_thread_is_woken() -> None:
 
 
 async def test_endless_sleeper_does_not_advance_the_clock() -> None:
-    clock = FakeClock()
+    clock = FakeClock(autojump=False)
     start = clock.now()
     sleeper = asyncio.create_task(clock.sleep(float("inf")))
     async with clock.running():
@@ -180,10 +183,88 @@ async def test_endless_sleeper_does_not_advance_the_clock() -> None:
     sleeper.cancel()
 
 
-async def test_clock_cannot_run_twice() -> None:
-    clock = FakeClock()
+async def test_blocks_of_running_can_be_nested() -> None:
+    clock = FakeClock(autojump=False)
     async with clock.running():
-        with pytest.raises(RuntimeError, match="already"):
-            async with clock.running():
-                pass
+        async with clock.running():
+            await clock.sleep(1)
         await clock.sleep(1)
+
+
+async def test_running_clock_wakes_a_task_that_was_asleep_before() -> None:
+    clock = FakeClock(autojump=False)
+    sleeper = asyncio.create_task(clock.sleep(60))
+    await iterations()
+    async with clock.running():
+        await sleeper
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"grace": -1}, ValueError, "invalid grace -1: must be a finite number of seconds, not negative"),
+        ({"grace": float("nan")}, ValueError, "invalid grace nan"),
+        ({"grace": float("inf")}, ValueError, "invalid grace inf"),
+        ({"grace": "1"}, TypeError, "invalid grace: expected a number of seconds, not str"),
+        ({"grace": True}, TypeError, "invalid grace: expected a number of seconds, not bool"),
+        ({"autojump": "no"}, TypeError, "invalid autojump: expected a bool, not str"),
+    ],
+)
+def test_invalid_options(options: dict[str, Any], error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        FakeClock(**options)
+
+
+# --- a frozen clock fails ------------------------------------------------------------------------
+
+
+async def test_pause_that_nothing_ends_fails_within_a_second() -> None:
+    clock = FakeClock(autojump=False)
+    started = time.monotonic()
+    with pytest.raises(ClockFrozen, match=r"cannot sleep for 60 seconds: the clock is frozen .*; call clock\.advance"):
+        await clock.sleep(60)
+    assert time.monotonic() - started < 1
+    assert clock.sleepers == 0
+
+
+async def test_advancing_frozen_clock_gives_each_pause_more_real_time() -> None:
+    clock = FakeClock(autojump=False, grace=0.05)
+    sleeper = asyncio.create_task(clock.sleep(60))
+    for _ in range(6):
+        await asyncio.sleep(0.02)
+        clock.advance(1)
+    assert not sleeper.done()
+    with pytest.raises(ClockFrozen, match="cannot sleep for 54 seconds"):
+        await sleeper
+
+
+async def test_pause_that_outlasts_the_running_block_fails() -> None:
+    clock = FakeClock(autojump=False, grace=0.02)
+    async with clock.running():
+        await clock.sleep(1)
+        sleeper = asyncio.create_task(clock.sleep(60))
+        await asyncio.sleep(0)
+    with pytest.raises(ClockFrozen):
+        await sleeper
+
+
+async def test_call_on_a_frozen_clock_fails() -> None:
+    fake = FakeCloud66(clock=FakeClock(autojump=False, grace=0.02))
+    fake.faults.throttle(times=2)
+    async with fake.client() as c66:
+        with pytest.raises(ClockFrozen):
+            await c66.stacks.list()
+        fake.faults.clear()
+        fake.faults.slow(20)
+        with pytest.raises(ClockFrozen):
+            await c66.stacks.list()
+        fake.faults.clear()
+        redeployment = await c66.stacks.redeploy(fake.add_stack("web").uid)
+        waiting = [asyncio.create_task(c66.actions.wait(redeployment)) for _ in range(2)]
+        found = await asyncio.wait_for(asyncio.gather(*waiting, return_exceptions=True), 5)
+        assert [type(error) for error in found] == [ClockFrozen, ClockFrozen]
+        async with fake.clock.running():
+            assert (await c66.actions.wait(redeployment)).succeeded
+        fake.faults.throttle(operation="stacks.get")
+        with pytest.raises(ClockFrozen):  # not a `Failed`: the test is at fault
+            await c66.collect(c66.stacks.get, ["a"])

@@ -19,7 +19,7 @@ import pytest
 from cloud66_async import Cloud66, Retry
 from cloud66_async._http.library import httpx
 from cloud66_async.errors import ConfigError, NotFound, ServerError, TransportError
-from cloud66_async.sandbox import FakeCloud66, SandboxServer, consent
+from cloud66_async.sandbox import FakeClock, FakeCloud66, SandboxServer, consent
 
 
 @pytest.fixture
@@ -197,7 +197,7 @@ def test_server_stops_on_an_error() -> None:
 
 
 async def test_server_stops_while_a_request_is_in_flight() -> None:
-    fake = FakeCloud66()
+    fake = FakeCloud66(clock=FakeClock(autojump=False, grace=20))
     fake.faults.slow(3600)
     with SandboxServer(fake) as server:
         async with Cloud66(fake.add_token(), url=server.url, retry=Retry(attempts=1)) as c66:

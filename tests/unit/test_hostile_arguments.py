@@ -154,6 +154,7 @@ async def read(block: Any) -> None:
 
 ROWS: dict[str, Row] = {
     "Cloud66": Row(Cloud66, {**UNREACHABLE, **APPLICATION}, request),
+    "Drift": Row(cloud66_async.Drift, {}),
     "Retry": Row(Retry, {}, pause),
     "Timeouts": Row(Timeouts, {}, request_with_timeouts),
     "Token": Row(Token, {"text": "t"}, show),

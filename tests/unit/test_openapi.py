@@ -387,8 +387,7 @@ def test_response_of_the_sandbox_matches(name: str, replies: dict[str, Reply]) -
     reply, responses = replies[name], ENDPOINTS[name][2]["responses"]
     assert reply.status < 500, reply
     response = responses["200"] if reply.status == 200 else resolve(responses["default"]["$ref"])
-    assert ("content" in response) == bool(reply.body)
-    if reply.body:
+    if "content" in response:  # otherwise the body is empty or does not matter
         schema = response["content"]["application/json"]["schema"] | {"components": DOCUMENT["components"]}
         errors = Validator(schema, format_checker=FORMATS).iter_errors(json.loads(reply.body))
         assert [f"{error.json_path}: {error.message}" for error in errors] == []

@@ -16,7 +16,7 @@ from starlette.routing import Mount, Route
 from cloud66_async import ConfigError
 from cloud66_async._http.library import httpx
 from cloud66_async.integrations.starlette.exchanges import Exchanges, RecentKeys
-from cloud66_async.sandbox import FakeCloud66, ProviderSettings, SandboxServer
+from cloud66_async.sandbox import FakeClock, FakeCloud66, ProviderSettings, SandboxServer
 
 from .serving import served
 from .site import ORIGIN, Browser, make_app, open_site, web_login
@@ -116,7 +116,8 @@ def test_recent_keys_are_limited() -> None:
 
 
 def test_concurrent_callbacks_at_a_server() -> None:
-    fake = FakeCloud66(provider=ProviderSettings(revoke_on_reuse=True))
+    clock = FakeClock(autojump=False, grace=20)
+    fake = FakeCloud66(clock=clock, provider=ProviderSettings(revoke_on_reuse=True))
     fake.add_stack("web")
     with socket.socket() as listener, SandboxServer(fake) as server:
         listener.bind(("127.0.0.1", 0))

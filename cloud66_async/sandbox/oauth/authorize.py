@@ -108,7 +108,7 @@ class Authorization:
         user = self._users.get(fields.get("user", ""))
         decision = fields.get("decision")
         if decision == "deny":
-            return _redirect_back(validated, error="access_denied", error_description=_DENIED)
+            return self._redirect_back(validated, error="access_denied", error_description=_DENIED)
         if decision != "authorize" or user is None:
             raise _rejected("Incomplete form", "Choose a user and press one of the two buttons.")
         code = random_text()
@@ -120,7 +120,7 @@ class Authorization:
             user,
             self._clock.now() + _LIFETIME,
         )
-        return _redirect_back(validated, code=code)
+        return self._redirect_back(validated, code=code)
 
     def show_code(self, request: Request) -> Reply:
         """Return the page with the code, for programs that cannot receive a redirect."""
@@ -145,7 +145,7 @@ class Authorization:
         validated = _Validated(application, redirect, scopes, fields.get("state", ""), self._challenge(fields))
         if validated.challenge is None and self._settings.pkce == "required":
             description = "A code challenge is required."
-            raise Rejected(_redirect_back(validated, error="invalid_request", error_description=description))
+            raise Rejected(self._redirect_back(validated, error="invalid_request", error_description=description))
         return validated
 
     def _challenge(self, fields: Mapping[str, str]) -> str | None:
@@ -155,6 +155,18 @@ class Authorization:
         if fields.get("code_challenge_method") != "S256":
             raise _rejected("Unsupported code challenge", "The code challenge method must be S256.")
         return challenge
+
+    def _redirect_back(self, validated: _Validated, **fields: str) -> Reply:
+        """Return the redirect to the application, or to the page with the code if it cannot receive a redirect."""
+        if validated.redirect == OUT_OF_BAND:
+            if "error" in fields:
+                return Reply.json(fields, status=400)
+            return _redirect("/oauth/authorize/native?" + urlencode(fields))
+        if validated.state:
+            fields["state"] = validated.state
+        if self._settings.issuer is not None:
+            fields["iss"] = self._settings.issuer
+        return _redirect(f"{validated.redirect}{'&' if '?' in validated.redirect else '?'}{urlencode(fields)}")
 
     def _sign(self, browser: str, fields: Mapping[str, str]) -> str:
         """Return a signature that ties a form to the browser that received it and to the application's request."""
@@ -180,17 +192,6 @@ def _scopes(text: str, separators: str) -> tuple[str, ...]:
     for separator in separators:
         text = text.replace(separator, " ")
     return tuple(dict.fromkeys(text.split())) or ("public",)
-
-
-def _redirect_back(validated: _Validated, **fields: str) -> Reply:
-    """Return the redirect to the application, or to the page with the code if it cannot receive a redirect."""
-    if validated.redirect == OUT_OF_BAND:
-        if "error" in fields:
-            return Reply.json(fields, status=400)
-        return _redirect("/oauth/authorize/native?" + urlencode(fields))
-    if validated.state:
-        fields["state"] = validated.state
-    return _redirect(f"{validated.redirect}{'&' if '?' in validated.redirect else '?'}{urlencode(fields)}")
 
 
 def _redirect(target: str) -> Reply:

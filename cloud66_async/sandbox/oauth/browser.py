@@ -4,31 +4,33 @@ from __future__ import annotations
 
 from html.parser import HTMLParser
 from typing import TYPE_CHECKING, Literal
-from urllib.parse import urljoin
+from urllib.parse import parse_qs, urljoin, urlsplit
 
 from ..._core.text import clean
 from ...errors import LoginError
 
 if TYPE_CHECKING:
     from ..._http.library import httpx
+    from ...oauth.login import Login
 
-__all__ = ["consent"]
+__all__ = ["consent", "find_code"]
 
 
 async def consent(
-    url: str,
+    login: str | Login,
     *,
     user: str | None = None,
     decision: Literal["authorize", "deny"] = "authorize",
     transport: httpx.AsyncBaseTransport | None = None,
 ) -> str:
-    """Open the consent page at `url`, decide, and return the URL of the redirect, which is not followed.
+    """Open the consent page of `login`, or at this URL, decide, and return the callback URL, which is not opened.
 
     `user` is the e-mail address of the user who logs in, by default the first one that the page offers. `transport`
     leads to a sandbox without a network. Raises LoginError if the page is not a consent page.
     """
     from ..._http.library import httpx
 
+    url = login if isinstance(login, str) else login.url
     async with httpx.AsyncClient(transport=transport, trust_env=False) as browser:
         page = await browser.get(url, follow_redirects=True)
         form = _Form(page.text)
@@ -40,6 +42,11 @@ async def consent(
         if location is None:
             raise LoginError(f"no redirect after consent ({response.status_code}): {_title(_Form(response.text))}")
         return str(urljoin(str(page.url), location))
+
+
+def find_code(callback: str) -> str:
+    """Return the authorization code in a callback URL, or an empty string."""
+    return parse_qs(urlsplit(callback).query).get("code", [""])[0]
 
 
 class _Form(HTMLParser):

@@ -1,4 +1,4 @@
-"""Web pages of the sandbox: plain HTML without scripts. Values from requests are escaped."""
+"""Web pages of the sandbox: plain HTML with a strict policy. Values from requests are escaped."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import base64
 import hashlib
 from collections.abc import Iterable, Sequence
 from html import escape
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlsplit
 
 from ...oauth.callback import OUT_OF_BAND
 from ..message import Reply
 
-__all__ = ["code_page", "consent_page", "error_page", "start_page"]
+__all__ = ["code_page", "consent_page", "error_page", "page", "part"]
 
 _DESCRIPTIONS = {
     "public": "Read your stacks and everything on them",
@@ -31,6 +31,7 @@ body { margin: 0; padding: 2rem 1rem; background: var(--paper); color: var(--ink
   font: 1rem/1.5 system-ui, sans-serif; }
 main { max-width: 34rem; margin: 0 auto; padding: 1.5rem 2rem 2rem; background: var(--card);
   border: 1px solid var(--line); border-radius: .5rem; }
+main.wide { max-width: 60rem; }
 h1 { font-size: 1.5rem; line-height: 1.25; margin: 0 0 1rem; }
 h2 { font-size: 1.1rem; margin: 1.5rem 0 .5rem; }
 ul { margin: .5rem 0 1rem; padding-left: 1.25rem; }
@@ -47,9 +48,31 @@ a { color: var(--go); }
 code { font: .95em/1.5 ui-monospace, monospace; overflow-wrap: anywhere; }
 code.code { display: block; padding: .75rem; border: 1px solid var(--line); border-radius: .375rem;
   user-select: all; }
+pre { margin: .5rem 0 1rem; padding: .75rem; overflow-x: auto; border: 1px solid var(--line); border-radius: .375rem; }
+pre code { overflow-wrap: normal; }
+.figures { display: flex; flex-wrap: wrap; gap: .5rem 2.5rem; margin: 0 0 1rem; }
+dt { color: var(--soft); font-size: .9rem; }
+dd { margin: 0; font-size: 1.75rem; line-height: 1.2; font-variant-numeric: tabular-nums; }
+table { width: 100%; margin: 0 0 1.25rem; border-collapse: collapse; font-variant-numeric: tabular-nums; }
+caption { padding: .25rem 0; font-weight: 600; text-align: left; }
+th, td { padding: .3rem .75rem .3rem 0; border-bottom: 1px solid var(--line); text-align: left; vertical-align: top;
+  overflow-wrap: anywhere; }
+th { color: var(--soft); font-size: .9rem; font-weight: 400; }
+th:last-child, td:last-child { padding-right: 0; width: 9rem; white-space: nowrap; }
+@media (max-width: 40rem) {
+  body { padding: 1rem .5rem; }
+  main { padding: 1rem 1rem 1.5rem; }
+  th:last-child, td:last-child { width: 1%; }
+}
 """
-_STYLE_HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
-_POLICY = f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; base-uri 'none'; frame-ancestors 'none'"
+
+
+def _hash(text: str) -> str:
+    """Return what allows a style or script with this text in a policy."""
+    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
+
+
+_POLICY = f"default-src 'none'; style-src '{_hash(_STYLE)}'; base-uri 'none'; frame-ancestors 'none'"
 
 
 def consent_page(
@@ -67,7 +90,7 @@ def consent_page(
     options = "".join(f"<option>{escape(user)}</option>" for user in users)
     fields = "".join(f'<input type="hidden" name="{escape(name)}" value="{escape(value)}">' for name, value in hidden)
     name = escape(application)
-    return _page(
+    return page(
         f"Authorize {application}",
         f"""<p>It requests access to your Cloud 66 sandbox account:</p>
 <ul>{items}</ul>
@@ -86,7 +109,7 @@ def consent_page(
 
 def code_page(code: str) -> Reply:
     """Return the page with the code, for a program that cannot receive a redirect."""
-    return _page(
+    return page(
         "Authorization code",
         f"""<p>Copy this code into the application. It can be used once, within ten minutes.</p>
 <p><code class="code" id="authorization_code">{escape(code)}</code></p>""",
@@ -95,38 +118,22 @@ def code_page(code: str) -> Reply:
 
 def error_page(status: int, title: str, text: str) -> Reply:
     """Return a page that tells the user what is wrong. The application is not notified."""
-    return _page(title, f"<p>{escape(text)}</p>", status=status)
+    return page(title, f"<p>{escape(text)}</p>", status=status)
 
 
-def start_page(*, stacks: int, applications: Iterable[tuple[str, str]]) -> Reply:
-    """Return the start page, which describes the server and links to its parts."""
-    rows = "".join(
-        f'<li>{escape(name)}, client ID <code>{escape(client_id)}</code>: <a href="{escape(_example_url(client_id))}">'
-        f"open its consent page</a></li>"
-        for name, client_id in applications
-    )
-    listed = f"<ul>{rows}</ul>" if rows else "<p>None.</p>"
-    return _page(
-        "Cloud 66 sandbox",
-        f"""<p>A simulated Cloud 66 with {stacks} sample stacks. It does not manage any real servers.</p>
-<h2>URLs</h2>
-<ul>
-<li>API: <code>/api/3</code>, for example <a href="/api/3/ping.json">/api/3/ping.json</a></li>
-<li>Log in: <code>/oauth/authorize</code>, opened by an application with its client ID</li>
-<li>Token: <code>/oauth/token</code></li>
-</ul>
-<h2>Registered applications</h2>
-{listed}
-<p class="note">To use this server, set <code>CLOUD66_URL</code> to the URL of this page.</p>""",
-    )
+def page(
+    title: str, content: str, *, status: int = 200, form_target: str = "", script: str = "", wide: bool = False
+) -> Reply:
+    """Return a page. `content` is HTML.
 
-
-def _example_url(client_id: str) -> str:
-    fields = {"client_id": client_id, "redirect_uri": OUT_OF_BAND, "response_type": "code", "scope": "public redeploy"}
-    return "/oauth/authorize?" + urlencode(fields)
-
-
-def _page(title: str, content: str, *, status: int = 200, form_target: str = "") -> Reply:
+    Args:
+        title: Heading of the page.
+        content: HTML below the heading.
+        status: HTTP status.
+        form_target: Source that a form may redirect to, for the policy.
+        script: The only script that the page may run. It may send requests to this server.
+        wide: Whether the page uses more of a wide window.
+    """
     escaped = escape(title)
     body = f"""<!DOCTYPE html>
 <html lang="en">
@@ -137,23 +144,30 @@ def _page(title: str, content: str, *, status: int = 200, form_target: str = "")
 <style>{_STYLE}</style>
 </head>
 <body>
-<main>
+<main{' class="wide"' if wide else ""}>
 <h1>{escaped}</h1>
 {content}
 </main>
+{f"<script>{script}</script>" if script else ""}
 </body>
 </html>
 """
-    return Reply(status, (("content-type", "text/html; charset=utf-8"), *_headers(form_target)), body.encode())
+    return Reply(status, (("content-type", "text/html; charset=utf-8"), *_headers(form_target, script)), body.encode())
 
 
-def _headers(form_target: str) -> tuple[tuple[str, str], ...]:
+def part(content: str) -> Reply:
+    """Return HTML for a script to insert into a page."""
+    return Reply(200, (("content-type", "text/html; charset=utf-8"), *_headers("", "")), content.encode())
+
+
+def _headers(form_target: str, script: str) -> tuple[tuple[str, str], ...]:
     # Browsers apply `form-action` also to the redirect that follows the form.
     action = f"'self' {form_target}".strip()
+    allowed = f"script-src '{_hash(script)}'; connect-src 'self'; " if script else ""
     return (
         (
             "content-security-policy",
-            f"{_POLICY}; form-action {action}",
+            f"{_POLICY}; {allowed}form-action {action}",
         ),
         ("x-frame-options", "DENY"),
         ("x-content-type-options", "nosniff"),

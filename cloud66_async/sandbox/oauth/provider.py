@@ -88,6 +88,30 @@ class Provider:
         self._grants[text] = grant
         return grant
 
+    def expire(self, code: str) -> None:
+        """Let an authorization code expire now. Raises ValueError for an unknown code."""
+        self._code(code).expires_at = self._clock.now()
+
+    def replay(self, code: str) -> None:
+        """Redeem an authorization code, as somebody who intercepted it would who also knows the client secret.
+
+        The first use issues a token. A later use is refused, and revokes that token if the settings say so. Raises
+        ValueError for an unknown code.
+        """
+        found = self._code(code)
+        if found.grant is not None:
+            found.grant.revoked = found.grant.revoked or self._settings.revoke_on_reuse
+        else:
+            found.grant = self.issue(
+                found.user, found.scopes, application=found.application, expires_in=self._settings.expires_in
+            )
+
+    def _code(self, code: str) -> Code:
+        found = self._authorization.codes.get(code)
+        if found is None:
+            raise ValueError("unknown authorization code; pass the callback that consent() returned")
+        return found
+
     def authenticate(self, authorization: str) -> Grant:
         """Return the grant of the token in this `Authorization` header.
 

@@ -22,6 +22,7 @@ class ProviderSettings:
         client_credentials: Whether an application can get a token of its own.
         revoke_on_reuse: Whether the second use of a code revokes the token of the first.
         expires_in: Lifetime of a token in seconds, or None if it does not expire.
+        issuer: Issuer that each callback names as `iss` (RFC 9207), or None if callbacks name none.
     """
 
     redirect_names: tuple[str, ...] = ("redirect_uri", "redirect_url")
@@ -32,6 +33,7 @@ class ProviderSettings:
     client_credentials: bool = False
     revoke_on_reuse: bool = False
     expires_in: int | None = None
+    issuer: str | None = None
 
 
 TOLERANT = ProviderSettings()

@@ -6,7 +6,7 @@ import uuid
 
 from ...resources import accounts as api
 from ..handling import Context, Listing, handles, missing
-from ..samples import account_name, sample_hash, sample_uid
+from ..samples import account_owner, sample_hash, sample_uid
 from ..table import Record
 
 __all__ = ["account_namespace"]
@@ -52,14 +52,15 @@ def _account(context: Context, account: int) -> Record:
     key = sample_uid("registration", account)
     return {
         "id": account,
-        "owner": "ada@example.com" if account == 1 else f"owner@acme-{account}.example.com",
-        "friendly_name": account_name(account),
+        "owner": account_owner(account),
+        "friendly_name": context.world.account_name(account),
         "stack_count": len(stacks),
         "used_clouds": sorted({stack.data["cloud"] for stack in stacks} - {"no_cloud"}),
         "current_account": own,
         "unmanaged_servers": None,
         "server_registration_script": f"curl -s https://register.cloud66.example.com | sudo bash -s -- {key}",
         "configstore_namespace": account_namespace(account),
-        "created_at_iso": "2021-04-06T08:30:00Z",
-        "updated_at_iso": "2025-11-20T16:45:12Z",
+        # The documentation has the names with _iso, the official client reads the others.
+        **dict.fromkeys(("created_at", "created_at_iso"), "2021-04-06T08:30:00Z"),
+        **dict.fromkeys(("updated_at", "updated_at_iso"), "2025-11-20T16:45:12Z"),
     }

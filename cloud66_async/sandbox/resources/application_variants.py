@@ -16,6 +16,9 @@ from .containers import uses_containers
 
 __all__ = ["APPLICATION_VARIANTS"]
 
+# The documentation and earlier versions of the official client have the first two, the current client the others.
+_DATES = ("created_at", "updated_at", "created_at_iso", "updated_at_iso")
+
 
 def sample(stack: FakeStack) -> Iterator[Record]:
     """Yield the active version, a canary and a preview. Stacks without containers have no variants."""
@@ -37,12 +40,11 @@ def sample(stack: FakeStack) -> Iterator[Record]:
                 "traffic_split_name": f"{stack.name}-split",
                 "deploy_session": f"deploy-{number + 1}",
                 "dns_record": [data["fqdn"] if kind == "active" else f"{kind}.{data['fqdn']}"],
-                "created_at_iso": timestamp(stack.added_at),
-                "updated_at_iso": timestamp(stack.added_at),
+                **dict.fromkeys(_DATES, timestamp(stack.added_at)),
             }
 
 
-APPLICATION_VARIANTS = register(Kind("application variant", key="uid", sample=sample))
+APPLICATION_VARIANTS = register(Kind("application variant", model=api.ApplicationVariant, key="uid", sample=sample))
 
 
 @handles(api.LIST)

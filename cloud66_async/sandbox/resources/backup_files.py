@@ -20,7 +20,7 @@ def sample(backup: Record) -> Iterator[Record]:
         yield {"id": part, "name": f"{backup['file_base']}.{part}"}
 
 
-BACKUP_FILES = register(Kind("backup file", sample=sample, parent=BACKUPS))
+BACKUP_FILES = register(Kind("backup file", model=api.BackupFile, sample=sample, parent=BACKUPS))
 
 serve_list(api.LIST, BACKUP_FILES)
 

@@ -25,7 +25,7 @@ def sample(stack: FakeStack) -> Iterator[Record]:
         yield {"id": stack.number * 10 + 3 - age, **_fields(stack, "postgresql", time), "backup_size": 48_211_968}
 
 
-BACKUPS = register(Kind("backup", sample=sample, newest_first=True))
+BACKUPS = register(Kind("backup", model=api.Backup, sample=sample, newest_first=True))
 
 serve_list(api.LIST, BACKUPS, filters={"group": "group", "db_type": "db_type"})
 serve_get(api.GET, BACKUPS)

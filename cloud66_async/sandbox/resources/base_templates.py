@@ -30,13 +30,15 @@ def sample(account: int) -> Iterator[Record]:
         **_repository("https://git.example.com/acme/base-templates.git", "main"),
         "created_at_iso": "2025-05-19T10:00:00Z",
         "updated_at_iso": "2025-05-19T10:00:00Z",
-        "pull_at": datetime.fromisoformat("2025-05-19T10:00:00Z"),
+        "pull_at": "2025-05-19T10:00:00+00:00",
     }
 
 
 BASE_TEMPLATES = register(
     Kind(
         "base template",
+        model=api.BaseTemplate,
+        owners=("account",),
         key="uid",
         uid=True,
         sample=sample,
@@ -66,14 +68,14 @@ def get_template(context: Context, base_template: str) -> Record:
 def create_template(context: Context) -> Record:
     """Add a base template to the first account and pull its repository."""
     table = tables_of(context, BASE_TEMPLATES)[0]
-    return _to_json(context, table.create({**_given(context), "pull_at": context.now}))
+    return _to_json(context, table.create({**_given(context), "pull_at": context.now.isoformat()}))
 
 
 @handles(api.UPDATE)
 def update_template(context: Context, base_template: str) -> Record:
     """Change the repository of a base template and pull it."""
     record = find(context, BASE_TEMPLATES, base_template)
-    record.update({**_given(context), "updated_at_iso": timestamp(context.now), "pull_at": context.now})
+    record.update({**_given(context), "updated_at_iso": timestamp(context.now), "pull_at": context.now.isoformat()})
     return _to_json(context, record)
 
 
@@ -91,7 +93,7 @@ def delete_template(context: Context, base_template: str) -> Record:
 def sync_template(context: Context, base_template: str) -> Record:
     """Pull the repository of a base template, which takes as long as an action."""
     record = find(context, BASE_TEMPLATES, base_template)
-    record["pull_at"] = context.now
+    record["pull_at"] = context.now.isoformat()
     return _to_json(context, record)
 
 
@@ -112,9 +114,10 @@ def _to_json(context: Context, record: Record) -> Record:
     """Return the fields of the API, with the state that a pull has reached."""
     fields = {name: value for name, value in record.items() if name != "pull_at"}
     seconds = context.world.action_seconds
-    step = int((context.now - record["pull_at"]).total_seconds() / seconds * len(_STEPS)) if seconds else len(_STEPS)
+    start = datetime.fromisoformat(record["pull_at"])
+    step = int((context.now - start).total_seconds() / seconds * len(_STEPS)) if seconds else len(_STEPS)
     done = step >= len(_STEPS)
-    ended = timestamp(record["pull_at"] + timedelta(seconds=seconds)) if done else None
+    ended = timestamp(start + timedelta(seconds=seconds)) if done else None
     status = BaseTemplateStatus.AVAILABLE if done else _STEPS[step]
     return {**fields, "status": status.value, "stencils": None, "last_sync_iso": ended}
 

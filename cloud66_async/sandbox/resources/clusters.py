@@ -40,7 +40,7 @@ def sample(account: int) -> Iterator[Record]:
         }
 
 
-CLUSTERS = register(Kind("cluster", key="uid", uid=True, sample=sample))
+CLUSTERS = register(Kind("cluster", model=api.Cluster, owners=("account",), key="uid", uid=True, sample=sample))
 
 
 @handles(api.LIST)

@@ -23,7 +23,14 @@ def sample(owner: FakeStack | int) -> Iterator[Record]:
 
 
 CONFIG_STORE_RECORDS = register(
-    Kind("config store record", key="key", sample=sample, defaults={"metadata": {}, "ttl": 0})
+    Kind(
+        "config store record",
+        model=api.ConfigStoreRecord,
+        owners=("stack", "account"),
+        key="key",
+        sample=sample,
+        defaults={"metadata": {}, "ttl": 0},
+    )
 )
 
 

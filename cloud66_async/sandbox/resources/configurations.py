@@ -36,7 +36,7 @@ def sample(stack: FakeStack) -> Iterator[Record]:
         }
 
 
-CONFIGURATIONS = register(Kind("configuration", key="type", sample=sample))
+CONFIGURATIONS = register(Kind("configuration", model=api.Configuration, key="type", sample=sample))
 
 serve_list(api.LIST, CONFIGURATIONS)
 serve_get(api.GET, CONFIGURATIONS)

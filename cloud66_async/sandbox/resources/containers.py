@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime
+from typing import Any
 
 from ...resources import containers as api
 from ...resources.containers import ContainerHealth
@@ -34,7 +35,16 @@ def sample(stack: FakeStack) -> Iterator[Record]:
                 yield new_container(stack, service, command, server, number=number, now=stack.added_at)
 
 
-CONTAINERS = register(Kind("container", key="uid", sample=sample))
+def another(stack: FakeStack, number: int, given: Mapping[str, Any]) -> Record:
+    """Return one more container of the service and on the server that are given, or of the first ones."""
+    service = given.get("service_name", "web")
+    command = given.get("command", SAMPLE_SERVICES.get(service, SAMPLE_SERVICES["web"])[0])
+    wanted = given.get("server_uid", stack.servers[0]["uid"])
+    server = next((server for server in stack.servers if server["uid"] == wanted), stack.servers[0])
+    return new_container(stack, service, command, server, number=number, now=stack.added_at)
+
+
+CONTAINERS = register(Kind("container", model=api.Container, key="uid", sample=sample, another=another))
 
 serve_list(api.LIST, CONTAINERS, filters={"server_uid": "server_uid", "service_name": "service_name"})
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 
 from ...resources import databases as api
+from ...resources.database_users import DatabaseUser
 from ..crud import find
 from ..handling import Context, Listing, handles, missing
 from ..message import Rejected, error_reply
@@ -43,9 +44,22 @@ def sample_users(stack: FakeStack) -> Iterator[Record]:
         }
 
 
-DATABASES = register(Kind("database", key="uid", uid=True, sample=sample, defaults=_DEFAULTS))
+def another_user(stack: FakeStack, number: int, _given: object) -> Record:
+    """Return one more user."""
+    return {**next(sample_users(stack)), "uid": sample_uid("database user", number), "username": f"app_{number}"}
+
+
+DATABASES = register(Kind("database", model=api.Database, key="uid", uid=True, sample=sample, defaults=_DEFAULTS))
 DATABASE_USERS = register(
-    Kind("database user", key="uid", uid=True, sample=sample_users, defaults={"created_at": None})
+    Kind(
+        "database user",
+        model=DatabaseUser,
+        key="uid",
+        uid=True,
+        sample=sample_users,
+        another=another_user,
+        defaults={"created_at": None},
+    )
 )
 
 

@@ -16,6 +16,9 @@ from .users import USERS, find_user
 
 __all__ = ["DEVICES"]
 
+_TIMES = ("created_at", "updated_at", "created_at_iso", "updated_at_iso")
+_DEFAULTS: Record = {"device_type": DeviceType.IOS.value, "enabled": True, **dict.fromkeys(_TIMES)}
+
 
 def sample(user: Record) -> Iterator[Record]:
     """Yield the iPad of a user with a verified phone number."""
@@ -32,7 +35,7 @@ def sample(user: Record) -> Iterator[Record]:
         }
 
 
-DEVICES = register(Kind("device", key="token", sample=sample, parent=USERS))
+DEVICES = register(Kind("device", model=api.Device, key="token", sample=sample, parent=USERS, defaults=_DEFAULTS))
 
 
 def _devices(context: Context, user: str) -> Table[Record]:

@@ -26,7 +26,7 @@ def sample(account: int) -> Iterator[Record]:
         }
 
 
-DNS_PROVIDERS = register(Kind("DNS provider", key="uuid", sample=sample))
+DNS_PROVIDERS = register(Kind("DNS provider", model=api.DnsProvider, owners=("account",), key="uuid", sample=sample))
 
 serve_list(api.LIST, DNS_PROVIDERS)
 also_at("GET", "/stacks/dns_providers.json", api.LIST)  # the path in one place of the documentation

@@ -19,6 +19,9 @@ from ..table import Kind, Record, Table, register
 
 __all__ = ["ENVIRONMENT_VARIABLES"]
 
+# The documentation has the first two, the official client reads the others.
+_DATES = ("created_at", "updated_at", "created_at_iso", "updated_at_iso")
+
 
 def sample(stack: FakeStack) -> Iterator[Record]:
     """Yield the variables of the framework, one of the user, and two that Cloud 66 generates."""
@@ -37,14 +40,14 @@ def sample(stack: FakeStack) -> Iterator[Record]:
             "is_password": key in ("SECRET_KEY_BASE", "DATABASE_URL"),
             "is_generated": key in ("DATABASE_URL", "STACK_UID"),
             "history": [],
-            "created_at": timestamp(stack.added_at),
-            "updated_at": timestamp(stack.added_at),
+            **dict.fromkeys(_DATES, timestamp(stack.added_at)),
         }
 
 
 ENVIRONMENT_VARIABLES = register(
     Kind(
         "environment variable",
+        model=api.EnvironmentVariable,
         key="key",
         sample=sample,
         defaults={
@@ -52,8 +55,7 @@ ENVIRONMENT_VARIABLES = register(
             "is_password": False,
             "is_generated": False,
             "history": [],
-            "created_at": None,
-            "updated_at": None,
+            **dict.fromkeys(_DATES),
         },
     )
 )
@@ -145,8 +147,8 @@ def _write(table: Table[Record], values: Mapping[str, str]) -> None:
         if record is None:
             table.create({"id": table.new_id(), "key": key, "value": value})
         elif not record["readonly"]:
-            version = {"key": len(record["history"]) + 1, "value": record["value"], "created_at": record["updated_at"],
-                       "updated_at": record["updated_at"]}  # fmt: skip
+            dates = dict.fromkeys(_DATES, record["updated_at"])
+            version = {"key": len(record["history"]) + 1, "value": record["value"], **dates}
             table.update(key, {"value": value, "history": [*record["history"], version]})
 
 

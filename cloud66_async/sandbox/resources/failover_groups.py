@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from ...resources import failover_groups as api
@@ -22,6 +22,8 @@ _INTERNAL = {"switched_at", "previous_stack"}
 FAILOVER_GROUPS: Kind[Record] = register(
     Kind(
         "failover group",
+        model=api.FailoverGroup,
+        owners=("account",),
         key="uid",
         defaults={
             "address": None,
@@ -63,7 +65,7 @@ def update_group(context: Context, group: str) -> Record:
         raise Rejected(error_reply(409, "conflict", "The failover group is being switched"))
     fields, previous = _fields(context, record), record["current_stack"]
     if fields.get("current_stack", previous) != previous:
-        fields |= {"switched_at": context.now, "previous_stack": previous}
+        fields |= {"switched_at": context.now.isoformat(), "previous_stack": previous}
     table.update(group, fields)
     return {"ok": True, "message": "Failover group updated"}
 
@@ -101,7 +103,9 @@ def _fields(context: Context, record: Mapping[str, Any]) -> Record:
 
 def _busy(context: Context, record: Record) -> bool:
     switched = record["switched_at"]
-    return switched is not None and context.now < switched + timedelta(seconds=context.world.action_seconds)
+    if switched is None:
+        return False
+    return context.now < datetime.fromisoformat(switched) + timedelta(seconds=context.world.action_seconds)
 
 
 def _to_json(context: Context, record: Record) -> Record:

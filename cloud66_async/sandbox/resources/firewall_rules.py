@@ -33,7 +33,7 @@ def sample(stack: FakeStack) -> Iterator[Record]:
         yield {"id": number, **_DEFAULTS, "from_ip": source, "port": port, "comments": comments, **times}
 
 
-FIREWALL_RULES = register(Kind("firewall rule", sample=sample, defaults=_DEFAULTS))
+FIREWALL_RULES = register(Kind("firewall rule", model=api.FirewallRule, sample=sample, defaults=_DEFAULTS))
 
 
 def _rules(context: Context, stack: str) -> Table[Record]:
@@ -63,7 +63,7 @@ def get_rule(context: Context, stack: str, rule: str) -> Record:
 def create_rule(context: Context, stack: str) -> Record:
     """Start the action that creates a rule. With a lifetime, which starts when the action ends, it is a lease."""
     given, table = context.parameters, _rules(context, stack)
-    lifetime = given.get("ttl")
+    lifetime = given.get("ttl") or None  # the Terraform provider sends 0 for a rule without a lifetime
     if lifetime is None and "protocol" not in given:
         raise bad_request("Missing parameters: protocol")
     if lifetime is not None and not 1 <= lifetime <= _LONGEST_LEASE:
@@ -89,7 +89,7 @@ def _sides(context: Context, stack: str) -> Record:
     sides = {side: given.get(side) or None for side in _SIDES}
     if not any(sides.values()):
         raise bad_request(f"One of {', '.join(_SIDES)} is required")
-    if sides["from_ip"] == "AUTO" and "ttl" in given:
+    if sides["from_ip"] == "AUTO" and given.get("ttl"):
         sides["from_ip"] = _CALLER
     if given.get("server_id"):
         sides["to_ip"] = find(context, SERVERS, stack, given["server_id"])["address"]

@@ -15,8 +15,9 @@ from ..stack import FakeStack
 from ..table import Kind, Record, register
 from .base_templates import BASE_TEMPLATES, get_template, sample as sample_templates
 
-__all__ = ["FORMATIONS", "add_part", "base_templates", "check_message", "new_part"]
+__all__ = ["FILTERS", "FORMATIONS", "add_part", "base_templates", "check_message", "new_part"]
 
+_OTHER_FILTERS = ("helm_filter", "transformation_filter", "policy_filter", "workflow_filter")
 _PARTS = ("stencils", "policies", "transformations", "workflows", "helm_releases")
 # The uids of the base templates, and for each stencil the times and texts of its versions. The first one has no time.
 _INTERNAL = ("template_uids", "versions")
@@ -79,11 +80,22 @@ def sample(stack: FakeStack) -> Iterator[Record]:
         "created_at_iso": time,
         "updated_at_iso": time,
         "template_uids": [template["uid"]],
-        "versions": {item["uid"]: [(None, item["body"])] for item in stencils},
+        "versions": {item["uid"]: [[None, item["body"]]] for item in stencils},
     }  # fmt: skip
 
 
-FORMATIONS = register(Kind("formation", key="uid", sample=sample))
+FORMATIONS = register(Kind("formation", model=api.Formation, key="uid", sample=sample))
+FILTERS: Kind[Record] = register(
+    Kind(
+        "formation filter",
+        model=api.FormationFilter,
+        key="uid",
+        uid=True,
+        parent=FORMATIONS,
+        field="filters",
+        defaults={"name": "", "stencil_filter": "*", **dict.fromkeys(_OTHER_FILTERS, "")},
+    )
+)
 
 
 @handles(api.LIST)

@@ -37,6 +37,8 @@ def sample(account: int) -> Iterator[Record]:
 GATEWAYS = register(
     Kind(
         "gateway",
+        model=api.Gateway,
+        owners=("account",),
         sample=sample,
         defaults={
             "username": None,
@@ -87,12 +89,12 @@ def update_gateway(context: Context, account: str, gateway: str) -> Record:
 
 
 @handles(api.DELETE)
-def delete_gateway(context: Context, account: str, gateway: str) -> None:
-    """Delete a gateway."""
+def delete_gateway(context: Context, account: str, gateway: str) -> Record:
+    """Delete a gateway. The response is empty in the documentation, but the official client requires an envelope."""
     table = _gateways(context, account)
     with suppress(KeyError):
         table.delete(gateway)
-        return
+        return {"ok": True}
     raise missing("gateway")
 
 

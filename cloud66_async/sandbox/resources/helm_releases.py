@@ -4,12 +4,24 @@ from __future__ import annotations
 
 from ...resources import helm_releases as api
 from ..handling import Context, handles
-from ..table import Record
-from .formations import add_part
+from ..table import Kind, Record, register
+from .formations import FORMATIONS, add_part
 
-__all__: list[str] = []
+__all__ = ["HELM_RELEASES"]
 
 _DEFAULTS: Record = {"display_name": "", "chart_name": "", "version": "", "repository": "", "body": ""}
+
+HELM_RELEASES: Kind[Record] = register(
+    Kind(
+        "helm release",
+        model=api.HelmRelease,
+        key="uid",
+        uid=True,
+        parent=FORMATIONS,
+        field="helm_releases",
+        defaults=_DEFAULTS,
+    )
+)
 
 
 @handles(api.CREATE)

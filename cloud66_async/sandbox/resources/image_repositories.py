@@ -27,7 +27,13 @@ def sample(account: int) -> Iterator[Record]:
 
 
 IMAGE_REPOSITORIES = register(
-    Kind("image repository", sample=sample, defaults={"created_at_iso": None, "updated_at_iso": None})
+    Kind(
+        "image repository",
+        model=api.ImageRepository,
+        owners=("account",),
+        sample=sample,
+        defaults={"created_at_iso": None, "updated_at_iso": None},
+    )
 )
 
 serve_list(api.LIST, IMAGE_REPOSITORIES)

@@ -40,7 +40,7 @@ def sample(stack: FakeStack) -> Iterator[Record]:
         }
 
 
-JOBS = register(Kind("job", key="uid", uid=True, sample=sample, timestamp=legacy_timestamp))
+JOBS = register(Kind("job", model=api.Job, key="uid", uid=True, sample=sample, timestamp=legacy_timestamp))
 
 serve_get(api.GET, JOBS)
 
@@ -50,8 +50,9 @@ def list_jobs(context: Context, stack: str) -> Listing[Record]:
     """List the jobs. In the sandbox, all of them run on the first server."""
     (table,) = tables_of(context, JOBS, stack)
     server = context.parameters.get("server_uid")
-    first = context.stack(stack).servers[0]["uid"]
-    return Listing(table.list() if server in (None, first) else ())
+    if server is None or server == next((known["uid"] for known in context.stack(stack).servers), None):
+        return Listing(table.list())
+    return Listing(())
 
 
 serve_action(api.RUN_NOW, JOBS, "job_run_now", {"status": JobStatus.SUCCESS.value})

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ...resources import manifest_yamls as api
+from ...resources.service_yamls import YamlVersion
 from ..crud import serve_get
 from ..stack import FakeStack
 from ..table import Kind, Record, register
@@ -22,6 +23,7 @@ def sample(stack: FakeStack) -> Iterator[Record]:
 MANIFEST_YAMLS = register(
     Kind(
         "manifest.yml version",
+        model=YamlVersion,
         key="uid",
         uid=True,
         sample=sample,

@@ -32,7 +32,7 @@ def sample(_stack: FakeStack) -> Iterator[Record]:
         yield {"alert_name": name, "subscriptions": [{"channel": "email"}]}
 
 
-NOTIFICATIONS = register(Kind("notification", key="alert_name", sample=sample))
+NOTIFICATIONS = register(Kind("notification", model=api.Notification, key="alert_name", sample=sample))
 
 serve_list(api.LIST, NOTIFICATIONS, paged=False)
 serve_get(api.GET, NOTIFICATIONS)

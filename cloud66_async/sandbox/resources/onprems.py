@@ -26,7 +26,9 @@ def sample(account: int) -> Iterator[Record]:
         }
 
 
-ONPREMS = register(Kind("on-premises configuration", key="uid", uid=True, sample=sample))
+ONPREMS = register(
+    Kind("on-premises configuration", model=api.Onprem, owners=("account",), key="uid", uid=True, sample=sample)
+)
 
 serve_list(api.LIST, ONPREMS, paged=False)
 serve_get(api.GET, ONPREMS)

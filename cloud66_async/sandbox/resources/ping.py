@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from ...resources import ping as api
-from ..handling import Bare, Context, handles
-from ..samples import account_name
+from ..handling import Context, handles
 from ..table import Record
 from .users import current_user
 
@@ -18,17 +17,15 @@ def check(_context: Context) -> Record:
 
 
 @handles(api.CHECK_TOKEN)
-def check_token(context: Context) -> Bare:
-    """Return whom the token belongs to, without an envelope."""
+def check_token(context: Context) -> Record:
+    """Return whom the token belongs to."""
     account = context.accounts[0]
-    return Bare(
-        {
-            "ok": True,
-            "message": "pong",
-            "user_id": current_user(context)["id"],
-            "user_name": context.user,
-            "account_id": account,
-            "account_name": account_name(account),
-            "scope": " ".join(context.grant.scopes) if context.grant is not None else "",
-        }
-    )
+    return {
+        "ok": True,
+        "message": "pong",
+        "user_id": current_user(context)["id"],
+        "user_name": context.user,
+        "account_id": account,
+        "account_name": context.world.account_name(account),
+        "scope": " ".join(context.grant.scopes) if context.grant is not None else "",
+    }

@@ -32,7 +32,7 @@ def sample(stack: FakeStack) -> Iterator[Record]:
             }
 
 
-PROCESSES = register(Kind("process", key="name", sample=sample))
+PROCESSES = register(Kind("process", model=api.Process, key="name", sample=sample))
 
 
 @handles(api.LIST)

@@ -34,8 +34,8 @@ def sample_tasks(queue: Record) -> Iterator[Record]:
         }
 
 
-AGENTS: Kind[Record] = register(Kind("agent", key="host_name"))
-QUEUES = register(Kind("queue", key="name", sample=sample_queues))
+AGENTS: Kind[Record] = register(Kind("agent", owners=("account",), key="host_name"))
+QUEUES = register(Kind("queue", model=api.Queue, owners=("account",), key="name", sample=sample_queues))
 TASKS = register(Kind("task", key="task_uuid", sample=sample_tasks, parent=QUEUES))
 
 serve_list(api.LIST, QUEUES, paged=False)

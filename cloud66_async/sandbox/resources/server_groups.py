@@ -34,7 +34,7 @@ def sample(stack: FakeStack) -> Iterator[Record]:
         }
 
 
-SERVER_GROUPS = register(Kind("server group", sample=sample))
+SERVER_GROUPS = register(Kind("server group", model=api.ServerGroup, sample=sample))
 
 serve_list(api.LIST, SERVER_GROUPS)
 serve_get(api.GET, SERVER_GROUPS)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ...resources import server_settings as api
+from ...resources.stack_settings import Setting
 from ..crud import find, tables_of
 from ..handling import Context, Listing, handles
 from ..table import Kind, Record, register
 from .servers import SERVERS
-from .stack_settings import Settings, new_setting
+from .stack_settings import Settings, another, new_setting
 
 __all__ = ["SERVER_SETTINGS"]
 
@@ -24,7 +25,7 @@ def sample(_server: Record) -> Iterator[Record]:
     yield new_setting("server.comment", None)
 
 
-SERVER_SETTINGS = register(Kind("server setting", sample=sample, parent=SERVERS))
+SERVER_SETTINGS = register(Kind("server setting", model=Setting, sample=sample, another=another, parent=SERVERS))
 
 
 def _settings(context: Context, stack: str, server: str) -> Settings:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from random import Random
 
@@ -13,7 +13,15 @@ from ..samples import CLOUDS, sample_uid, timestamp
 from ..stack import FakeStack
 from ..table import Kind, Record, register
 
-__all__ = ["DATABASE_ROLE", "SERVERS", "application_roles", "application_type", "group_id", "new_server"]
+__all__ = [
+    "DATABASE_ROLE",
+    "SERVERS",
+    "application_roles",
+    "application_type",
+    "group_id",
+    "new_server",
+    "sample_servers",
+]
 
 DATABASE_ROLE = "postgresql"
 """Role of the servers with the database."""
@@ -23,17 +31,38 @@ _ANIMALS = ("badger", "cheetah", "dolphin", "falcon", "gibbon", "lion", "otter",
 
 def sample(stack: FakeStack) -> Iterator[Record]:
     """Yield one to four servers. From two servers on, the database has its own."""
-    data = stack.data
-    chance = Random(f"servers:{stack.uid}")  # noqa: S311  sample data, not a secret
-    count = 1 + chance.choices((0, 1, 2, 3), (3, 4, 2, 1) if data["environment"] == "production" else (7, 2, 1, 0))[0]
-    region, size = chance.choice(CLOUDS.get(data["cloud"], (("", ""),)))
+    chance = _chance(stack)
+    weights = (3, 4, 2, 1) if stack.data["environment"] == "production" else (7, 2, 1, 0)
+    yield from sample_servers(stack, 1 + chance.choices((0, 1, 2, 3), weights)[0])
+
+
+def sample_servers(stack: FakeStack, count: int) -> Iterator[Record]:
+    """Yield this number of servers."""
+    region, size = _location(stack)
     application = application_roles(stack)
     for number in range(count):
         roles = [DATABASE_ROLE] if number == 1 else application if count > 1 else [*application, DATABASE_ROLE]
         yield new_server(stack, number, roles=roles, region=region, size=size)
 
 
-SERVERS = register(Kind("server", key="uid", uid=True, sample=sample))
+def another(stack: FakeStack, key: int, _given: Mapping[str, object]) -> Record:
+    """Return one more server that runs the code of the stack."""
+    region, size = _location(stack)
+    return new_server(stack, len(stack.servers), roles=application_roles(stack), region=region, size=size, key=key)
+
+
+def _chance(stack: FakeStack) -> Random:
+    return Random(f"servers:{stack.uid}")  # noqa: S311  sample data, not a secret
+
+
+def _location(stack: FakeStack) -> tuple[str, str]:
+    """Return the region and the size of the servers of the stack."""
+    chance = _chance(stack)
+    chance.random()  # the number of servers was chosen with the first number
+    return chance.choice(CLOUDS.get(stack.data["cloud"], (("", ""),)))
+
+
+SERVERS = register(Kind("server", model=api.Server, key="uid", uid=True, sample=sample, another=another))
 
 serve_list(api.LIST, SERVERS)
 also_at("POST", "/stacks/{stack}/servers/{server}/reboot", api.REBOOT)

@@ -7,6 +7,7 @@ from typing import Any
 
 from ...operation import Operation
 from ...resources import service_yamls as api
+from ...resources.service_yamls import YamlVersion
 from ..crud import serve_get, tables_of
 from ..handling import Context, Listing, handles
 from ..parameters import bad_request
@@ -56,6 +57,7 @@ def serve_versions(list_: Operation[Any], create: Operation[Any], kind: Kind[Rec
 SERVICE_YAMLS = register(
     Kind(
         "service.yml version",
+        model=YamlVersion,
         key="uid",
         uid=True,
         sample=sample,

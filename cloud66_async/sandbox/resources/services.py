@@ -37,7 +37,7 @@ def sample(stack: FakeStack) -> Iterator[Record]:
             }
 
 
-SERVICES = register(Kind("service", key="name", sample=sample))
+SERVICES = register(Kind("service", model=api.Service, key="name", sample=sample))
 
 
 @handles(api.LIST)

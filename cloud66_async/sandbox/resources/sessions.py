@@ -13,7 +13,18 @@ from .services import SERVICES
 
 __all__ = ["SESSIONS"]
 
-SESSIONS = register(Kind[Record]("session", key="uid", uid=True, newest_first=True))
+_FIELDS = ("title", "service_name", "command", "namespace", "deployment_name", "pod_name", "container_name", "status")
+_SAMPLE = ("web (ada@example.com)", "web", "/bin/bash", None, None, None, "web-1", "active")
+SESSIONS: Kind[Record] = register(
+    Kind(
+        "session",
+        model=api.Session,
+        key="uid",
+        uid=True,
+        newest_first=True,
+        defaults=dict(zip(_FIELDS, _SAMPLE, strict=True)),
+    )
+)
 
 
 @handles(api.CREATE)

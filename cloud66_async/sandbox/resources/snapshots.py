@@ -95,9 +95,14 @@ def fill(stack: FakeStack, deployment: FakeDeployment, text: str) -> tuple[str, 
 
 def _text_of(formation: Record, stencil: Record, before: datetime | None) -> str | None:
     """Return the latest text of a stencil, or the one that it had at a time, or None if it did not exist then."""
-    versions = formation["versions"][stencil["uid"]]
-    texts = [text for time, text in versions if before is None or time is None or time <= before]
+    versions = formation["versions"].get(stencil["uid"], [[None, stencil["body"]]])
+    texts = [text for time, text in versions if _is_known(time, before)]
     return texts[-1] if texts else None
+
+
+def _is_known(time: str | None, before: datetime | None) -> bool:
+    """Return whether a text that exists since `time` existed at the other time."""
+    return before is None or time is None or datetime.fromisoformat(time) <= before
 
 
 def _deployments(context: Context, stack: FakeStack) -> list[FakeDeployment]:

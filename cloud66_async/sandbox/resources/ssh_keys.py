@@ -13,7 +13,7 @@ from .users import USERS, current_user
 
 __all__ = ["ACCESS_KEYS"]
 
-ACCESS_KEYS: Kind[Record] = register(Kind("access key", key="public_key", parent=USERS))
+ACCESS_KEYS: Kind[Record] = register(Kind("access key", model=api.AccessPublicKey, key="public_key", parent=USERS))
 _PREFIXES = ("ssh-", "ecdsa-", "sk-")
 
 
@@ -31,8 +31,8 @@ def get_access_key(context: Context) -> Record:
 
 
 @handles(api.SET_ACCESS_KEY)
-def set_access_key(context: Context) -> None:
-    """Set the public key of the user, which is in base64."""
+def set_access_key(context: Context) -> Record:
+    """Set the public key of the user, which is in base64. The official client ignores what is in the envelope."""
     try:
         key = base64.b64decode(context.parameters["public_key"], validate=True).decode()
     except (binascii.Error, ValueError):
@@ -42,3 +42,4 @@ def set_access_key(context: Context) -> None:
     table = _keys(context)
     table.records.clear()
     table.add({"public_key": key})
+    return {"ok": True}

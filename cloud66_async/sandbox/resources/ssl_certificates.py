@@ -31,7 +31,13 @@ def sample(stack: FakeStack) -> Iterator[Record]:
 
 
 SSL_CERTIFICATES = register(
-    Kind("SSL certificate", key="uuid", sample=sample, defaults={"created_at": None, "updated_at": None})
+    Kind(
+        "SSL certificate",
+        model=api.SslCertificate,
+        key="uuid",
+        sample=sample,
+        defaults={"created_at": None, "updated_at": None},
+    )
 )
 
 

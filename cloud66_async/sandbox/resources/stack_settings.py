@@ -7,13 +7,14 @@ from collections.abc import Iterator, Mapping
 import attrs
 
 from ...resources import stack_settings as api
+from ...resources.stack_settings import Setting
 from ..handling import Context, Listing, handles, missing
 from ..message import Rejected, error_reply
 from ..parameters import bad_request
 from ..stack import FakeStack
 from ..table import Kind, Record, Table, register
 
-__all__ = ["STACK_SETTINGS", "Settings", "new_setting"]
+__all__ = ["STACK_SETTINGS", "Settings", "another", "new_setting"]
 
 _BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
 
@@ -47,7 +48,12 @@ def sample(_stack: FakeStack) -> Iterator[Record]:
     yield new_setting("stack.name")
 
 
-STACK_SETTINGS = register(Kind("stack setting", sample=sample))
+def another(_owner: object, number: int, given: Mapping[str, object]) -> Record:
+    """Return one more setting of a stack or of a server."""
+    return new_setting(str(given.get("key", f"custom.setting.{number}")))
+
+
+STACK_SETTINGS = register(Kind("stack setting", model=Setting, sample=sample, another=another))
 
 
 @attrs.frozen

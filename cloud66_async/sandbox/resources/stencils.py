@@ -10,11 +10,11 @@ from ..handling import Context, handles, missing
 from ..message import Rejected, error_reply
 from ..parameters import bad_request
 from ..samples import timestamp
-from ..table import Record
+from ..table import Kind, Record, register
 from .formations import FORMATIONS, base_templates, check_message, new_part
 from .snapshots import find_snapshot, render_stencils
 
-__all__: list[str] = []
+__all__ = ["STENCILS"]
 
 _DEFAULTS: Record = {
     "filename": "",
@@ -27,6 +27,18 @@ _DEFAULTS: Record = {
     "body": "",
     "sequence": 0,
 }
+
+STENCILS: Kind[Record] = register(
+    Kind(
+        "stencil",
+        model=api.Stencil,
+        key="uid",
+        uid=True,
+        parent=FORMATIONS,
+        field="stencils",
+        defaults={**_DEFAULTS, "btr_repo": None, "btr_branch": None},
+    )
+)
 
 
 @handles(api.CREATE)
@@ -48,7 +60,7 @@ def create_stencils(context: Context, stack: str, formation: str) -> Record:
 
     def add() -> None:
         record["stencils"] += added
-        record["versions"] |= {item["uid"]: [(context.now, item["body"])] for item in added}
+        record["versions"] |= {item["uid"]: [[context.now.isoformat(), item["body"]]] for item in added}
 
     return context.start_action(stack, "stencil_create", add)
 
@@ -59,7 +71,8 @@ def update_stencil(context: Context, stack: str, formation: str, stencil: str) -
     record, found = _find(context, stack, formation, stencil)
     check_message(context)
     text = _text(context)
-    record["versions"][stencil].append((context.now, text))
+    versions = record["versions"].setdefault(stencil, [[None, found["body"]]])
+    versions.append([context.now.isoformat(), text])
     found.update(body=text, updated_at_iso=timestamp(context.now))
     return found
 

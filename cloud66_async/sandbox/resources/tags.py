@@ -40,6 +40,8 @@ def _timestamp(time: datetime) -> str:
 TAGS: Kind[Record] = register(
     Kind(
         "entity with tags",
+        model=api.EntityTags,
+        owners=("stack", "account"),
         key="entity_id",
         defaults={"tags": [], "created_at_iso": None, "updated_at_iso": None},
         timestamp=_timestamp,
@@ -61,16 +63,18 @@ def replace_tags(context: Context, entity_type: str, entity_id: str) -> Listing[
 
 @handles(api.UPDATE)
 def update_tags(context: Context, entity_type: str, entity_id: str) -> Record:
-    """Remove and add tags. The response is not a list, and has objects, as the official client reads it."""
+    """Remove and add tags. The response is as the official client reads it: no list, tags as objects, usual dates."""
     changes: dict[str, list[str]] = {"add": [], "delete": []}
     for operation in context.parameters["operations"]:
         if operation.get("op") not in changes:
             raise bad_request("op must be add or delete")
-        changes[operation["op"]] += _checked(operation.get("tags"))
+        tags = operation.get("tags", "")
+        changes[operation["op"]] += [] if tags is None else _checked(tags)  # the official client sends null for none
     before = _entity(context, entity_type, entity_id)["tags"]
     kept = [tag for tag in before if tag not in changes["delete"]]
     record = _set(context, entity_type, entity_id, [*kept, *changes["add"]])
-    return {**record, "tags": [{"value": tag, "reserved": tag in _RESERVED} for tag in record["tags"]]}
+    dates = {name: record[name].replace("+0000", "Z") for name in ("created_at_iso", "updated_at_iso")}
+    return {**record, **dates, "tags": [{"value": tag, "reserved": tag in _RESERVED} for tag in record["tags"]]}
 
 
 @handles(api.DELETE)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -11,10 +12,12 @@ from ...resources.users import AccessRule, AccountProfile, StackProfile
 from ..handling import Context, Listing, handles, missing
 from ..oauth.access import User
 from ..parameters import bad_request
-from ..samples import account_name
-from ..table import Kind, Record, register
+from ..table import Kind, Record, Table, register
 
-__all__ = ["USERS", "current_user", "find_user"]
+if TYPE_CHECKING:
+    from ..world import World
+
+__all__ = ["USERS", "current_user", "find_user", "user_table"]
 
 _EVERYBODY = 0  # users may belong to several accounts, so one table has all of them
 _FIRST_ID = 101
@@ -25,7 +28,7 @@ _PARTS: dict[str, Any] = {
     "acls_profile": tuple[AccessRule, ...],
 }
 
-USERS: Kind[Record] = register(Kind("user"))
+USERS: Kind[Record] = register(Kind("user", model=api.User))
 
 
 @handles(api.LIST)
@@ -74,12 +77,22 @@ def current_user(context: Context) -> Record:
 
 def _users(context: Context) -> list[Record]:
     """Return the users of the accounts, after those that are new were added."""
-    table = context.world.table(USERS, _EVERYBODY)
-    known = {record["email"] for record in table.list()}
-    for user in context.users:
-        if user.email not in known:
-            table.add(_new_user(_FIRST_ID + len(table.records), user))
+    table = user_table(context.world, context.users)
     return [user for user in table.list() if any(account["id"] in context.accounts for account in user["accounts"])]
+
+
+def user_table(world: World, users: Iterable[User]) -> Table[Record]:
+    """Return the records of these users, after those that are new were added and the accounts of all were set."""
+    table = world.table(USERS, _EVERYBODY)
+    known = {record["email"]: record for record in table.list()}
+    for user in users:
+        record = known.get(user.email)
+        if record is None:
+            record = table.add(_new_user(_FIRST_ID + len(table.records), user))
+        role = "Administrator" if record["id"] == _FIRST_ID else "Deployer"
+        accounts = [{"id": number, "role": role, "name": world.account_name(number)} for number in user.accounts]
+        record.update(primary_account_id=user.accounts[0] if user.accounts else None, accounts=accounts)
+    return table
 
 
 def _new_user(number: int, user: User) -> Record:
@@ -92,8 +105,8 @@ def _new_user(number: int, user: User) -> Record:
     return {
         "id": number,
         "email": user.email,
-        "primary_account_id": user.accounts[0],
-        "accounts": [{"id": account, "role": role, "name": account_name(account)} for account in user.accounts],
+        "primary_account_id": None,
+        "accounts": [],
         "locked": False,
         "access_profile": rights,
         "uses_tfa": administrator,

@@ -7,13 +7,25 @@ import json
 from ...resources import formations, workflows as api
 from ..crud import find
 from ..handling import Context, handles, missing
-from ..table import Record
+from ..table import Kind, Record, register
 from .formations import FORMATIONS, add_part
 from .snapshots import fill, find_snapshot
 
-__all__: list[str] = []
+__all__ = ["WORKFLOWS"]
 
 _DEFAULTS: Record = {"name": "", "default": False, "body": "", "tags": []}
+
+WORKFLOWS: Kind[Record] = register(
+    Kind(
+        "workflow",
+        model=api.Workflow,
+        key="uid",
+        uid=True,
+        parent=FORMATIONS,
+        field="workflows",
+        defaults=_DEFAULTS,
+    )
+)
 
 
 @handles(api.CREATE)

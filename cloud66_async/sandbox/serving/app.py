@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC
+from email.utils import format_datetime
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from ...errors import ConfigError
 from .. import message
+from ..checks import UnexpectedRequest
 from ..faults import ConnectionDropped
+from ..overview import PATHS
+from .delivery import Delivery
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
@@ -15,13 +21,17 @@ if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
     from ..fake import FakeCloud66
+    from ..faults.fault import Cut
 
 __all__ = ["ABORT", "MISSING", "application"]
 
 MISSING = 'the sandbox server needs Starlette and uvicorn: pip install "cloud66-async[sandbox]"'
 
 ABORT = "cloud66_async.abort"
-"""Key in `scope["extensions"]` under which a server offers a function `now` that closes the connection."""
+"""Key in `scope["extensions"]` of the functions with which a server ends the connection, by the kinds of cuts.
+
+Each takes the bytes to send before.
+"""
 
 _MAX_BODY = 1024 * 1024
 
@@ -67,28 +77,51 @@ class _Endpoint:
         if self._latency and target.startswith("/api/"):
             await asyncio.sleep(self._latency)
         try:
-            reply = await self._fake.send(received)
-        except ConnectionDropped as dropped:
-            if dropped.reply is None:
-                scope.get("extensions", {})[ABORT]["now"]()
+            if target in PATHS:  # an open start page sends a request every two seconds, which is not one of the test
+                delivery = Delivery(self._fake.handle(received), self._fake.world.clock)
             else:
-                await _send_half(dropped.reply, send)
+                delivery = await self._fake.deliver(received)
+        except ConnectionDropped as dropped:
+            await _cut(scope, receive, dropped.cut, self._header_section(dropped.reply))
             return
-        response = Response(reply.body, status_code=reply.status)
-        response.raw_headers.extend(_encode(reply))
-        await response(scope, receive, send)
+        except UnexpectedRequest as unexpected:
+            delivery = Delivery(message.error_reply(500, "unexpected_request", str(unexpected)), self._fake.world.clock)
+        await self._deliver(delivery, scope, receive, send)
+
+    async def _deliver(self, delivery: Delivery, scope: Scope, receive: Receive, send: Send) -> None:
+        reply = delivery.reply
+        headers = [*self._encode(reply), (b"content-length", b"%d" % delivery.length)]
+        await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+        if delivery.is_plain:
+            await send({"type": "http.response.body", "body": reply.body})
+            return
+        try:
+            async for part in delivery.parts():
+                await send({"type": "http.response.body", "body": part, "more_body": True})
+        except ConnectionDropped as dropped:
+            await _cut(scope, receive, dropped.cut, b"")
+        else:
+            await send({"type": "http.response.body"})
+
+    def _encode(self, reply: message.Reply) -> list[tuple[bytes, bytes]]:
+        """Return the headers of a response, with the time on the sandbox's clock."""
+        pairs = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in reply.headers]
+        if reply.header("date") is None:
+            date = format_datetime(self._fake.world.clock.now().astimezone(UTC), usegmt=True)
+            pairs.append((b"date", date.encode("ascii")))
+        return pairs
+
+    def _header_section(self, reply: message.Reply) -> bytes:
+        lines = [b"HTTP/1.1 %d %b" % (reply.status, HTTPStatus(reply.status).phrase.encode())]
+        lines += [b"%b: %b" % pair for pair in self._encode(reply)]
+        return b"\r\n".join(lines)
 
 
-async def _send_half(reply: message.Reply, send: Send) -> None:
-    """Send the first half of a response. The server closes the connection, because the rest never comes."""
-    length = (b"content-length", str(len(reply.body)).encode())
-    await send({"type": "http.response.start", "status": reply.status, "headers": [length, *_encode(reply)]})
-    half = reply.body[: len(reply.body) // 2]
-    await send({"type": "http.response.body", "body": half, "more_body": True})
-
-
-def _encode(reply: message.Reply) -> list[tuple[bytes, bytes]]:
-    return [(name.encode("latin-1"), value.encode("latin-1")) for name, value in reply.headers]
+async def _cut(scope: Scope, receive: Receive, cut: Cut, headers: bytes) -> None:
+    """End the connection, after the first half of the header section if that is the fault."""
+    scope["extensions"][ABORT][cut](headers[: len(headers) // 2] if cut == "inside" else b"")
+    while (await receive())["type"] != "http.disconnect":  # uvicorn would report that there is no response
+        pass
 
 
 async def _body(request: Request) -> bytes | None:

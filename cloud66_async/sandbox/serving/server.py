@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import socket
+import struct
 import threading
+from collections.abc import Iterable
+from functools import partial
+from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, get_args
 
 from ...clock import SystemClock
 from ...errors import ConfigError
 from ..fake import FakeCloud66
+from ..faults.fault import Cut
 from .app import ABORT, MISSING, application
+from .certificates import Certificates
+from .hosts import OwnHosts
 
 if TYPE_CHECKING:
     import asyncio
@@ -20,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["SandboxServer"]
 
 _GRACE = 2
+_LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
 class SandboxServer:
@@ -33,6 +41,9 @@ class SandboxServer:
         port: Port to listen on. 0 chooses a free one.
         latency: Real seconds by which each response of the API is delayed.
         log: Whether uvicorn writes its log to the terminal.
+        tls: Whether to use TLS, with a throw-away authority whose certificate is in `ca_file`.
+        hosts: Host names of the server in addition to `host` and those of the loopback interface. Requests for other
+            names are refused, because a web site could send them through its visitor's browser.
 
     ::
 
@@ -49,6 +60,8 @@ class SandboxServer:
         port: int = 0,
         latency: float = 0.0,
         log: bool = False,
+        tls: bool = False,
+        hosts: Iterable[str] = (),
     ) -> None:
         self.fake: FakeCloud66 = fake or FakeCloud66(clock=SystemClock())
         self._latency = latency
@@ -57,6 +70,9 @@ class SandboxServer:
         self._host = host
         self._port = port
         self._log = log
+        self._hosts = (host, *hosts)
+        self._tls = tls
+        self._certificates: Certificates | None = None
         self._server: uvicorn.Server | None = None
         self._thread: threading.Thread | None = None
 
@@ -64,7 +80,15 @@ class SandboxServer:
     def url(self) -> str:
         """The URL of the server, for example `http://127.0.0.1:54321`. The variable CLOUD66_URL takes it."""
         host = f"[{self._host}]" if ":" in self._host else self._host
-        return f"http://{host}:{self._port}"
+        return f"{'https' if self._tls else 'http'}://{host}:{self._port}"
+
+    @property
+    def ca_file(self) -> Path | None:
+        """The certificate of the authority, which clients must trust, or None without TLS or while it is not running.
+
+        Pass `tls=ssl.create_default_context(cafile=server.ca_file)` to `Cloud66`, or set the variable SSL_CERT_FILE.
+        """
+        return None if self._certificates is None else self._certificates.authority
 
     @property
     def request_count(self) -> int:
@@ -77,11 +101,12 @@ class SandboxServer:
             import uvicorn
             from uvicorn.config import LOGGING_CONFIG
 
-            app = application(self.fake, latency=self._latency)
+            app = OwnHosts(application(self.fake, latency=self._latency), self._hosts)
             protocol = _protocol(self)
         except ImportError:
             raise ConfigError(MISSING) from None
         listener = self._listen()
+        certificates = self._certificates = Certificates((*self._hosts, *_LOOPBACK)) if self._tls else None
         config = uvicorn.Config(
             app,
             http=protocol,
@@ -91,20 +116,16 @@ class SandboxServer:
             log_config=LOGGING_CONFIG if self._log else None,
             access_log=self._log,
             server_header=False,
+            date_header=False,  # the sandbox has its own clock
             timeout_graceful_shutdown=_GRACE,
+            ssl_certfile=None if certificates is None else certificates.certificate,
+            ssl_keyfile=None if certificates is None else certificates.key,
         )
         server = self._server = uvicorn.Server(config)
         ready = threading.Event()
-
-        def serve() -> None:
-            try:
-                server.run(sockets=[listener])
-            finally:
-                ready.set()
-                listener.close()
-
         _notify_when_started(server, ready)
-        self._thread = threading.Thread(target=serve, name="cloud66-sandbox", daemon=True)
+        run = partial(_run, server, listener, ready)
+        self._thread = threading.Thread(target=run, name="cloud66-sandbox", daemon=True)
         self._thread.start()
         ready.wait()
         if not server.started:
@@ -117,7 +138,9 @@ class SandboxServer:
             self._server.should_exit = True
         if self._thread is not None:
             self._thread.join()
-        self._server = self._thread = None
+        if self._certificates is not None:
+            self._certificates.close()
+        self._server = self._thread = self._certificates = None
 
     def __enter__(self) -> Self:
         self.start()
@@ -146,6 +169,14 @@ class SandboxServer:
         return listener
 
 
+def _run(server: uvicorn.Server, listener: socket.socket, ready: threading.Event) -> None:
+    try:
+        server.run(sockets=[listener])
+    finally:
+        ready.set()
+        listener.close()
+
+
 def _notify_when_started(server: uvicorn.Server, ready: threading.Event) -> None:
     startup = server.startup
 
@@ -169,6 +200,19 @@ def _protocol(server: SandboxServer) -> type[asyncio.Protocol]:
 
         def on_message_begin(self) -> None:
             super().on_message_begin()
-            self.scope["extensions"] = {ABORT: {"now": self.transport.abort}}
+            transport = self.transport
+            self.scope["extensions"] = {ABORT: {cut: partial(_end, transport, cut) for cut in get_args(Cut)}}
 
     return Protocol
+
+
+def _end(transport: asyncio.Transport, cut: Cut, data: bytes) -> None:
+    """Send `data` and close the connection."""
+    if cut == "reset":
+        # With a linger time of 0, the system sends RST instead of FIN.
+        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        transport.abort()
+        return
+    if data:
+        transport.write(data)
+    transport.close()

@@ -9,6 +9,7 @@ from ..._core.response import BufferedResponse, join_headers
 from ...errors import TransportError, TransportTimeout
 from .. import message
 from ..faults import ConnectionDropped
+from .delivery import Delivery
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Mapping
@@ -21,6 +22,7 @@ __all__ = ["Sandbox", "SandboxTransport", "httpx_transport"]
 
 
 _PART = 64 * 1024
+_MAX_BODY = 64 * 1024 * 1024
 
 
 class Sandbox(Protocol):
@@ -28,6 +30,10 @@ class Sandbox(Protocol):
 
     async def send(self, request: message.Request, *, timeout: float | None = None) -> message.Reply:  # noqa: ASYNC109
         """Return the response to a request."""
+        ...
+
+    async def deliver(self, request: message.Request, *, timeout: float | None = None) -> Delivery:  # noqa: ASYNC109
+        """Return the response to a request when its headers are sent."""
         ...
 
 
@@ -50,11 +56,11 @@ class SandboxTransport:
         received = message.Request(request.method, request.target, headers, request.body or b"")
         try:
             reply = await self._sandbox.send(received, timeout=_timeout(request.timeouts))
-        except ConnectionDropped:
-            raise TransportError("the server closed the connection without a response", sent=True) from None
+        except ConnectionDropped as dropped:
+            raise _lost(dropped) from None
         except TimeoutError:
             raise TransportTimeout("timed out (read)", phase="read", sent=True) from None
-        return BufferedResponse(reply.status, reply.body, join_headers(reply.headers))
+        return BufferedResponse(reply.status, await _decompressed(reply), join_headers(reply.headers))
 
     @asynccontextmanager
     async def stream(self, request: StreamRequest) -> AsyncGenerator[ResponseStream]:
@@ -65,17 +71,14 @@ class SandboxTransport:
         if request.body is not None:
             headers["content-type"] = "application/json"
         received = message.Request(request.method, request.target.reveal(), headers, request.body or b"")
-        size: int | None = None
+        timeout = _timeout(request.timeouts)
         try:
-            reply = await self._sandbox.send(received, timeout=_timeout(request.timeouts))
+            delivery = await self._sandbox.deliver(received, timeout=timeout)
         except ConnectionDropped as dropped:
-            if dropped.reply is None:
-                raise TransportError("the server closed the connection without a response", sent=True) from None
-            reply = dropped.reply
-            size = len(reply.body) // 2
+            raise _lost(dropped) from None
         except TimeoutError:
             raise TransportTimeout("timed out (read)", phase="read", sent=True) from None
-        yield _SandboxStream(reply, size)
+        yield _SandboxStream(delivery, timeout)
 
     async def aclose(self) -> None:
         """Reject further requests."""
@@ -83,24 +86,45 @@ class SandboxTransport:
 
 
 class _SandboxStream:
-    """A reply of the sandbox as a `ResponseStream`. With `size`, the connection breaks after so many bytes."""
+    """A response of the sandbox as a `ResponseStream`."""
 
-    def __init__(self, reply: message.Reply, size: int | None) -> None:
-        self.status: int = reply.status
-        self.headers: Mapping[str, str] = join_headers((*reply.headers, ("content-length", str(len(reply.body)))))
-        self._body = reply.body
-        self._size = size
+    def __init__(self, delivery: Delivery, timeout: float | None) -> None:
+        self.status: int = delivery.reply.status
+        pairs = (*delivery.reply.headers, ("content-length", str(delivery.length)))
+        self.headers: Mapping[str, str] = join_headers(pairs)
+        self._delivery = delivery
+        self._timeout = timeout
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        for start in range(0, len(self._body) if self._size is None else self._size, _PART):
-            yield self._body[: self._size][start : start + _PART]
-        if self._size is not None:
-            raise TransportError("the connection was closed before the response was complete")
+        try:
+            async for part in self._delivery.parts(self._timeout):
+                for start in range(0, len(part), _PART):
+                    yield part[start : start + _PART]
+        except ConnectionDropped as dropped:
+            raise _lost(dropped) from None
+        except TimeoutError:
+            raise TransportTimeout("timed out (read)", phase="read", sent=True) from None
 
 
 def httpx_transport(sandbox: Sandbox) -> httpx.AsyncBaseTransport:
     """Return the sandbox as a transport of the HTTP library."""
     from ..._http.library import check_request, httpx
+
+    class Stream(httpx.AsyncByteStream):
+        """A body that is sent with a fault, or compressed: the library would decompress it without checks."""
+
+        def __init__(self, delivery: Delivery, timeout: float | None) -> None:
+            self._delivery = delivery
+            self._timeout = timeout
+
+        async def __aiter__(self) -> AsyncIterator[bytes]:
+            try:
+                async for part in self._delivery.parts(self._timeout):
+                    yield part
+            except ConnectionDropped as dropped:
+                raise httpx.RemoteProtocolError(str(_lost(dropped))) from None
+            except TimeoutError:
+                raise httpx.ReadTimeout("timed out (read)") from None
 
     async def respond(request: httpx.Request) -> httpx.Response:
         check_request(request)
@@ -109,14 +133,40 @@ def httpx_transport(sandbox: Sandbox) -> httpx.AsyncBaseTransport:
         received = message.Request(request.method, target, headers, await request.aread())
         timeout = request.extensions.get("timeout", {}).get("read")
         try:
-            reply = await sandbox.send(received, timeout=timeout)
-        except ConnectionDropped:
-            raise httpx.RemoteProtocolError("Server disconnected without sending a response.") from None
+            delivery = await sandbox.deliver(received, timeout=timeout)
+        except ConnectionDropped as dropped:
+            kind = httpx.ReadError if dropped.cut == "reset" else httpx.RemoteProtocolError
+            raise kind(str(_lost(dropped)), request=request) from None
         except TimeoutError:
             raise httpx.ReadTimeout("timed out (read)", request=request) from None
-        return httpx.Response(reply.status, headers=list(reply.headers), content=reply.body)
+        reply = delivery.reply
+        if delivery.is_plain and reply.header("content-encoding") is None:
+            return httpx.Response(reply.status, headers=list(reply.headers), content=reply.body)
+        pairs = [*reply.headers, ("content-length", str(delivery.length))]
+        return httpx.Response(reply.status, headers=pairs, stream=Stream(delivery, timeout))
 
     return httpx.MockTransport(respond)
+
+
+def _lost(dropped: ConnectionDropped) -> TransportError:
+    match dropped.cut:
+        case "before":
+            text = "the server closed the connection without a response"
+        case "reset":
+            text = "the server reset the connection"
+        case _:
+            text = "the connection was closed before the response was complete"
+    return TransportError(text, sent=True)
+
+
+async def _decompressed(reply: message.Reply) -> bytes:
+    """Return the body as the connection pool returns it. Raises TransportError for invalid compressed data."""
+    encodings = reply.header("content-encoding")
+    if encodings is None:
+        return reply.body
+    from ...pool.decompress import decompress_body  # imported lazily: only a fault compresses responses
+
+    return await decompress_body(reply.body, encodings.encode("latin-1"), _MAX_BODY, status=reply.status)
 
 
 def _timeout(timeouts: Timeouts) -> float | None:

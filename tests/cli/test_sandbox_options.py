@@ -1,0 +1,49 @@
+"""Options of the command `sandbox` for TLS and faults."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import get_args
+
+import pytest
+
+from cloud66_async.cli.faults import FaultName, inject
+from cloud66_async.sandbox import Faults
+
+from .conftest import Terminal
+from .test_sandbox import running, stacks_of
+
+
+def test_tls_with_the_printed_authority(terminal: Terminal) -> None:
+    with running(terminal, "--stacks", "3", "--tls") as (printed, settings):
+        authority = re.findall(r"export SSL_CERT_FILE=(\S+)", printed)[0]
+        assert settings["CLOUD66_URL"].startswith("https://127.0.0.1:")
+        assert stacks_of(terminal, {**settings, "SSL_CERT_FILE": authority}).strip().endswith("3 stacks")
+        refused = terminal.run("stacks", environment=settings)
+        assert refused.returncode == 1
+        assert "certificate" in refused.stderr
+    assert not Path(authority).exists()
+
+
+def test_faults_are_named_and_injected(terminal: Terminal) -> None:
+    with running(terminal, "--stacks", "3", "--fault", "html", "--fault", "slow") as (printed, _):
+        assert "One request in ten is affected by each of these faults: html, slow" in printed
+
+
+def test_unknown_fault_lists_the_known_ones(terminal: Terminal) -> None:
+    result = terminal.run("sandbox", "--fault", "explode")
+    assert result.returncode == 2
+    for name in get_args(FaultName):
+        assert name in result.stderr.replace("\n", " ")
+
+
+@pytest.mark.parametrize("name", get_args(FaultName))
+def test_every_fault_applies_to_some_requests(name: FaultName) -> None:
+    faults = Faults()
+    inject(faults, [name])
+    if name == "action-fails":
+        found = sum(faults.take_failure("stack_redeploy") is not None for _ in range(1000))
+    else:
+        found = sum(faults.take(["stacks.list"]) is not None for _ in range(1000))
+    assert 50 < found < 200
