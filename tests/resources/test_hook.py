@@ -17,7 +17,7 @@ from cloud66_async.sandbox import SandboxServer
 
 from ..conftest import PoolName
 from ..sandbox.conftest import Connected
-from ..support import Script, client
+from ..support import TOKEN, Script, client, wire
 
 
 def stacks(*names: str, environment: str = "production") -> list[dict[str, Any]]:
@@ -42,8 +42,19 @@ async def test_hook_that_the_sandbox_hands_out_works_without_a_token(server: San
             await c66.stacks.redeploy_by_hook(wrong)
     assert wrong.reveal() not in f"{caught.value} {caught.value!r}"
     assert stack.deployments[0].action.via == "hook"
-    request = next(item for item in server.fake.requests if "/stacks/redeploy/" in item.target)
-    assert request.target.endswith("?services=web%2Capi+v2&deployment_profile=night")
+
+
+@pytest.mark.parametrize("pool", ["own", "httpx"])
+async def test_hook_sends_its_parameters_and_no_token(pool: PoolName) -> None:
+    async with wire() as server, Cloud66(TOKEN, url=server.url, pool=pool) as c66:
+        hook = f"{server.url}/stacks/redeploy/a/b"
+        await c66.stacks.redeploy_by_hook(hook, services=["web", "api v2"], deployment_profile="night")
+        await c66.stacks.redeploy_by_hook(hook)
+    first, second = server.received
+    assert (first.method, second.method) == ("POST", "POST")
+    assert first.target == "/stacks/redeploy/a/b?services=web%2Capi+v2&deployment_profile=night"
+    assert second.target == "/stacks/redeploy/a/b"
+    assert "authorization" not in {*first.headers, *second.headers}
 
 
 async def test_hook_in_this_process(connected: Connected) -> None:

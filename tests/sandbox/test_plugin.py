@@ -284,7 +284,7 @@ def test_invalid_scheme(tmp_path: Path) -> None:
 def test_fixtures_are_found_and_described(tmp_path: Path) -> None:
     done = run(tmp_path, "", "--fixtures")
     for name, text in {
-        "cloud66": "Return a new sandbox without stacks, in this process.",
+        "cloud66": "Yield a new sandbox without stacks, in this process.",
         "cloud66_client": "Yield a client for the sandbox of the fixture `cloud66`",
         "cloud66_server": "Serve a new sandbox on a free local port",
     }.items():

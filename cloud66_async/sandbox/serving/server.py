@@ -11,6 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, get_args
 
+from ..._core.arguments import check_iterable
 from ...clock import SystemClock
 from ...errors import ConfigError
 from ..fake import FakeCloud66
@@ -70,6 +71,7 @@ class SandboxServer:
         self._host = host
         self._port = port
         self._log = log
+        check_iterable("hosts", hosts)
         self._hosts = (host, *hosts)
         self._tls = tls
         self._certificates: Certificates | None = None
