@@ -31,6 +31,7 @@ def run_tests(folder: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.slow
 def test_example_passes_its_tests() -> None:
     result = run_tests(EXAMPLE)
     assert result.returncode == 0, result.stdout + result.stderr

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import h11
+import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
 from cloud66_async.pool import headers as header_section
@@ -124,6 +125,7 @@ def test_valid_response_is_parsed_like_h11(data: st.DataObject) -> None:
     assert by_pool(data.draw(split(whole))) == expected
 
 
+@pytest.mark.slow
 @settings(max_examples=1500, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.data())
 def test_corrupted_response_is_parsed_like_h11_or_rejected(data: st.DataObject) -> None:

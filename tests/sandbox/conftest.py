@@ -57,7 +57,7 @@ def server() -> Iterator[SandboxServer]:
         yield running
 
 
-@pytest.fixture(params=["in process", "own", "httpx"])
+@pytest.fixture(params=["in process", "own", pytest.param("httpx", marks=pytest.mark.slow)])
 async def connected(request: pytest.FixtureRequest) -> AsyncIterator[Connected]:
     """A sandbox and a client that is connected in this process, and by each of the two pools over a socket."""
     if request.param == "in process":

@@ -175,6 +175,7 @@ def passed(done: subprocess.CompletedProcess[str], count: int) -> None:
 AUTO = ["-o", "asyncio_mode=auto"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scope", ["function", pytest.param("module", marks=pytest.mark.slow), "session"])
 def test_asyncio_auto(tmp_path: Path, scope: str) -> None:
     scopes = [f"asyncio_default_{kind}_loop_scope={scope}" for kind in ("fixture", "test")]
@@ -194,10 +195,12 @@ def test_anyio(tmp_path: Path, backend: object) -> None:
     passed(run(tmp_path, with_mark(ANYIO_MARK.format(backend=backend)), "-p", "no:asyncio"), COUNT)
 
 
+@pytest.mark.slow
 def test_parallel_and_in_random_order(tmp_path: Path) -> None:
     passed(run(tmp_path, SUITE, *AUTO, "-n", "2", "-p", "randomly", "-p", "xdist"), COUNT)
 
 
+@pytest.mark.slow
 def test_unittest(tmp_path: Path) -> None:
     passed(run(tmp_path, UNITTEST), 2)
     done = run_module(tmp_path, "unittest", "-q")
@@ -212,6 +215,7 @@ def shared(scopes: str, mark: str = "", plugin: str = "pytest_asyncio") -> str:
     return SHARED.format(plugin=plugin, mark=mark, scopes=scopes)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scope", ["module", pytest.param("session", marks=pytest.mark.slow)])
 def test_shared_client_with_pytest_asyncio(tmp_path: Path, scope: str) -> None:
     suite = shared(f'scope="module", loop_scope="{scope}"', f'pytestmark = pytest.mark.asyncio(loop_scope="{scope}")')
@@ -220,11 +224,13 @@ def test_shared_client_with_pytest_asyncio(tmp_path: Path, scope: str) -> None:
     passed(run(tmp_path, shared('scope="module"'), *AUTO, "-o", settings[0], "-o", settings[1]), 2)
 
 
+@pytest.mark.slow
 def test_shared_client_with_anyio(tmp_path: Path) -> None:
     mark = ANYIO_MARK.format(backend="asyncio").replace("fixture", 'fixture(scope="module")')
     passed(run(tmp_path, shared('scope="module"', mark, "pytest"), "-p", "no:asyncio"), 2)
 
 
+@pytest.mark.slow
 def test_client_that_outlives_its_event_loop_names_the_problem(tmp_path: Path) -> None:
     done = run(tmp_path, OUTLIVING, *AUTO)
     assert "1 failed, 1 passed" in done.stdout

@@ -149,6 +149,7 @@ def evil(received: ReceivedRequest) -> bytes:
     return packet(json.dumps(body).encode(), "200 OK", *headers)
 
 
+@pytest.mark.slow
 async def test_no_planted_secret_of_any_operation_is_in_the_recording(path: Path) -> None:
     every = [operation for _, operation in operations()]
     async with wire(evil) as running:
