@@ -283,6 +283,7 @@ def methods() -> Iterator[tuple[str, str, str]]:
                 yield from ((attribute, name, parameter) for parameter in parameters if parameter != "path")
 
 
+@pytest.mark.slow  # several hundred cases
 @pytest.mark.parametrize(("resource", "method", "parameter"), list(methods()))
 async def test_hostile_argument_of_a_method(resource: str, method: str, parameter: str) -> None:
     """Required parameters of a method have the value "a", or 1 for integers."""
