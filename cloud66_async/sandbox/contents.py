@@ -45,8 +45,8 @@ class Contents:
         *,
         environment: str = "production",
         account: int = 1,
-        status: StackStatus = StackStatus.DEPLOYED,
-        health: Health = Health.HEALTHY,
+        status: StackStatus | str = StackStatus.DEPLOYED,
+        health: Health | str = Health.HEALTHY,
         maintenance_mode: bool = False,
         framework: str | None = None,
         cloud: str | None = None,
@@ -61,8 +61,9 @@ class Contents:
             name: Name, which stacks in other environments may share.
             environment: Environment.
             account: Account that owns the stack.
-            status: State of the latest deployment. One that is running or queued has an action and finishes.
-            health: Health of the stack and of its servers.
+            status: State of the latest deployment, also as a word. One that is running or queued has an action and
+                finishes.
+            health: Health of the stack and of its servers, also as a word.
             maintenance_mode: Whether maintenance mode is on.
             framework: Framework, for example `rails`. Stacks with the framework `docker` have services and containers.
             cloud: Name of the cloud provider, for example `aws`.
@@ -73,7 +74,10 @@ class Contents:
             raise ValueError(f"invalid servers {servers}: must be at least 1")
         given = plain_fields(fields or {})
         traits = stack_resource.Traits(
-            state=(int(status), int(health)), framework=framework, cloud=cloud, maintenance_mode=maintenance_mode
+            state=(_code("status", status), _code("health", health)),
+            framework=framework,
+            cloud=cloud,
+            maintenance_mode=maintenance_mode,
         )
         with self._lock:
             check_names("stack", given, stack_resource.field_names())
@@ -228,3 +232,14 @@ class Contents:
         email = self._find_user(parent).email
         table = user_resource.user_table(self.world, self.provider.users.values())
         return next(record for record in table.list() if record["email"] == email)
+
+
+def _code(name: str, state: int | str) -> int:
+    """Return the number of a state, which may also be given as a word. Raises ValueError."""
+    kind = {"status": StackStatus, "health": Health}[name]
+    for member in kind:
+        if state in (member, str(member)):
+            return int(member)
+    if isinstance(state, int):
+        return int(state)
+    raise ValueError(f"invalid {name} {state!r}: expected one of {', '.join(map(str, kind))}")

@@ -283,9 +283,12 @@ class FakeCloud66(Contents, RequestLog):
     ) -> str:
         """Open the consent page of `login`, or at this URL, decide, and return the callback URL.
 
-        `user` is the e-mail address of the user who logs in, by default `ada@example.com`. Raises LoginError if the
-        page is not a consent page.
+        `user` is the e-mail address of the user who logs in, by default `ada@example.com`. Raises ValueError if the
+        user is unknown, and LoginError if the page is not a consent page.
         """
+        if user is not None and user not in self.provider.users:
+            known = ", ".join(self.provider.users)
+            raise ValueError(f"unknown user {user!r}: known are {known}; add one with add_user()")
         return await consent(login, user=user, decision=decision, transport=self.httpx_transport())
 
     async def deny(self, login: str | Login) -> str:

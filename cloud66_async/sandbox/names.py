@@ -23,10 +23,19 @@ def known_operations() -> dict[str, Operation[Any] | None]:
     return {**dict(operations()), HOOK: None, STORAGE: None, **dict.fromkeys(OAUTH)}
 
 
+@cache
+def _variants() -> dict[str, str]:
+    """Return the name of the operation that each method sends which is a variant of it."""
+    known = {operation: name for name, operation in operations()}
+    return {name: known[one.base] for name, one in operations(variants=True) if one.base is not None}
+
+
 def check_names(names: Iterable[str]) -> None:
     """Raise ValueError for a name that no operation has."""
     known = known_operations()
     for name in names:
+        if name in _variants():
+            raise ValueError(f"unknown operation {name!r}: the method sends the operation {_variants()[name]!r}")
         if name not in known:
             raise ValueError(f"unknown operation {name!r}: no operation has this name; {suggestion(name, known)}")
 

@@ -260,3 +260,8 @@ async def test_sandbox_is_not_strict_by_default(fake: FakeCloud66) -> None:
     fake.verify()
     assert fake.clock.now() - fake.requests[0].time < timedelta(hours=1)
     assert fake.requests[0].operation is None
+
+
+def test_name_of_a_variant_tells_the_operation(fake: FakeCloud66) -> None:
+    with pytest.raises(ValueError, match=r"'stacks.restart': the method sends the operation 'actions.run'"):
+        fake.calls("stacks.restart")

@@ -144,3 +144,9 @@ async def test_expected_issuer_is_compared() -> None:
             else:
                 with pytest.raises(LoginError, match="issuer"):
                     await c66.finish_login(login, callback)
+
+
+async def test_consent_of_an_unknown_user_names_the_known_ones() -> None:
+    fake = FakeCloud66()
+    with pytest.raises(ValueError, match=r"unknown user 'nobody@example.com': known are ada@example.com, .*add_user"):
+        await fake.consent("https://cloud66.sandbox.example/oauth/authorize", user="nobody@example.com")

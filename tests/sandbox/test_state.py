@@ -499,3 +499,10 @@ def test_invalid_state_names_the_place(fake: FakeCloud66, path: str, value: obje
 def test_what_is_not_a_state(source: Any, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         FakeCloud66.from_json(source)
+
+
+def test_states_of_a_stack_can_be_words(fake: FakeCloud66) -> None:
+    stack = fake.add_stack("web", status="deployment failed", health="impaired")
+    assert (stack.data["status"], stack.data["health"]) == (2, 2)
+    with pytest.raises(ValueError, match="invalid health 'ill': expected one of unknown, building, impaired"):
+        fake.add_stack("web", health="ill")
