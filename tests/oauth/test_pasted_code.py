@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -144,7 +145,17 @@ def test_deadline_during_a_prompt_restores_the_terminal(start: Callable[..., Any
     assert started.is_restored
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="no process can be interrupted alone")
+def wait_until_blocked(pid: int) -> None:
+    """Wait until every thread of the process sleeps: the prompt is shown a moment before its thread reads."""
+    deadline = time.monotonic() + 10
+    quiet = 0
+    while quiet < 3 and time.monotonic() < deadline:
+        states = [path.read_text().rpartition(")")[2].split()[0] for path in Path(f"/proc/{pid}/task").glob("*/stat")]
+        quiet = quiet + 1 if set(states) == {"S"} else 0
+        time.sleep(0.02)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads the states of threads from /proc")
 @pytest.mark.parametrize("interrupt", [False, True])
 def test_prompt_that_waits_for_a_pipe_does_not_abort_the_process(tmp_path: Path, interrupt: bool) -> None:
     with subprocess.Popen(
@@ -158,6 +169,7 @@ def test_prompt_that_waits_for_a_pipe_does_not_abort_the_process(tmp_path: Path,
         assert process.stderr is not None
         try:
             assert process.stdout.read(6) == b"Code: "
+            wait_until_blocked(process.pid)
             if interrupt:
                 process.send_signal(signal.SIGINT)
             assert process.wait(10) == 1
