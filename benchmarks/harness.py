@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Generator
 from pathlib import Path
 from typing import IO, Any
@@ -33,11 +34,13 @@ class Harness:
     """Interpreter with httpx and without httpx2."""
     core: int | None
     """Processor core for the clients."""
+    server_core: int | None
+    """Processor core for the server, and for the load of an application."""
 
-    def target(self, *, tls: bool = False, slow: bool = False) -> dict[str, Any]:
+    def target(self, *, tls: bool = False, slow: bool = False, fleet: bool = False) -> dict[str, Any]:
         """Return the server's URL and CA certificate for a worker."""
         scheme, port = ("https", self.ports["tls"]) if tls else ("http", self.ports["plain"])
-        url = f"{scheme}://127.0.0.1:{port}{'/slow' if slow else ''}"
+        url = f"{scheme}://127.0.0.1:{port}{'/slow' if slow else ''}{'/fleet' if fleet else ''}"
         return {"url": url, "authority": self.authority if tls else None}
 
     def measure(self, kind: str, *, httpx_alone: bool = False, **options: Any) -> dict[str, float]:
@@ -63,6 +66,18 @@ class Harness:
             raise RuntimeError(f"{' '.join(command)[:300]} failed:\n{done.stderr[-2000:]}")
         return done.stdout
 
+    def time_to_output(self, marker: str, *command: str, **variables: str) -> float:
+        """Run a command, and return the milliseconds from its start until it has printed a line with this text."""
+        start = time.monotonic()
+        environment = _environment(self.bundle) | variables
+        with subprocess.Popen(command, cwd=_ROOT, env=environment, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            found = next((time.monotonic() for line in process.stdout if marker in line), None)
+            process.stdout.read()
+        if found is None or process.returncode:
+            raise RuntimeError(f"{' '.join(command)[:300]} failed, or did not print {marker!r}")
+        return (found - start) * 1e3
+
 
 def _environment(bundle: str) -> dict[str, str]:
     """Return an environment that trusts the server and that caches compiled code, as Python does by default."""
@@ -87,7 +102,8 @@ def open_harness(httpx_python: str | None) -> Generator[Harness]:
             assert server.stdin is not None
             assert server.stdout is not None
             ports = _read_ports(server.stdout)
-            yield Harness(ports, str(authority), str(bundle), httpx_python, cores[-1] if several else None)
+            own, other = (cores[-1], cores[0]) if several else (None, None)
+            yield Harness(ports, str(authority), str(bundle), httpx_python, own, other)
             server.stdin.close()
 
 

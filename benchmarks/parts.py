@@ -11,7 +11,10 @@ import attrs
 
 from . import startup
 from .harness import Harness
+from .jobs import JOBS
+from .route import ROUTES
 from .rows import ROWS
+from .waiting import WAYS
 
 __all__ = ["PARTS", "Cell", "Part"]
 
@@ -198,6 +201,41 @@ def _measure_local(harness: Harness, quick: bool, progress: Progress) -> list[Ce
     return cells
 
 
+def _measure_jobs(harness: Harness, quick: bool, progress: Progress) -> list[Cell]:
+    """Measure each whole job with and without latency."""
+    cells: list[Cell] = []
+    for job, rows in JOBS.items():
+        for slow in (True,) if quick else (True, False):
+            for row in list(rows)[:1] if quick else rows:
+                progress(f"{job}  {row}")
+                target = harness.target(slow=slow, fleet=True)
+                values = harness.measure("job", target=target, job=job, row=row, repetitions=1 if quick else 5)
+                point = {"job": job, "latency": "50 ms" if slow else "none"}
+                cells.append(Cell(row, json.dumps(point), values))
+    return cells
+
+
+def _measure_route(harness: Harness, quick: bool, progress: Progress) -> list[Cell]:
+    found: dict[str, list[dict[str, float]]] = {}
+    for repetition in range(1 if quick else 3):
+        for row, (_, share) in ROUTES.items() if not quick else list(ROUTES.items())[:2]:
+            progress(f"{repetition + 1}  {row}")
+            count = int((300 if quick else 6000) * share)
+            options: dict[str, Any] = {"users": 64, "count": count, "load_core": harness.server_core}
+            result = harness.measure("route", target=harness.target(fleet=True), row=row, **options)
+            found.setdefault(row, []).append(result)
+    return [_cell(row, "64", results) for row, results in found.items()]
+
+
+def _measure_waiting(harness: Harness, quick: bool, progress: Progress) -> list[Cell]:
+    cells: list[Cell] = []
+    for count in (10,) if quick else (1, 10, 100, 600):
+        for row in WAYS:
+            progress(f"{count}  {row}")
+            cells.append(Cell(row, str(count), harness.measure("waiting", row=row, count=count)))
+    return cells
+
+
 def _measure_startup(harness: Harness, quick: bool, progress: Progress) -> list[Cell]:
     found = startup.measure(harness, quick=quick, progress=progress)
     return [Cell(row, "", values) for row, values in found.items()]
@@ -230,6 +268,20 @@ PARTS = {
     "library": Part("Interface of the HTTP library", "µs of CPU time per request", _measure_library),
     "growth": Part("Growth, 32 in flight", "µs of CPU time per stack", _measure_growth, axis="items"),
     "local": Part("Without a server", "µs of CPU time", _measure_local, shown=None),
+    "jobs": Part("Whole jobs, 600 stacks", "seconds, ms of CPU time, and requests", _measure_jobs, shown=None),
+    "route": Part(
+        "A FastAPI route that lists the user's stacks",
+        "µs of CPU time per request",
+        _measure_route,
+        axis="users at once",
+    ),
+    "waiting": Part(
+        "Waiting for redeployments of 5 minutes",
+        "requests after the starts",
+        _measure_waiting,
+        shown="requests",
+        axis="redeployments",
+    ),
     "startup": Part("Start of a program", "ms", _measure_startup, shown=None),
     "stress": Part("Stress", "reads", _measure_stress, shown=None),
 }

@@ -33,7 +33,7 @@ class _Connection(asyncio.BufferedProtocol):
         data = bytes(_BUFFER[:nbytes])
         if not self._received:
             body = data.index(b"\r\n\r\n") + 4
-            length = data.index(b"Content-Length: ") + 16
+            length = data.index(b"ength: ") + 7  # of Content-Length, in any case that servers send
             self._missing = body + int(data[length : data.index(b"\r", length)])
         self._received.append(data)
         self._missing -= nbytes

@@ -18,11 +18,11 @@ from cloud66_async import Cloud66, Timeouts
 
 from .samples import PlainStack
 
-__all__ = ["ROWS", "TOKEN", "Job", "Row", "Target", "one_by_one"]
+__all__ = ["HEADERS", "ROWS", "SECONDS", "TOKEN", "Job", "Row", "Target", "library_options", "one_by_one"]
 
 TOKEN = "b806f1c3344eb3aa2a024b23254b75b36d677352a6b2eefec6e345ee2b491521"
-_HEADERS = {"Accept": "application/json", "Authorization": f"Bearer {TOKEN}"}
-_SECONDS = 60.0
+HEADERS = {"Accept": "application/json", "Authorization": f"Bearer {TOKEN}"}
+SECONDS = 60.0
 
 
 @attrs.frozen
@@ -121,8 +121,8 @@ async def _pool(job: Job) -> AsyncGenerator[Fetch]:
 
     parts = urlsplit(job.target.url)
     origin = Origin(str(parts.hostname), parts.port or 0, parts.scheme == "https")
-    headers = "".join(f"{name}: {value}\r\n" for name, value in _HEADERS.items())
-    timeouts = Timeouts(5.0, _SECONDS, _SECONDS, None, _SECONDS)
+    headers = "".join(f"{name}: {value}\r\n" for name, value in HEADERS.items())
+    timeouts = Timeouts(5.0, SECONDS, SECONDS, None, SECONDS)
     pool = Pool(job.in_flight, tls=job.target.tls)
 
     async def fetch(item: Any) -> object:
@@ -147,8 +147,8 @@ async def _raw(job: Job) -> AsyncGenerator[Fetch]:
 async def _aiohttp(job: Job) -> AsyncGenerator[Fetch]:
     aiohttp: Any = import_module("aiohttp")
     decode = job.decoder()
-    connector = aiohttp.TCPConnector(limit=job.in_flight, keepalive_timeout=_SECONDS, ssl=job.target.tls or True)
-    async with aiohttp.ClientSession(connector=connector, headers=_HEADERS) as session:
+    connector = aiohttp.TCPConnector(limit=job.in_flight, keepalive_timeout=SECONDS, ssl=job.target.tls or True)
+    async with aiohttp.ClientSession(connector=connector, headers=HEADERS) as session:
 
         async def fetch(item: Any) -> object:
             async with session.get(job.url(item)) as response:
@@ -157,18 +157,19 @@ async def _aiohttp(job: Job) -> AsyncGenerator[Fetch]:
         yield fetch
 
 
-def _library_options(library: Any, job: Job) -> dict[str, Any]:
-    limits = library.Limits(
-        max_connections=job.in_flight, max_keepalive_connections=job.in_flight, keepalive_expiry=_SECONDS
-    )
-    return {"limits": limits, "timeout": library.Timeout(_SECONDS, pool=None), "verify": job.target.tls or True}
+def library_options(library: Any, target: Target, limit: int) -> dict[str, Any]:
+    """Return arguments of a client of the HTTP library, for so many connections and without a limit on the wait."""
+    limits = library.Limits(max_connections=limit, max_keepalive_connections=limit, keepalive_expiry=SECONDS)
+    return {"limits": limits, "timeout": library.Timeout(SECONDS, pool=None), "verify": target.tls or True}
 
 
 def _bare(name: str) -> Callable[[Job], AbstractAsyncContextManager[Fetch]]:
     @asynccontextmanager
     async def open_client(job: Job) -> AsyncGenerator[Fetch]:
         library: Any = import_module(name)
-        async with library.AsyncClient(headers=_HEADERS, **_library_options(library, job)) as client:
+        async with library.AsyncClient(
+            headers=HEADERS, **library_options(library, job.target, job.in_flight)
+        ) as client:
 
             async def fetch(item: Any) -> object:
                 return (await client.get(job.url(item))).json()
@@ -185,7 +186,9 @@ async def _authlib(job: Job) -> AsyncGenerator[Fetch]:
     converter: Any = import_module("cattrs.preconf.json").make_converter()
     kind: Any = list[PlainStack] if job.what == "page" else PlainStack
     token = {"access_token": TOKEN, "token_type": "Bearer"}
-    async with AsyncOAuth2Client("id", "secret", token=token, **_library_options(httpx, job)) as client:
+    async with AsyncOAuth2Client(
+        "id", "secret", token=token, **library_options(httpx, job.target, job.in_flight)
+    ) as client:
 
         async def fetch(item: Any) -> object:
             response = await client.get(job.url(item))
@@ -202,7 +205,7 @@ async def _library_on_pool(job: Job) -> AsyncGenerator[Fetch]:
         Cloud66(TOKEN, url=job.target.url, limit=job.in_flight, tls=job.target.tls) as c66,
         httpx.AsyncClient(transport=c66.transport) as client,
     ):
-        headers, extensions = httpx.Headers(_HEADERS), {"timeout": httpx.Timeout(_SECONDS, pool=None).as_dict()}
+        headers, extensions = httpx.Headers(HEADERS), {"timeout": httpx.Timeout(SECONDS, pool=None).as_dict()}
 
         async def fetch(item: Any) -> object:
             request = httpx.Request("GET", job.url(item), headers=headers, extensions=extensions)
@@ -215,7 +218,7 @@ async def _library_on_pool(job: Job) -> AsyncGenerator[Fetch]:
 async def _library(job: Job) -> AsyncGenerator[Fetch]:
     from cloud66_async._http.library import httpx
 
-    async with httpx.AsyncClient(headers=_HEADERS, **_library_options(httpx, job)) as client:
+    async with httpx.AsyncClient(headers=HEADERS, **library_options(httpx, job.target, job.in_flight)) as client:
 
         async def fetch(item: Any) -> object:
             return (await client.get(job.url(item))).content

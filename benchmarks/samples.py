@@ -9,7 +9,7 @@ from typing import Any
 
 import attrs
 
-__all__ = ["BAD_PAGE", "PAGE", "PAGE_SIZE", "STACK", "PlainStack", "uid"]
+__all__ = ["BAD_PAGE", "PAGE", "PAGE_SIZE", "STACK", "PlainStack", "stack", "uid"]
 
 PAGE_SIZE = 100
 _START = datetime(2014, 8, 14, 0, 38, 14, tzinfo=UTC)
@@ -61,7 +61,7 @@ def uid(number: int) -> str:
     return f"{number:032x}"
 
 
-def _stack(number: int) -> dict[str, Any]:
+def stack(number: int) -> dict[str, Any]:
     """Return one stack, with the fields of the API in its order and formats."""
     created = _START + timedelta(hours=number, seconds=7 * number)
     updated, active = created + timedelta(days=number), created + timedelta(days=number, minutes=5)
@@ -109,7 +109,7 @@ def _page(items: list[dict[str, Any]]) -> bytes:
     return json.dumps({"response": items, "count": len(items), "pagination": paging}).encode()
 
 
-_ITEMS = [_stack(number) for number in range(PAGE_SIZE)]
+_ITEMS = [stack(number) for number in range(PAGE_SIZE)]
 STACK = json.dumps({"response": _ITEMS[0]}).encode()
 PAGE = _page(_ITEMS)
 BAD_PAGE = _page(

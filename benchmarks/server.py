@@ -1,7 +1,8 @@
 """The server of the benchmarks. It sends prepared responses and runs on a CPU core of its own.
 
 `python -m benchmarks.server [certificate]` prints its ports as JSON and serves until its standard input is closed.
-Responses to requests under `/slow/` are delayed by 50 ms.
+Responses to requests under `/slow/` are delayed by 50 ms. Under `fleet/`, the responses are those of a fleet of stacks
+instead of the same stack or page; `/requests` tells how many requests there were.
 """
 
 from __future__ import annotations
@@ -10,11 +11,12 @@ import asyncio
 import json
 import ssl
 import sys
+from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
-from itertools import cycle
+from itertools import count, cycle
 
-from . import samples
+from . import fleet, samples
 
 LATENCY = 0.05
 _BUFFER = memoryview(bytearray(256 * 1024))
@@ -32,6 +34,23 @@ def _responses(body: bytes, count: int) -> cycle[bytes]:
 
 _STACKS = _responses(samples.STACK, 3600)
 _PAGES = _responses(samples.PAGE, 100)
+_requests = count()
+
+
+@cache
+def _fleet_response(target: str) -> bytes:
+    body = fleet.respond(target)
+    return _HEADERS.format(len(body), 3599).encode() + body
+
+
+def _respond(target: bytes) -> bytes:
+    if target == b"/requests":
+        body = str(next(_requests)).encode()
+        return _HEADERS.format(len(body), 3599).encode() + body
+    next(_requests)
+    if b"fleet/" in target:
+        return _fleet_response(target.decode())
+    return next(_PAGES if b"/stacks.json" in target else _STACKS)
 
 
 class Connection(asyncio.BufferedProtocol):
@@ -52,7 +71,7 @@ class Connection(asyncio.BufferedProtocol):
         *requests, self._pending = (self._pending + _BUFFER[:nbytes]).split(b"\r\n\r\n")
         for request in requests:
             target = request[4 : request.index(b" ", 4)]
-            response = next(_PAGES if b"/stacks.json" in target else _STACKS)
+            response = _respond(target)
             if target.startswith(b"/slow/"):
                 asyncio.get_running_loop().call_later(LATENCY, self._send, response)
             else:

@@ -10,6 +10,7 @@ from typing import Any
 import attrs
 
 from .parts import Cell
+from .server import LATENCY
 
 __all__ = ["Outcome", "outcomes"]
 
@@ -27,6 +28,15 @@ class Results:
     def factor(self, part: str, other: str, points: tuple[int, ...], own: str = "cloud66-async") -> float:
         """Return the CPU time of `other` divided by that of `own`, at the point with the lowest ratio."""
         return min(self.value(part, other, point) / self.value(part, own, point) for point in points)
+
+    def job(self, row: str, name: str, latency: str, value: str) -> float:
+        """Return one number of a whole job."""
+        return self.value("jobs", row, json.dumps({"job": name, "latency": latency}), value)
+
+    def route(self, other: str) -> float:
+        """Return the CPU time that `other` adds to a route, divided by that of the SDK."""
+        bare = self.value("route", "no call", 64)
+        return (self.value("route", other, 64) - bare) / (self.value("route", "cloud66-async", 64) - bare)
 
     def stress(self, name: str, value: str) -> float:
         """Return one number of the SDK in one scenario of the part `stress`."""
@@ -57,6 +67,15 @@ class _Target:
 
 def _library_factor(results: Results, in_flight: int) -> float:
     return results.factor("library", "library on its own pool", (in_flight,), own="library on the SDK's pool")
+
+
+def _ideal_seconds(results: Results) -> float:
+    """Return how long the requests of the job `read` take if 32 are always in flight."""
+    return results.job("cloud66-async", "read", "50 ms", "requests") / 32 * LATENCY
+
+
+def _waiting_requests(results: Results, count: int) -> float:
+    return results.value("waiting", "cloud66-async", count, "requests")
 
 
 def _times_the_ideal(results: Results, in_flight: int) -> float:
@@ -150,6 +169,58 @@ _TARGETS = (
         ),
         "MiB",
     ),
+    _Target(
+        "600 stacks in one list at 50 ms: elapsed time divided by the latency",
+        2.5,
+        lambda r: r.job("cloud66-async", "list", "50 ms", "seconds") / LATENCY,
+        "×",
+    ),
+    _Target(
+        "600 stacks in one list: CPU time of aiohttp with msgspec divided by the SDK's",
+        1.3,
+        lambda r: r.job("aiohttp, workers", "list", "none", "cpu") / r.job("cloud66-async", "list", "none", "cpu"),
+        "×",
+        is_minimum=True,
+    ),
+    _Target(
+        "one stack found by its name among 600",
+        1,
+        lambda r: r.job("cloud66-async", "find", "50 ms", "requests"),
+        "request",
+    ),
+    _Target(
+        "600 stacks with servers and newest deployment at 50 ms: elapsed time divided by the ideal",
+        1.05,
+        lambda r: r.job("cloud66-async", "read", "50 ms", "seconds") / _ideal_seconds(r),
+        "×",
+    ),
+    *(
+        _Target(
+            f"a route for 64 users: CPU time above the bare route, {other} divided by the SDK",
+            bound,
+            partial(Results.route, other=other),
+            "×",
+            is_minimum=True,
+        )
+        for other, bound in (
+            ("authlib, a client each", 30),
+            ("authlib, shared transport", 10),
+            ("httpx2", 4),
+            ("aiohttp", 1.5),
+        )
+    ),
+    *(
+        _Target(
+            f"requests to wait for {count} redeployments", bound, partial(_waiting_requests, count=count), "requests"
+        )
+        for count, bound in ((1, 15), (10, 155), (100, 400), (600, 920))
+    ),
+    _Target(
+        "seconds after which the end of one of 600 redeployments is noticed, median",
+        21,
+        lambda r: r.value("waiting", "cloud66-async", 600, "delay"),
+        "s",
+    ),
     _Target("decoding, per stack", 3.0, lambda r: r.value("local", "decoding", "", "page"), "µs"),
     _Target(
         "decoding, per stack of a page with one invalid value",
@@ -182,6 +253,15 @@ _TARGETS = (
             / r.value("startup", "authlib on httpx2", "", "first response")
         ),
         "×",
+    ),
+    _Target(
+        "process start to first row of `cloud66-async stacks`, minus that of `python -c pass`",
+        250,
+        lambda r: (
+            r.value("startup", "cloud66-async stacks", "", "first output")
+            - r.value("startup", "python -c pass", "", "first output")
+        ),
+        "ms",
     ),
     _Target("failed reads in a burst, pool of 20", 0, lambda r: r.stress("burst", "failed"), "reads"),
     _Target("failures and leaked sockets after many cancelled reads, pool of 10", 0, _failures_and_leaks),

@@ -10,10 +10,12 @@ import sys
 import time
 import warnings
 from collections.abc import Iterator
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from . import local, stress
+from . import jobs, local, stress
 from .rows import ROWS, Job, Target, one_by_one
 from .samples import uid
 
@@ -55,13 +57,29 @@ def main() -> None:
     kind = options.pop("kind")
     if "target" in options:
         options["target"] = Target(**options["target"])
-    if kind == "requests":
-        result: Any = asyncio.run(requests(Job(**options)))
-    elif kind == "local":
-        result = local.MEASUREMENTS[options["name"]](options["quick"])
-    else:
-        result = asyncio.run(stress.SCENARIOS[kind](**options))
-    print(json.dumps(result))
+    print(json.dumps(_measure(kind, options)))
+
+
+def _measure(kind: str, options: dict[str, Any]) -> dict[str, float]:
+    match kind:
+        case "requests":
+            return asyncio.run(requests(Job(**options)))
+        case "local":
+            return local.MEASUREMENTS[options["name"]](options["quick"])
+        case "job":
+            return asyncio.run(jobs.run_job(**options))
+        case "route":
+            from . import route  # imported lazily: FastAPI and uvicorn would be part of the other measurements
+
+            runner: Any = import_module("uvloop" if find_spec("uvloop") else "asyncio")
+            measured: dict[str, float] = runner.run(route.measure_route(**options))
+            return measured
+        case "waiting":
+            from . import waiting  # imported lazily, as above
+
+            return asyncio.run(waiting.measure_waiting(**options))
+        case _:
+            return asyncio.run(stress.SCENARIOS[kind](**options))
 
 
 if __name__ == "__main__":

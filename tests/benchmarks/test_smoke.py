@@ -37,6 +37,15 @@ def test_parts_run_and_are_reported(tmp_path: Path) -> None:
     assert "| decoding | page" in page.read_text()
 
 
+def test_whole_jobs_run_and_are_reported(tmp_path: Path) -> None:
+    printed, report = run(tmp_path, "jobs", "route", "waiting")
+    measured = {target["name"]: target for target in report["targets"] if target["measured"] is not None}
+    assert "one stack found by its name among 600" in measured
+    assert "requests to wait for 10 redeployments" in measured
+    assert [cell["row"] for cell in report["parts"]["route"]["cells"]] == ["no call", "cloud66-async"]
+    assert "Whole jobs, 600 stacks" in printed
+
+
 def test_unknown_part(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks", "smal"], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
