@@ -60,8 +60,8 @@ async def _cloud66(target: Target) -> AsyncGenerator[ListStacks]:
                     "uid": item.uid,
                     "name": item.name,
                     "environment": item.environment,
-                    "status": item.status,
-                    "health": item.health,
+                    "status": None if item.status is None else item.status.value,
+                    "health": None if item.health is None else item.health.value,
                 }
                 for item in page.items
             ]
