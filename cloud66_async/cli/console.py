@@ -18,14 +18,17 @@ from rich.text import Text
 from .._core.text import clean
 from ..errors import Cloud66Error
 from .streams import INTERRUPTED, Stream
+from .table import Table
 
 __all__ = [
     "OutputError",
     "console",
     "exit_on_error",
+    "is_terminal",
     "plain",
     "print_line",
     "print_result",
+    "print_table",
     "report",
     "run",
     "spinner",
@@ -72,6 +75,20 @@ def print_line(text: str) -> None:
     _stdout.write(f"{text}\n")
     _stdout.flush()
     _check_output()
+
+
+def is_terminal() -> bool:
+    """Return whether people read standard output, not a program."""
+    return console.is_terminal
+
+
+def print_table(table: Table, kind: str) -> None:
+    """Print a table and the number of its rows. Raises OutputError."""
+    colors = console.is_terminal and console.color_system is not None and not console.no_color
+    for line in table.lines(console.width if console.is_terminal else None, colors=colors):
+        _stdout.write(f"{line}\n")
+    count = len(table.rows)
+    print_result(f"{count} {kind}{'' if count == 1 else 's'}", style="dim")
 
 
 def report(text: str) -> None:

@@ -18,7 +18,7 @@ from ..resources.stacks import Stack, StackStatus
 from ..sandbox import FakeCloud66, ProviderSettings, SandboxServer, consent
 from .console import console, plain, print_result
 from .redeploy import describe, follow
-from .stacks import health_text
+from .stacks import health_cell
 
 __all__ = ["demo"]
 
@@ -61,8 +61,7 @@ async def _log_in(c66: Cloud66, encoding: str) -> Cloud66:
 
 async def _read(c66: Cloud66, expected: int) -> list[Stack]:
     started = time.perf_counter()
-    async with c66.stacks.list().prefetch() as listed:
-        uids = [stack.uid async for stack in listed]
+    uids = [stack.uid for stack in await c66.stacks.list()]
     elapsed = time.perf_counter() - started
     _print_line("List", f"{len(uids)} stacks on {-(-len(uids) // _PAGE_SIZE)} pages in {elapsed:.2f} s")
     sample = uids[:_SAMPLE_SIZE]
@@ -120,7 +119,8 @@ def _table(stacks: list[Stack]) -> Table:
     table = Table(title="Stacks by environment and health", title_justify="left", box=None, pad_edge=False)
     table.add_column("")
     for health in healths:
-        table.add_column(health_text(health), justify="right")
+        cell = health_cell(health)
+        table.add_column(Text(cell.text, style=cell.style), justify="right")
     table.add_column("total", justify="right", style="bold")
     rows = {environment: [counts[environment, health] for health in healths] for environment, _ in counts}
     for environment, row in sorted(rows.items()):
