@@ -13,6 +13,7 @@ import attrs
 import msgspec
 
 from ._core.arguments import check_iterable, check_limit
+from ._core.deadline import inherit_deadlines
 from ._core.loop import running_loop
 from .errors import Cloud66Error
 
@@ -98,8 +99,8 @@ class _Run(Generic[K, V]):
         self._tasks: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> AsyncIterator[Ok[K, V] | Failed[K]]:
-        loop = running_loop()
-        self._tasks = [loop.create_task(self._work()) for _ in range(self._limit)]
+        loop, context = running_loop(), inherit_deadlines()
+        self._tasks = [context.run(loop.create_task, self._work()) for _ in range(self._limit)]
         return self._results()
 
     async def __aexit__(

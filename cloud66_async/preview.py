@@ -56,6 +56,7 @@ class _Recorder:
 
     retry = Retry(attempts=1)
     clock = SystemClock()
+    limit = 1
 
     async def send(self, call: Call[Any]) -> NoReturn:
         raise _Captured(call)

@@ -7,9 +7,22 @@ import gc
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
-from typing import Any
+from contextvars import Context, ContextVar, copy_context
+from typing import Any, NamedTuple
+from weakref import ref
 
-__all__ = ["time_left"]
+__all__ = ["inherit_deadlines", "time_left"]
+
+
+class _Caller(NamedTuple):
+    """The task for which the current one works, the deadline of its scopes, and its own caller."""
+
+    task: ref[asyncio.Task[Any]]  # weak: the context outlives the task in timers that the event loop still holds
+    scope: float
+    caller: _Caller | None
+
+
+_caller: ContextVar[_Caller | None] = ContextVar("cloud66_async_caller", default=None)
 
 
 def time_left() -> float:
@@ -19,12 +32,37 @@ def time_left() -> float:
     """
     import anyio  # imported lazily: takes 20 ms, and only retries need it
 
-    deadlines = [anyio.current_effective_deadline()]
+    deadlines = [anyio.current_effective_deadline(), *_inherited_deadlines()]
     task = asyncio.current_task()
     if task is not None:
         deadlines.extend(_deadlines(task))
-    left = min(deadlines) - asyncio.get_running_loop().time()
-    return left if left > 0 else float("inf")
+    now = asyncio.get_running_loop().time()
+    return min((deadline - now for deadline in deadlines if deadline > now), default=float("inf"))
+
+
+def inherit_deadlines() -> Context:
+    """Return a context for tasks that work for the current task: `time_left` also finds its deadlines in them."""
+    scope = float("inf")
+    if "anyio" in sys.modules:  # otherwise nobody can have set a deadline with it
+        import anyio
+
+        scope = anyio.current_effective_deadline()
+    context = copy_context()
+    task = asyncio.current_task()
+    if task is not None:
+        context.run(_caller.set, _Caller(ref(task), scope, _caller.get()))
+    return context
+
+
+def _inherited_deadlines() -> Iterator[float]:
+    """Yield the deadlines of the tasks for which the current one works."""
+    caller = _caller.get()
+    while caller is not None:
+        yield caller.scope
+        task = caller.task()
+        if task is not None:
+            yield from _deadlines(task)
+        caller = caller.caller
 
 
 def _deadlines(task: asyncio.Task[Any]) -> Iterator[float]:

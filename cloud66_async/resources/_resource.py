@@ -45,4 +45,4 @@ class Resource:
             page = await self._call(call.page(number))
             return page if change is None else msgspec.structs.replace(page, items=tuple(map(change, page.items)))
 
-        return Pager(read, call)
+        return Pager(read, call, limit=self._sender.limit)

@@ -2,51 +2,111 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import aclosing, nullcontext
 from typing import Any
 
+import attrs
 import hypothesis.strategies as st
+import pytest
 from hypothesis import given, settings
 
 from cloud66_async import Failed, NotFound, Ok, Page, Pager, collect, each
 
 from ..support import tasks_left
 
-sizes = st.lists(st.integers(0, 3), min_size=1, max_size=12)
+
+@attrs.define
+class Listing:
+    """A list whose pages take a few event loop iterations, fail, or tell something wrong about the others."""
+
+    sizes: list[int]
+    following: dict[int, int | None]
+    pages: int | None
+    delays: list[int]
+    failing: int
+    requested: list[int] = attrs.Factory(list[int])
+    in_flight: int = 0
+    most_in_flight: int = 0
+
+    async def read(self, number: int) -> Page[tuple[int, int]]:
+        self.requested.append(number)
+        self.in_flight += 1
+        self.most_in_flight = max(self.most_in_flight, self.in_flight)
+        try:
+            for _ in range(self.delays[number % len(self.delays)]):
+                await asyncio.sleep(0)
+        finally:
+            self.in_flight -= 1
+        if number == self.failing:
+            raise NotFound("x", status=404)
+        size = self.sizes[number - 1] if number <= len(self.sizes) else 0
+        following = self.following.get(number, number + 1 if number < len(self.sizes) else None)
+        return Page(tuple((number, index) for index in range(size)), number, following, self.pages)
 
 
-@settings(max_examples=60)
-@given(sizes, st.integers(1, 6), st.integers(0, 40), st.booleans(), st.data())
-def test_prefetch_yields_the_same_items(
-    found: list[int], count: int, stop: int, totals: bool, data: st.DataObject
+async def one_by_one(listing: Listing) -> tuple[list[Any], bool]:
+    """Return the items up to an error, and whether there was one."""
+    found: list[Any] = []
+    try:
+        async for page in Pager(listing.read).pages():
+            found += page.items
+    except NotFound:
+        return found, True
+    return found, False
+
+
+numbers = st.integers(0, 14)
+listings = st.builds(
+    Listing,
+    sizes=st.lists(st.integers(0, 3), min_size=1, max_size=12),
+    following=st.dictionaries(numbers, st.none() | numbers, max_size=2),
+    pages=st.none() | numbers | st.just(10**9),
+    delays=st.lists(st.integers(0, 6), min_size=1, max_size=12),
+    failing=st.just(0) | numbers,
+)
+
+
+@settings(max_examples=100)
+@given(listings, st.integers(1, 6), st.none() | st.integers(1, 40), st.booleans())
+def test_iteration_yields_what_pages_contain_one_by_one(
+    listing: Listing, limit: int, stop: int | None, prefetch: bool
 ) -> None:
-    delays = data.draw(st.lists(st.integers(0, 6), min_size=len(found), max_size=len(found)))
-    in_flight = most = 0
-
-    async def read(number: int) -> Page[tuple[int, int]]:
-        nonlocal in_flight, most
-        in_flight += 1
-        most = max(most, in_flight)
-        for _ in range(delays[number - 1]):
-            await asyncio.sleep(0)
-        in_flight -= 1
-        items = tuple((number, index) for index in range(found[number - 1]))
-        following = number + 1 if number < len(found) else None
-        return Page(items, number, following, len(found) if totals else None)
-
-    async def run() -> tuple[list[Any], list[Any]]:
-        plain = await Pager(read)
-        prefetched: list[Any] = []
-        async with Pager(read).prefetch(count) as items:
-            async for item in items:
-                if len(prefetched) == stop:
-                    break
-                prefetched.append(item)
+    async def run() -> None:
+        expected, fails = await one_by_one(listing)
+        listing.requested, listing.most_in_flight = [], 0
+        pager = Pager(listing.read, limit=limit)
+        found: list[Any] = []
+        async with pager.prefetch(limit) if prefetch else aclosing(aiter(pager)) as items:
+            with pytest.raises(NotFound) if fails and (stop is None or stop > len(expected)) else nullcontext():
+                async for item in items:
+                    found.append(item)
+                    if len(found) == stop:
+                        break
+        assert found == expected[:stop]
         assert tasks_left() == set()
-        return plain, prefetched
 
-    plain, prefetched = asyncio.run(run())
-    assert prefetched == plain[:stop]
-    assert most <= max(1, count)
+    asyncio.run(run())
+    assert len(set(listing.requested)) == len(listing.requested)
+    assert listing.most_in_flight <= limit
+
+
+@settings(max_examples=100)
+@given(listings, st.integers(1, 6))
+def test_await_returns_what_pages_contain_one_by_one(listing: Listing, limit: int) -> None:
+    async def run() -> None:
+        expected, fails = await one_by_one(listing)
+        path, listing.requested, listing.most_in_flight = listing.requested, [], 0
+        pager = Pager(listing.read, limit=limit)
+        try:
+            assert await pager == expected
+            assert not fails
+        except NotFound:
+            assert fails or listing.failing not in path  # a page that turned out to be beyond the end
+        assert tasks_left() == set()
+
+    asyncio.run(run())
+    assert len(set(listing.requested)) == len(listing.requested)
+    assert listing.most_in_flight <= limit
 
 
 @settings(max_examples=60)

@@ -12,7 +12,7 @@ import pytest
 import uvloop
 
 from cloud66_async import ServerError
-from cloud66_async._core.deadline import time_left
+from cloud66_async._core.deadline import inherit_deadlines, time_left
 
 from ..support import Script, client, make_error
 
@@ -77,6 +77,36 @@ async def test_error_is_raised_instead_of_a_pause_beyond_wait_for() -> None:
         with pytest.raises(ServerError):
             await asyncio.wait_for(c66.stacks.get("a"), 20)
     assert len(transport.requests) == 1
+
+
+async def test_passed_deadline_does_not_hide_another() -> None:
+    async with asyncio.timeout(100):
+        with anyio.CancelScope() as scope:
+            scope.cancel()
+            assert 90 < time_left() < 101
+
+
+@pytest.mark.parametrize("outer", DEADLINES.values(), ids=DEADLINES)
+@pytest.mark.parametrize("inner", DEADLINES.values(), ids=DEADLINES)
+async def test_task_that_works_for_others_has_their_deadlines(
+    outer: Callable[[float], AbstractAsyncContextManager[object]],
+    inner: Callable[[float], AbstractAsyncContextManager[object]],
+) -> None:
+    loop = asyncio.get_running_loop()
+
+    async def measure() -> float:
+        return time_left()
+
+    async def delegate() -> float:
+        async with inner(1000):
+            return await inherit_deadlines().run(loop.create_task, measure())
+
+    assert 900 < await delegate() < 1001
+    async with outer(100):
+        assert 90 < await inherit_deadlines().run(loop.create_task, delegate()) < 101
+        without_deadline = inherit_deadlines()
+    if outer is asyncio.timeout:  # anyio does not tell when a scope has ended
+        assert await without_deadline.run(loop.create_task, measure()) == float("inf")
 
 
 async def test_ended_block_without_end_and_other_task_do_not_count() -> None:

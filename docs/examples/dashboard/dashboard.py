@@ -67,8 +67,7 @@ def create_app(login: WebLogin) -> FastAPI:
 
     @app.get("/stacks", include_in_schema=False)
     async def stacks(request: Request, c66: PageClient, environment: str = "") -> Response:
-        async with c66.stacks.list().prefetch() as listed:
-            found = [stack async for stack in listed]
+        found = await c66.stacks.list()
         chosen = sorted((stack for stack in found if environment in ("", stack.environment)), key=severity)
         return templates.TemplateResponse(
             request,
