@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import attrs
 
+from .._core.arguments import MAX_NUMBER, brief, check_number
 from .._core.model import Model, Timestamp, free_form
-from .._core.sender import Sender
 from .._core.text import clean
 from ..errors import Cloud66Error, ConfigError
 from ..operation import Page, get, many, post
@@ -19,7 +19,7 @@ from ._resource import Resource
 from .common import DatabaseSelection
 
 if TYPE_CHECKING:
-    from ._poller import Poller
+    from ._watching.watched import Subject
 
 __all__ = [
     "Action",
@@ -130,11 +130,7 @@ RUN = post(
 class Actions(Resource):
     """Actions of a stack."""
 
-    __slots__ = ("_pollers",)
-
-    def __init__(self, sender: Sender) -> None:
-        super().__init__(sender)
-        self._pollers: dict[str, Poller] = {}
+    __slots__ = ()
 
     def list(self, stack: str, *, user_reference: str | None = None) -> Pager[Action]:
         """List the actions of the stack, or only those that were started with this reference."""
@@ -156,15 +152,22 @@ class Actions(Resource):
     ) -> Action:
         """Wait until an action has succeeded, and return it.
 
-        The first request is sent after 1 second, later ones at growing intervals of up to 15 seconds. All tasks
-        that wait for actions of one stack share the requests. `timeout` is the longest wait in seconds; `progress`
-        is called with each state that is read. `stack` is needed only if `started` does not hold it.
+        The first request is sent after 2 seconds, later ones at growing intervals of 5 to 60 seconds, or longer if the
+        hourly quota runs short; `Cloud66(polling=...)` changes that. All tasks that wait with one token share the
+        requests: the state of many stacks is read from the list of stacks, 30 at a time, and an action when its stack
+        has changed. Errors of single requests do not end the wait, unless no later request can succeed.
 
         If a redeployment has no action ID, its action is found by its `user_reference`; if there is none either, the
         newest deployment of the stack is read instead, and the result describes it.
 
+        Args:
+            started: Action, or the response that started one.
+            stack: uid of the stack, if `started` does not hold it.
+            timeout: Longest wait in seconds.
+            progress: Function that is called with each state of the action that is read.
+
         Raises ActionFailed if the action finished without success, ActionUnfinished if it did not finish before
-        the timeout, and ConfigError if `started` holds no stack and no action.
+        the timeout, and ConfigError if `started` holds no stack and no action, or the client is closed.
         """
         action = await self._finished(started, stack, timeout, progress)
         if not action.succeeded:
@@ -201,6 +204,25 @@ class Actions(Resource):
             reading.cancel()
             await asyncio.wait([reading])
 
+    def notify(self, event: Model | str) -> None:
+        """Read the actions of a stack soon, because a webhook reports that something has happened to it.
+
+        `event` is an event of `cloud66_async.webhooks`, or the uid of a stack. It concerns every task that waits for an
+        action of this stack, with any token of this client. As anyone can send events, they only bring the next request
+        forward, and to at most one in 5 seconds for a stack. Events without a stack have no effect.
+        """
+        if not isinstance(event, Model | str):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise TypeError(f"invalid event: expected an event or the uid of a stack, not {type(event).__name__}")
+        uid = event if isinstance(event, str) else getattr(getattr(event, "stack", None), "uid", None)
+        running = self._sender.background
+        if uid is None or not running:
+            return
+        from ._watching.watcher import Watcher  # imported lazily, as in `_finished`
+
+        for work in running:
+            if isinstance(work, Watcher):
+                work.notice(uid)
+
     async def _finished(
         self,
         started: Started,
@@ -213,10 +235,28 @@ class Actions(Resource):
             raise TypeError(
                 f"invalid started: expected an action or the response that started one, not {type(started).__name__}"
             )
-        uid, number = stack or started.stack, started.async_action_id
+        if timeout is not None:
+            check_number("timeout", timeout)
+            if not timeout <= MAX_NUMBER:  # also rejects NaN
+                raise ValueError(f"invalid timeout {brief(timeout)}: must be finite; None means no limit")
+        uid = stack or started.stack
         if uid is None:
             raise ConfigError("the action does not hold its stack; pass it as stack=...")
-        key = uid
+        from ._watching.watcher import watcher_of  # imported lazily: takes 2 ms, and only waiting needs it
+
+        subject = await self._subject(started, uid)
+        return await watcher_of(self._sender).wait(subject, timeout=timeout, progress=progress)
+
+    async def _subject(self, started: Started, uid: str) -> Subject:
+        """Return what to wait for, and how its state is read."""
+        from ._watching.watched import Subject  # imported lazily, as in `_finished`
+        from .deployments import Redeployment
+
+        label, deploys = (
+            (started.action or "") if isinstance(started, Action) else "",
+            isinstance(started, Redeployment),
+        )
+        number, key = started.async_action_id, uid
         read: Callable[[int], Awaitable[Action]] = partial(self.get, uid)
         read_latest: Callable[[], Awaitable[Page[Action]]] = partial(self.list(uid).page, 1)
         if number is None:
@@ -227,13 +267,4 @@ class Actions(Resource):
                 number = found
             else:
                 number, key, read, read_latest = found.id, found.key, found.read, found.read_latest
-        poller = self._pollers.get(key)
-        if poller is None:
-            from ._poller import Poller  # imported lazily: takes 0.5 ms, and only waiting needs it
-
-            poller = self._pollers[key] = Poller(self._sender.clock, read, read_latest)
-        try:
-            return await poller.wait(number, timeout=timeout, progress=progress)
-        finally:
-            if poller.idle:
-                self._pollers.pop(key, None)
+        return Subject(key, uid, number, label, deploys, self._sender, read, read_latest)

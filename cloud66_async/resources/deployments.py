@@ -4,13 +4,31 @@ from __future__ import annotations
 
 import attrs
 
-from .._core.model import Model, Timestamp
+from .._core.model import Model, OpenStrEnum, Timestamp
 from ..operation import delete, get, many
 from ..pager import Pager
 from ._resource import Resource
 from .common import CodeMeaning, Outcome
 
-__all__ = ["Deployment", "Deployments"]
+__all__ = ["DeployStrategy", "Deployment", "Deployments", "Redeployment", "RolloutStrategy"]
+
+
+class DeployStrategy(OpenStrEnum):
+    """Order in which servers are deployed. Known from the official client and the help site."""
+
+    SERIAL = "serial"
+    PARALLEL = "parallel"
+    ROLLING = "rolling"
+    FAST = "fast"
+
+
+class RolloutStrategy(OpenStrEnum):
+    """How traffic moves to a new version. Known from the official client and the help site."""
+
+    NONE = "none"
+    BLUE_GREEN_IMMEDIATE = "blue_green_immediate"
+    BLUE_GREEN_DELAYED = "blue_green_delayed"
+    CANARY = "canary"
 
 
 @attrs.frozen(kw_only=True)
@@ -34,6 +52,22 @@ class Deployment(Model):
     reverted_by: str | None = None
     reverted_at: Timestamp | None = None
     commit_url: str | None = None  # link to the commit
+
+
+@attrs.frozen(kw_only=True)
+class Redeployment(Model):
+    """A started redeployment, which `Actions.wait` waits for.
+
+    `async_action_id` is the action to wait for and may be None. `queued` tells whether another deployment runs first.
+    The SDK sets `stack` to the uid of the stack, and `user_reference` to the reference that it sent.
+    """
+
+    ok: bool | None = None
+    message: str | None = None
+    queued: bool | None = None
+    async_action_id: int | None = None
+    stack: str | None = None
+    user_reference: str | None = None
 
 
 LIST = get("/stacks/{stack}/deployments.json", many(Deployment), scope="public")

@@ -2,31 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import os
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 import attrs
 
 from .._core.arguments import check_text
 from .._core.model import IsoTimestamp, Model, OpenIntEnum, OpenStrEnum, Timestamp, free_form
-from .._core.text import clean
-from ..errors import AmbiguousName, NotFound
 from ..operation import get, many, post
 from ..pager import Pager
 from ..secret import Secret, conceal_as
 from . import actions
+from ._redeployment import REDEPLOY as REDEPLOY  # noqa: PLC0414  an operation of this resource
 from ._resource import Resource
 from .actions import Action
 from .common import Health
+from .deployments import (
+    DeployStrategy as DeployStrategy,  # noqa: PLC0414  public under this path, too
+    Redeployment as Redeployment,  # noqa: PLC0414
+    RolloutStrategy as RolloutStrategy,  # noqa: PLC0414
+)
 
 if TYPE_CHECKING:
     from ..bulk import BatchResult
+    from ._rollouts.rollout import Rollout
 
 __all__ = [
     "BuildType",
-    "DeployStrategy",
-    "Redeployment",
-    "RolloutStrategy",
     "ServerGroupName",
     "Stack",
     "StackStatus",
@@ -45,24 +48,6 @@ class StackStatus(OpenIntEnum):
     QUEUED_FOR_DEPLOYMENT = 5
     DEPLOYING = 6
     CANNOT_BE_ANALYSED = 7
-
-
-class DeployStrategy(OpenStrEnum):
-    """Order in which servers are deployed. Known from the official client and the help site."""
-
-    SERIAL = "serial"
-    PARALLEL = "parallel"
-    ROLLING = "rolling"
-    FAST = "fast"
-
-
-class RolloutStrategy(OpenStrEnum):
-    """How traffic moves to a new version. Known from the official client and the help site."""
-
-    NONE = "none"
-    BLUE_GREEN_IMMEDIATE = "blue_green_immediate"
-    BLUE_GREEN_DELAYED = "blue_green_delayed"
-    CANARY = "canary"
 
 
 class BuildType(OpenStrEnum):
@@ -118,22 +103,6 @@ class Stack(Model):
     last_log: str | None = None  # log of the latest deployment, if it was requested
 
 
-@attrs.frozen(kw_only=True)
-class Redeployment(Model):
-    """A started redeployment, which `Actions.wait` waits for.
-
-    `async_action_id` is the action to wait for and may be None. `queued` tells whether another deployment runs first.
-    The SDK sets `stack` to the uid of the stack, and `user_reference` to the reference that it sent.
-    """
-
-    ok: bool | None = None
-    message: str | None = None
-    queued: bool | None = None
-    async_action_id: int | None = None
-    stack: str | None = None
-    user_reference: str | None = None
-
-
 LIST = get(
     "/stacks.json",
     many(Stack),
@@ -160,20 +129,6 @@ CREATE = post(
         "region": str | None,
         "size": str | None,
         "build_type": BuildType | None,
-    },
-)
-REDEPLOY = post(
-    "/stacks/{stack}/deployments.json",
-    Redeployment,
-    scope="redeploy",
-    body={
-        "git_ref": str | None,
-        "services": list[str] | None,
-        "deployment_profile": str | None,
-        "user_reference": str | None,
-        "deploy_strategy": DeployStrategy | None,
-        "rollout_strategy": RolloutStrategy | None,
-        "canary_percentage": int | None,
     },
 )
 REBOOT_SERVERS = post(
@@ -238,23 +193,9 @@ class Stacks(Resource):
         check_text("name", name)
         if environment is not None:
             check_text("environment", environment)
-        wanted, where = name.casefold(), None if environment is None else environment.casefold()
-        found = [
-            stack
-            async for stack in self.list()
-            if (stack.name or "").casefold() == wanted
-            and (where is None or (stack.environment or "").casefold() == where)
-        ]
-        if len(found) == 1:
-            return found[0]
-        place = "" if environment is None else f" in {environment!r}"
-        if not found:
-            raise NotFound(f"no stack has the name {name!r}{place}", status=404, operation=str(LIST))
-        kinds = clean(", ".join(sorted(f"{stack.environment} ({stack.uid})" for stack in found)))
-        raise AmbiguousName(
-            f"{len(found)} stacks have the name {name!r}{place}: {kinds}; pass the environment or use the uid",
-            matches=tuple(found),
-        )
+        from ._find import find  # imported lazily: only programs that know no uid need it
+
+        return await find(self.list, name, environment)
 
     async def create(
         self,
@@ -346,6 +287,69 @@ class Stacks(Resource):
             return attrs.evolve(await self._call(call), stack=stack, user_reference=reference)
 
         return await _started.start_once(self._sender, stack, reference, start)
+
+    def rollout(
+        self,
+        uids: Iterable[str],
+        *,
+        at_once: int | Sequence[int] = 10,
+        stop_after: int | None = 1,
+        timeout: float | None = None,
+        path: str | os.PathLike[str] | None = None,
+        git_ref: str | None = None,
+        services: Iterable[str] | None = None,
+        deployment_profile: str | None = None,
+        deploy_strategy: DeployStrategy | None = None,
+        rollout_strategy: RolloutStrategy | None = None,
+        canary_percentage: int | None = None,
+    ) -> Rollout:
+        """Return a rollout that deploys many stacks, a few at a time. Nothing is sent before it is awaited or entered.
+
+        A stack fails if the API refuses to deploy it, its deployment fails, or the timeout passes. Then the others
+        continue. The rollout itself raises Throttled, QuotaError or Unauthenticated after which no request can succeed.
+
+        Args:
+            uids: uids of the stacks, in the order in which they are deployed. It costs fewer requests if that is the
+                order of `list`.
+            at_once: Number of deployments at a time. A list has the sizes of waves, each of which ends before the next
+                one starts; the last size is repeated.
+            stop_after: Number of failures after which nothing more is started. None means never.
+            timeout: Seconds for each deployment after it was accepted. The deployment is not cancelled.
+            path: File to write the progress to, so that `resume_rollout` can continue it. It must not exist.
+            git_ref: Branch, tag or commit to deploy; not for Docker stacks. The default is the latest code.
+            services: Names of the services to deploy, each optionally followed by `:tag` to choose an image.
+            deployment_profile: Name of a deployment profile.
+            deploy_strategy: Order in which the servers of a stack are deployed.
+            rollout_strategy: How the traffic of a stack moves to the new version.
+            canary_percentage: Share of the traffic that a canary receives.
+        """
+        from . import _started  # imported lazily: only rollouts need it
+        from ._rollouts.rollout import new_rollout
+
+        options = {
+            "git_ref": git_ref,
+            "services": _started.names(services),
+            "deployment_profile": deployment_profile,
+            "deploy_strategy": deploy_strategy,
+            "rollout_strategy": rollout_strategy,
+            "canary_percentage": canary_percentage,
+        }
+        return new_rollout(
+            self._sender, uids, options, at_once=at_once, stop_after=stop_after, timeout=timeout, path=path
+        )
+
+    def resume_rollout(
+        self, saved: Mapping[str, Any] | str | os.PathLike[str], *, retry: Iterable[str] = ()
+    ) -> Rollout:
+        """Return the rest of a rollout that has ended early, from its file or from `Rollout.to_dict`.
+
+        No stack is deployed twice: a search shows whether a request whose fate is unknown was carried out. `retry` are
+        the uids of stacks to deploy again although their deployment failed or its end is unknown. Raises ConfigError
+        if another process carries it out, or if it belongs to another server, account or token.
+        """
+        from ._rollouts.rollout import saved_rollout  # imported lazily, as in `rollout`
+
+        return saved_rollout(self._sender, saved, retry)
 
     async def redeploy_by_hook(
         self,

@@ -27,3 +27,10 @@ async def by_reference(c66: Cloud66, stack: str) -> None:
     for found in await c66.actions.list(stack, user_reference="release-42"):
         action = await c66.actions.get(stack, found.id)
         print(action.id, action.user, action.started_at)
+
+
+async def notify(c66: Cloud66, stack: str) -> None:
+    """Read the action soon after a webhook has reported something about its stack."""
+    started = await c66.stacks.restart(stack)
+    c66.actions.notify(stack)  # or the event that `parse_webhook` returns
+    await c66.actions.wait(started)

@@ -14,6 +14,22 @@ async def main(c66: Cloud66) -> None:
             await c66.actions.wait(started)
 
 
+async def rollout(c66: Cloud66, uids: list[str]) -> None:
+    """Redeploy many stacks, a few at a time, and show how each of them ended."""
+    for result in await c66.stacks.rollout(uids, at_once=5, timeout=1800):
+        print(result.uid, result.state, result.error)
+
+
+async def resume_rollout(c66: Cloud66, uids: list[str]) -> None:
+    """Continue a rollout that has ended early."""
+    rollout = c66.stacks.rollout(uids)
+    async with rollout as progress:
+        async for _ in progress:
+            break  # as if the program had ended here
+    for result in await c66.stacks.resume_rollout(rollout.to_dict()):
+        print(result.uid, result.state)
+
+
 async def find(c66: Cloud66) -> None:
     """Show the log of the latest deployment of a stack that you know by name."""
     web = await c66.stacks.find("web", environment="production")

@@ -1,0 +1,1 @@
+"""Waiting for actions: one watcher for each token and account of a client."""
