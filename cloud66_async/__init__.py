@@ -52,8 +52,11 @@ if TYPE_CHECKING:
     from .models import Action, Deployment, Health, Redeployment, Server, Stack, StackStatus
     from .oauth.client import Cloud66OAuth2Client
     from .oauth.login import Login
+    from .observe import Attempt
+    from .polling import Polling
     from .resources.actions import ActionError, ActionFailed, ActionUnfinished
     from .resources.environment_variables import PlanUnfinished
+    from .rollout import Rollout, RolloutResult, RolloutState
     from .webhooks import WebhookError, parse_webhook
 
 # Imported on first use: Authlib takes 110 ms, and each module of models a few.
@@ -62,6 +65,7 @@ _LAZY = {
     "ActionError": "resources.actions",
     "ActionFailed": "resources.actions",
     "ActionUnfinished": "resources.actions",
+    "Attempt": "observe",
     "BatchResult": "bulk",
     "BulkError": "bulk",
     "Clock": "clock",
@@ -73,7 +77,11 @@ _LAZY = {
     "Login": "oauth.login",
     "Ok": "bulk",
     "PlanUnfinished": "resources.environment_variables",
+    "Polling": "polling",
     "Redeployment": "models",
+    "Rollout": "rollout",
+    "RolloutResult": "rollout",
+    "RolloutState": "rollout",
     "Server": "models",
     "Stack": "models",
     "StackStatus": "models",
@@ -91,6 +99,7 @@ __all__ = [
     "ActionFailed",
     "ActionUnfinished",
     "AmbiguousName",
+    "Attempt",
     "BadRequest",
     "BatchResult",
     "BulkError",
@@ -113,6 +122,7 @@ __all__ = [
     "Page",
     "Pager",
     "PlanUnfinished",
+    "Polling",
     "Quota",
     "QuotaError",
     "Redeployment",
@@ -120,6 +130,9 @@ __all__ = [
     "Response",
     "ResponseError",
     "Retry",
+    "Rollout",
+    "RolloutResult",
+    "RolloutState",
     "Secret",
     "Server",
     "ServerError",

@@ -19,28 +19,18 @@ from typing import TYPE_CHECKING, Any, Final, Literal, NoReturn, ParamSpec, Self
 from ._core import tls as tls_context
 from ._core.arguments import UNCHANGED, Unchanged
 from ._core.connections import Connections
-from ._core.credentials import check_headers, find_token, shared_headers
-from ._core.expiry import ExpiringAllowance
+from ._core.credentials import find_token
 from ._core.raw import raw_call
 from ._core.sender import Sender
-from ._core.shared import SharedState
+from ._core.shared import Identity, SharedState
+from ._core.view import View
 from .clock import Clock, read_clock
-from .config import (
-    MISSING_USER_LOGIN,
-    Address,
-    Config,
-    check_account,
-    library_options,
-    read_application,
-    read_pool,
-    read_timeouts,
-)
-from .errors import ConfigError
-from .quota import Allowance, Quota
+from .config import Address, Config, library_options, read_application, read_pool
+from .quota import Quota
 from .resources import Resources
-from .retry import Retry, check_retry
-from .token import Token, hide, to_token
-from .transport import SharedHeaders, Timeouts, Transport
+from .retry import Retry
+from .token import Token, hide
+from .transport import Timeouts, Transport
 
 if TYPE_CHECKING:
     import ssl
@@ -50,7 +40,9 @@ if TYPE_CHECKING:
     from .drift import Drift
     from .oauth.client import Cloud66OAuth2Client
     from .oauth.login import Login
+    from .observe import Observer
     from .operation import Call, Response
+    from .polling import Polling
     from .preview import Preview
     from .transport import ResponseStream
 
@@ -97,7 +89,10 @@ class Cloud66(Resources):
         limit: Maximum number of connections and of requests in flight.
         timeout: Total seconds per request, or a `Timeouts` with one value per phase. None means no limit.
         retry: When failed calls are retried, and after which pauses.
-        reserve: Number of requests to leave unused each hour. When only these remain, calls raise QuotaError.
+        polling: How often the state of actions is read while the program waits for them.
+        reserve: Number of requests to leave unused each hour. When only these remain, `when_exhausted` applies.
+        when_exhausted: `"wait"` delays requests until the quota resets, if that is at most `Retry.max_pause` away, and
+            `"refuse"` raises QuotaError at once. Without a reserve, `"wait"` leaves the decision to the server.
         pool: `"httpx"` sends requests through the HTTP library's connection pool instead of the SDK's. The default
             is CLOUD66_POOL from the environment, or else `"own"`.
         proxy: URL of a proxy. Like `http2` and `uds`, it implies the HTTP library's pool.
@@ -105,11 +100,15 @@ class Cloud66(Resources):
         uds: Path of a Unix domain socket to connect to.
         tls: TLS context. The default trusts the system's CA certificates and requires TLS 1.2 or newer.
         transport: A `Transport`, such as the sandbox's, or a transport of the HTTP library.
-        clock: Source of the current time and of pauses.
+        clock: Source of the current time and of pauses. The default is the clock of `transport`, if it has one, such as
+            the sandbox's, or else the system's.
         drift: Collects where responses differ from the models. Without it, responses are not compared.
+        observer: Function that is called with an `Attempt` at the end of each attempt of a call.
 
     Raises ConfigError if the settings are invalid or there is no token, and TypeError for arguments of the wrong type.
     """
+
+    _is_owner = True
 
     def __init__(
         self,
@@ -133,7 +132,9 @@ class Cloud66(Resources):
         limit: int = 32,
         timeout: float | Timeouts | None = _DEFAULT_TIMEOUTS,
         retry: Retry = _DEFAULT_RETRY,
+        polling: Polling | None = None,
         reserve: int | None = None,
+        when_exhausted: Literal["wait", "refuse"] = "wait",
         pool: Literal["own", "httpx"] | None = None,
         proxy: str | None = None,
         http2: bool = False,
@@ -142,6 +143,7 @@ class Cloud66(Resources):
         transport: httpx.AsyncBaseTransport | Transport | None = None,
         clock: Clock | None = None,
         drift: Drift | None = None,
+        observer: Observer | None = None,
     ) -> None:
         # From here on, local variables hold no secret: a traceback may show them.
         given, secret, hidden_proxy = hide("token", token), hide("client_secret", client_secret), hide("proxy", proxy)
@@ -164,44 +166,38 @@ class Cloud66(Resources):
             application=application,
             limit=limit,
             reserve=reserve,
+            when_exhausted=when_exhausted,
             own_pool=read_pool(pool) == "own",
             tls=tls,
             transport=transport,
             options=library_options(hidden_proxy, http2=http2, uds=uds),
         )
-        self._is_owner = True
         self._connections = Connections(config)
         self._shared = SharedState(
             self._connections.transport,
-            read_clock(clock),
-            prefix=config.address.api_path,
+            read_clock(clock, transport),
+            address=config.address,
             limit=limit,
             reserve=reserve,
+            when_exhausted=when_exhausted,
             connect_stream=self._connections.stream_transport,
             drift=drift,
+            observer=observer,
         )
         found = find_token(given, profile, serves_users=application is not None, site=config.site)
-        self._set_up(found, account, check_headers(headers), read_timeouts(timeout), retry)
+        self._use(View(found, account=account, headers=headers, timeout=timeout, retry=retry, polling=polling))
 
-    def _set_up(
-        self, token: Token | None, account: int | None, headers: Mapping[str, str], timeouts: Timeouts, retry: Retry
-    ) -> None:
-        check_account(account)
-        self._token = token
-        self._account = account
-        self._headers = headers
-        self._sender = Sender(self._shared, self._identify, retry=check_retry(retry), timeouts=timeouts)
+    def _use(self, view: View) -> None:
+        self._view = view
+        self._sender = Sender(
+            self._shared, self._identify, retry=view.retry, timeouts=view.timeouts, polling=view.polling
+        )
 
-    def _identify(self) -> tuple[SharedHeaders, Allowance]:
-        """Return the headers and the quota of this view's token."""
-        token = self._token
-        if token is None:
-            raise ConfigError(MISSING_USER_LOGIN)
+    def _identify(self) -> Identity:
+        """Return what requests with this view's token are sent with."""
+        identity = self._view.identify(self._shared)
         self._load_certificates()
-        allowance = self._shared.allowance(token)
-        if token.expires_at is not None:
-            allowance = ExpiringAllowance(allowance, token.expires_at, self._shared.clock)
-        return shared_headers(token, self._account, self._headers), allowance
+        return identity
 
     def _load_certificates(self) -> None:
         """Start loading the CA certificates in a background thread if TLS is needed, so that imports can continue."""
@@ -217,8 +213,9 @@ class Cloud66(Resources):
         headers: Mapping[str, str] | Unchanged = UNCHANGED,
         timeout: float | Timeouts | Unchanged | None = UNCHANGED,
         retry: Retry | Unchanged = UNCHANGED,
+        polling: Polling | Unchanged | None = UNCHANGED,
     ) -> Self:
-        """Return a view of this client with another token, account, extra headers, timeout or retry policy.
+        """Return a view of this client with another token, account, extra headers, timeout, retry policy or polling.
 
         It uses the same connection pool and takes microseconds to create, so you can create one for each web
         request. Closing a view has no effect. Raises ConfigError for `token=None`: a missing token must not fall
@@ -226,20 +223,15 @@ class Cloud66(Resources):
         """
         hidden = token if isinstance(token, Unchanged) else hide("token", token)
         del token  # a traceback may show local variables
-        if hidden is None:
-            raise ConfigError("using(token=None): no token; redirect the user to the login")
+        options = self._view.changed(
+            token=hidden, account=account, headers=headers, timeout=timeout, retry=retry, polling=polling
+        )
         view = object.__new__(type(self))
         view._is_owner = False
         view._config = self._config
         view._connections = self._connections
         view._shared = self._shared
-        view._set_up(
-            self._token if isinstance(hidden, Unchanged) else to_token(hidden),
-            self._account if account is UNCHANGED else account,
-            self._headers if headers is UNCHANGED else check_headers(headers),
-            self._sender.timeouts if timeout is UNCHANGED else read_timeouts(timeout),
-            self._sender.retry if retry is UNCHANGED else retry,
-        )
+        view._use(options)
         return view
 
     # --- calls -----------------------------------------------------------------------------------
@@ -265,7 +257,7 @@ class Cloud66(Resources):
         `path` is percent-encoded and starts below the API's root: `/stacks.json`. Lists are not read page by page.
         Errors and retries are those of other calls.
         """
-        view = self if headers is None else self.using(headers={**self._headers, **headers})
+        view = self if headers is None else self.using(headers={**self._view.headers, **headers})
         return await view.send(raw_call(method, path, json=json, query=query))
 
     @asynccontextmanager
@@ -282,7 +274,7 @@ class Cloud66(Resources):
 
         Use it as a context manager. Iterate over the response for its data, which is not decompressed.
         """
-        sender = self._sender if headers is None else self.using(headers={**self._headers, **headers})._sender  # noqa: SLF001  a view of this client
+        sender = self._sender if headers is None else self.using(headers={**self._view.headers, **headers})._sender  # noqa: SLF001  a view of this client
         call = raw_call(method, path, json=json, query=query)
         async with sender.stream_call(call, self._config.address.origin) as response:
             yield response
@@ -327,7 +319,7 @@ class Cloud66(Resources):
     @property
     def quota(self) -> Quota:
         """The token's remaining quota for this hour, from the latest responses. Empty before the first response."""
-        return Quota() if self._token is None else self._shared.allowance(self._token).quota
+        return Quota() if self._view.token is None else self._shared.allowance(self._view.token).quota
 
     # --- logging in ------------------------------------------------------------------------------
 
@@ -395,6 +387,6 @@ class Cloud66(Resources):
         raise TypeError("a client cannot be pickled or copied: it holds connections and a token; create a new one")
 
     def __repr__(self) -> str:
-        if "_token" not in self.__dict__:  # shown in a traceback of a constructor that failed
+        if "_view" not in self.__dict__:  # shown in a traceback of a constructor that failed
             return "<Cloud66, not set up>"
-        return f"<Cloud66 {self._config.site}, {'with' if self._token else 'without'} a token>"
+        return f"<Cloud66 {self._config.site}, {'with' if self._view.token else 'without'} a token>"

@@ -193,6 +193,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     application: Application | None = None
     limit: int = 32
     reserve: int | None = None
+    when_exhausted: str = "wait"
     own_pool: bool = True
     idle: float = 15.0
     tls: ssl.SSLContext | None = None
@@ -205,6 +206,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
             raise ConfigError(f"invalid limit {brief(self.limit)}: must be at least 1 and at most {MAX_LIMIT}")
         if self.reserve is not None and check_integer("reserve", self.reserve) and self.reserve < 0:
             raise ConfigError(f"invalid reserve {brief(self.reserve)}: must not be negative")
+        if check_text("when_exhausted", self.when_exhausted) and self.when_exhausted not in ("wait", "refuse"):
+            raise ConfigError(f"invalid when_exhausted {self.when_exhausted!r}: must be 'wait' or 'refuse'")
         if self.tls is not None:
             check_tls(self.tls)
 

@@ -21,7 +21,7 @@
     │   ├── RequestTimeout         408
     │   ├── Conflict               409
     │   ├── Throttled              429, or 503 with the code "throttled" (.retry_at)
-    │   ├── Unsupported            503 with the code "not_implemented"
+    │   ├── Unsupported            501, or 503 with the code "not_implemented"
     │   └── ServerError            any other 5xx
     ├── AmbiguousName              more than one resource has this name (.matches)
     ├── ActionError                a background action (.action)
@@ -168,7 +168,10 @@ class ResponseError(Cloud66Error):
 
 
 class QuotaError(Cloud66Error):
-    """The request was not sent: only reserved requests remain this hour. `retry_at` is when the quota resets."""
+    """The request was not sent: only reserved requests remain this hour. `retry_at` is when the quota resets.
+
+    See `reserve` and `when_exhausted` of `Cloud66`.
+    """
 
     def __init__(self, text: str, *, retry_at: datetime | None = None) -> None:
         super().__init__(text)
@@ -253,7 +256,7 @@ class Throttled(APIError):
 
 
 class Unsupported(APIError):
-    """The operation is not part of this version of the API (503 `not_implemented`). A retry does not help."""
+    """The operation is not part of this version of the API (501, or 503 `not_implemented`). A retry does not help."""
 
 
 class ServerError(APIError):

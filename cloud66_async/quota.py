@@ -10,6 +10,7 @@ import msgspec
 from .errors import QuotaError
 
 if TYPE_CHECKING:
+    from ._core.limiter import SlowStart
     from ._core.response import RawResponse
     from .clock import Clock
 
@@ -38,13 +39,18 @@ def next_hour(now: datetime) -> datetime:
 class Allowance:
     """One token's quota, shared by every view that uses the token.
 
-    With a `reserve`, requests raise QuotaError before they are sent once only that many remain.
+    `guarded` tells whether `check` may raise an error, `waits` whether requests wait for a quota that resets soon, and
+    `slow_start` limits the requests in flight after the server has throttled the token.
     """
 
-    __slots__ = ("_clock", "_disorder", "_ends", "_reserve", "quota")
+    __slots__ = ("_clock", "_disorder", "_ends", "_reserve", "announced", "guarded", "quota", "slow_start", "waits")
 
-    def __init__(self, clock: Clock, *, reserve: int | None = None, in_flight: int = 32) -> None:
+    def __init__(self, clock: Clock, *, reserve: int | None = None, waits: bool = False, in_flight: int = 32) -> None:
         self.quota: Quota = Quota()
+        self.guarded: bool = reserve is not None
+        self.waits: bool = waits
+        self.slow_start: SlowStart | None = None
+        self.announced: datetime | None = None
         self._clock = clock
         self._reserve = reserve
         self._disorder = in_flight

@@ -65,6 +65,11 @@ class SharedHeaders:
         """The access token among the headers, or an empty string."""
         return dict(self.pairs).get("Authorization", "").removeprefix("Bearer ")
 
+    def replacing(self, *pairs: tuple[str, str]) -> SharedHeaders:
+        """Return a copy with these headers instead of those that have the same names."""
+        names = {name for name, _ in pairs}
+        return SharedHeaders([*(pair for pair in self.pairs if pair[0] not in names), *pairs])
+
     def __repr__(self) -> str:
         return f"SharedHeaders({MASK})"
 

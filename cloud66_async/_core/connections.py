@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any, TypeGuard, cast
 
 from ..errors import ConfigError
@@ -102,13 +103,11 @@ class Connections:
     async def aclose(self) -> None:
         """Close every connection. Requests in flight raise TransportError."""
         self._closed = True
-        if self._httpx is not None:
-            await self._httpx.aclose()
-        for transport in self._httpx_streams.values():
-            await transport.aclose()
-        for pool in (self._pool, self._stream_pool):
-            if pool is not None:
-                await pool.aclose()
+        opened = (self._pool, self._stream_pool, *self._httpx_streams.values(), self._httpx)
+        async with AsyncExitStack() as stack:  # closes the others even if one fails or is cancelled
+            for part in opened:
+                if part is not None:
+                    stack.push_async_callback(part.aclose)
 
     def _httpx_transport(self) -> httpx.AsyncBaseTransport:
         if self._httpx is None:

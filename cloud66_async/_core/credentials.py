@@ -15,6 +15,7 @@ from .arguments import check_text
 
 __all__ = ["check_headers", "find_token", "shared_headers"]
 
+_MAX_SHOWN = 60
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 # The SDK sets these headers, or the way to the server does.
@@ -33,11 +34,12 @@ def check_headers(headers: Mapping[str, str] | None) -> dict[str, str]:
         raise TypeError(f"invalid headers: expected a mapping, not {type(headers).__name__}")
     for name, value in (headers or {}).items():
         check_text("name of a header", name)
-        check_text(f"header {name!r}", value)
+        shown = repr(name[:_MAX_SHOWN])
+        check_text(f"header {shown}", value)
         if _NAME.fullmatch(name) is None or not value.isascii() or not value.isprintable():
-            raise ConfigError(f"invalid header {name!r}: its name or value contains a character that is not allowed")
+            raise ConfigError(f"invalid header {shown}: its name or value contains a character that is not allowed")
         if name.lower() in _RESERVED:
-            raise ConfigError(f"invalid header {name!r}: the SDK sets it; use an option of the client instead")
+            raise ConfigError(f"invalid header {shown}: the SDK sets it; use an option of the client instead")
         found[name] = value
     return found
 

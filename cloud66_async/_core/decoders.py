@@ -12,8 +12,9 @@ from ..secret import Secret
 
 __all__ = ["UNREADABLE", "Decoders", "Pagination", "decoding_hook", "to_page"]
 
-# Raised by msgspec for type mismatches, malformed JSON, invalid UTF-8 and excessive nesting.
-UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+# Raised by msgspec for type mismatches and malformed JSON, for invalid UTF-8 and times after the year 9999, and for
+# excessive nesting.
+UNREADABLE = (msgspec.DecodeError, ValueError, RecursionError)
 
 _new = object.__new__
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 import functools
 import types
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, ClassVar, cast, get_type_hints
 
@@ -15,10 +15,28 @@ from ..secret import MASK, Secret
 from .enums import OpenIntEnum, OpenStrEnum
 from .timestamps import IsoTimestamp, Timestamp, parse_timestamp
 
-__all__ = ["IsoTimestamp", "Model", "OpenIntEnum", "OpenStrEnum", "Timestamp", "free_form"]
+__all__ = [
+    "IsoTimestamp",
+    "Model",
+    "OpenIntEnum",
+    "OpenStrEnum",
+    "OutOfRange",
+    "Timestamp",
+    "check_free_form",
+    "free_form",
+    "is_free_form",
+]
+
+MAX_DEPTH = 100
+"""Levels of JSON without a fixed structure. Python cannot show, copy or pickle values of a few hundred."""
 
 _TIMESTAMP_SCHEMA = {"type": "string", "format": "date-time"}
+_FREE_FORM = "free_form"  # in the metadata of a field
 _SECRET_SCHEMA = {"type": "string", "const": MASK}
+
+
+class OutOfRange:
+    """A number of a response that Python's types cannot hold, such as 1e999. The tolerant decoder drops its field."""
 
 
 class _TimestampParser:
@@ -85,8 +103,39 @@ class Model:
 
 
 def free_form() -> Any:
-    """Return a field for JSON with arbitrary keys. Its value is not changed and not part of the hash."""
-    return attrs.field(default=None, hash=False)
+    """Return a field for JSON with arbitrary keys. Its value is not changed and not part of the hash.
+
+    It may be nested up to 100 levels deep. A server's value that is deeper is ignored.
+    """
+    return attrs.field(default=None, hash=False, metadata={_FREE_FORM: True})
+
+
+def is_free_form(field: attrs.Attribute[Any]) -> bool:
+    """Return whether this is a field for JSON with arbitrary keys."""
+    return _FREE_FORM in field.metadata
+
+
+def check_free_form(name: str, value: object) -> None:
+    """Raise ValueError for JSON that is nested too deeply, or that has a number which is out of range."""
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        if any(type(item) is OutOfRange for item in level):
+            raise ValueError(f"invalid {name}: it contains a number that is out of range")
+        level = _items(level)
+        if not level:
+            return
+    raise ValueError(f"invalid {name}: nested more than {MAX_DEPTH} levels deep")
+
+
+def _items(values: Iterable[Any]) -> list[Any]:
+    """Return the items of those of these values that are lists or objects. What is in several of them is there once."""
+    found: dict[int, Any] = {}
+    for value in values:
+        if type(value) is dict:
+            found.update((id(item), item) for item in cast("dict[object, object]", value).values())
+        elif type(value) is list:
+            found.update((id(item), item) for item in cast("list[object]", value))
+    return list(found.values())
 
 
 def plain(  # noqa: PLR0911  one line for each kind
@@ -114,6 +163,12 @@ def plain(  # noqa: PLR0911  one line for each kind
     return value
 
 
+# Most objects have only empty lists or none, so that the check costs nearly nothing.
+_CHECK_FIELD = """
+    value = model.{name}
+    if value and (type(value) is not dict or any(value.values())):
+        check_free_form("{name}", value)
+"""
 # The first test is fast and succeeds for nearly every value from JSON.
 _PARSE_FIELD = """
     value = model.{name}
@@ -127,13 +182,20 @@ _PARSE_FIELD = """
 
 @functools.cache
 def _parser(kind: type) -> Callable[[Model], None]:
-    """Return the function that replaces the timestamps of a `kind` by datetimes.
+    """Return the function that replaces the timestamps of a `kind` by datetimes and checks its free-form fields.
 
     It is generated for the class, as attrs generates `__init__`: a loop over the fields takes three times as long,
     for every model of every response. It is generated late because annotations may name classes defined further down.
     """
     source = "def parse(model):\n    pass"
-    names: dict[str, Any] = {"datetime": datetime, "parse_timestamp": parse_timestamp}
+    names: dict[str, Any] = {
+        "check_free_form": check_free_form,
+        "datetime": datetime,
+        "parse_timestamp": parse_timestamp,
+    }
+    for field in attrs.fields(kind):
+        if is_free_form(field):
+            source += _CHECK_FIELD.format(name=field.name)
     for name, twin in _timestamps(kind):
         source += _PARSE_FIELD.format(name=name, twin=twin and f"model.{twin}")
         names[f"set_{name}"] = _setter(kind, name)

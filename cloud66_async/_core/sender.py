@@ -5,39 +5,47 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from itertools import count
-from typing import TYPE_CHECKING, Any, TypeVar
+from time import perf_counter
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import msgspec
 
-from ..errors import APIError, ConfigError, TransportError
+from ..errors import APIError, Cloud66Error, ConfigError, QuotaError, ResponseError, TransportError
+from ..observe import logger as requests
 from ..operation import Call, Response
 from ..secret import Secret
+from ..token import check_expiry
 from ..transport import Request, SharedHeaders, StreamRequest, Timeouts
 from . import notices, wire
 from .deadline import time_left
+from .ending import Ending
 from .loop import NO_LOOP
 from .response import BufferedResponse
 
 if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
+    from datetime import datetime
 
     from ..clock import Clock
+    from ..polling import Polling
     from ..quota import Allowance
     from ..retry import Retry
-    from ..transport import ResponseStream
+    from ..transport import RawResponse, ResponseStream
     from .limiter import Limiter
     from .origin import Origin
-    from .shared import SharedState
+    from .shared import Background, Identity, SharedState
 
 __all__ = ["Sender"]
 
 T = TypeVar("T")
+_Failure = APIError | TransportError | ResponseError
 
 logger = logging.getLogger("cloud66_async")
 
+_DEBUG: Final = logging.DEBUG
 _MAX_ERROR = 65_536  # bytes of an error's body that are read
 
 # Request IDs have the form of a UUID, as the official client's have. They consist of one random part per process and
@@ -64,78 +72,94 @@ class Sender:
     def __init__(
         self,
         shared: SharedState,
-        identify: Callable[[], tuple[SharedHeaders, Allowance]],
+        identify: Callable[[], Identity],
         *,
         retry: Retry,
         timeouts: Timeouts,
+        polling: Polling | None = None,
     ) -> None:
         self._shared = shared
         self._identify = identify
-        self._identity: tuple[SharedHeaders, Allowance] | None = None
+        self._identity: Identity | None = None
         self.retry = retry
         self.timeouts = timeouts
+        self.polling = polling
 
     @property
     def clock(self) -> Clock:
         """The client's clock."""
         return self._shared.clock
 
+    @property
+    def limit(self) -> int:
+        """The maximum number of requests in flight."""
+        return self._shared.limit
+
+    @property
+    def identity(self) -> tuple[SharedState, SharedHeaders]:
+        """The state of the client, and the token and the account that requests are sent with."""
+        return self._shared, (self._identity or self._find_identity()).headers
+
+    @property
+    def background(self) -> Sequence[Background]:
+        """The work of the client that continues between calls, with any token."""
+        return self._shared.running()
+
     def for_account(self, account: int) -> Sender:
         """Return a sender with the same token and options that acts for this account."""
 
-        def identify() -> tuple[SharedHeaders, Allowance]:
-            headers, allowance = self._identity or self._find_identity()
-            pairs = [(name, value) for name, value in headers.pairs if name != "X-Account"]
-            return SharedHeaders([*pairs, ("X-Account", str(account))]), allowance
+        def identify() -> Identity:
+            identity = self._identity or self._find_identity()
+            return identity._replace(headers=identity.headers.replacing(("X-Account", str(account))))
 
-        return Sender(self._shared, identify, retry=self.retry, timeouts=self.timeouts)
+        return Sender(self._shared, identify, retry=self.retry, timeouts=self.timeouts, polling=self.polling)
 
     async def send(self, call: Call[T]) -> Response[T]:
         """Send `call`, retrying as `retry` allows, and return its response.
 
-        Raises APIError, TransportError, ResponseError or QuotaError, and ConfigError if there is no token, the
-        client is closed, or it belongs to another event loop.
+        Raises APIError, TransportError, ResponseError or QuotaError, LoginError if the token has expired, and
+        ConfigError if there is no token, the client is closed, or it belongs to another event loop.
         """
-        headers, allowance = self._identity or self._find_identity()
+        headers, allowance, expires_at = self._identity or self._find_identity()
         shared = self._shared
         try:
             if shared.loop is not asyncio.get_running_loop():
                 shared.open()
         except RuntimeError:
             raise ConfigError(NO_LOOP) from None
-        operation, limiter, attempt = call.operation, shared.limiter, 1
+        method, safe, limiter, number = call.operation.method, call.operation.repeatable, shared.limiter, 1
         target, body = wire.target(shared.prefix, call), wire.payload(call)
-        while True:
-            request_id = f"{_process}{next(_number):012x}"
-            request = Request(operation.method, target, headers, request_id, body, operation.repeatable, self.timeouts)
-            allowance.check()
-            try:
-                if limiter.free:
-                    limiter.free -= 1
-                else:
-                    request = await self._acquire(limiter, request)
+        outcome: Response[T] | _Failure | None = None
+        try:
+            while True:
+                request_id = f"{_process}{next(_number):012x}"
+                request = Request(method, target, headers, request_id, body, safe, self.timeouts)
+                if allowance.guarded or expires_at is not None:
+                    await self._wait_for_quota(allowance, expires_at)
+                slots, started = limiter, 0.0
                 try:
-                    response = await shared.transport.send(request)
-                finally:
-                    limiter.release()
-                quota = allowance.update(response)
-                notice = response.header(b"x-cloud66-warning")
-                if notice is not None:
-                    notices.warn(notice)
-                if 200 <= response.status < 300:
-                    if shared.drift is not None:
-                        shared.drift.observe(call, response)
-                    return Response(wire.value(call, response, request_id), response, request_id, quota)
-                raw = wire.redact(response, headers.token, call)
-                problem: APIError | TransportError = wire.error(call, raw, request_id, self.clock.now())
-            except TransportError as error:
-                problem = error
-            if not await self._pause(call, problem, attempt):
-                try:
-                    raise problem
-                finally:
-                    del problem  # break the reference cycle: error -> traceback -> frame -> error
-            attempt += 1
+                    if limiter.free and allowance.slow_start is None:
+                        limiter.free -= 1
+                    else:
+                        slots, request = await self._acquire(allowance, request)
+                    started = perf_counter()
+                    try:
+                        response = await shared.transport.send(request)
+                    finally:
+                        slots.release()
+                    outcome = self._read(call, response, request_id, headers, allowance)
+                    if isinstance(outcome, Response):
+                        if slots.reduced or shared.observer is not None or requests.isEnabledFor(_DEBUG):
+                            Ending(call, number, request_id, started, slots, allowance).succeed(response, shared)
+                        return outcome
+                except (TransportError, ResponseError) as error:
+                    outcome = error
+                except asyncio.CancelledError as cancelled:
+                    self._cancel(Ending(call, number, request_id, started, slots, allowance), cancelled, outcome)
+                    raise
+                number = await self._recover(Ending(call, number, request_id, started, slots, allowance), outcome)
+        finally:
+            del outcome  # break the reference cycle: error -> traceback -> frame -> error
 
     def stream(self, request: StreamRequest) -> AbstractAsyncContextManager[ResponseStream]:
         """Return a context manager that sends `request` once, without retries, and streams its response.
@@ -156,53 +180,146 @@ class Sender:
         """Send `call` to the API once and return its response when the headers have arrived.
 
         Raises APIError for other statuses than 2xx, and TransportError. The request takes no slot of the limiter: a
-        long download would keep others waiting.
+        long download would keep others waiting. It is reported when the headers have arrived.
         """
-        headers, allowance = self._identity or self._find_identity()
-        allowance.check()
+        headers, allowance, expires_at = self._identity or self._find_identity()
+        await self._wait_for_quota(allowance, expires_at)
         request_id = f"{_process}{next(_number):012x}"
-        pairs = [(name, value) for name, value in headers.pairs if name != "Accept-Encoding"]
         request = StreamRequest(
             origin=origin,
             target=Secret(wire.target(self._shared.prefix, call)),
-            headers=SharedHeaders([*pairs, ("Accept-Encoding", "identity"), ("Request-Id", request_id)]),
+            headers=headers.replacing(("Accept-Encoding", "identity"), ("Request-Id", request_id)),
             timeouts=self.timeouts._replace(total=None),
             method=call.operation.method,
             body=wire.payload(call),
             repeatable=call.operation.repeatable,
         )
-        async with self.stream(request) as response:
-            allowance.update(BufferedResponse(response.status, b"", response.headers))
-            if not 200 <= response.status < 300:
-                body = b""
-                async for part in response:
-                    body = (body + part)[:_MAX_ERROR]
-                raw = wire.redact(BufferedResponse(response.status, body, response.headers), headers.token, call)
-                raise wire.error(call, raw, request_id, self.clock.now())
-            yield response
+        ending, is_open = Ending(call, 1, request_id, perf_counter(), self._shared.limiter, allowance), False
+        try:
+            async with self.stream(request) as response:
+                received = BufferedResponse(response.status, b"", response.headers)
+                allowance.update(received)
+                if not 200 <= response.status < 300:
+                    raw = wire.redact(await _with_body(response, received), headers.token, call)
+                    raise wire.error(call, raw, request_id, self.clock.now())
+                is_open = True
+                ending.report(self._shared, response=received)
+                yield response
+        except (APIError, TransportError, asyncio.CancelledError) as error:
+            if not is_open:
+                ending.report(self._shared, error=error if isinstance(error, Cloud66Error) else None)
+            raise
 
-    def _find_identity(self) -> tuple[SharedHeaders, Allowance]:
+    def _find_identity(self) -> Identity:
         self._identity = identity = self._identify()
         return identity
 
-    @staticmethod
-    async def _acquire(limiter: Limiter, request: Request) -> Request:
-        """Wait for a slot. Return the request with the time that remains of its total timeout."""
+    async def _wait_for_quota(self, allowance: Allowance, expires_at: datetime | None) -> None:
+        """Wait until the quota allows a request. Raises QuotaError if that takes too long.
+
+        It precedes every attempt, and raises LoginError if the token has expired.
+        """
+        while True:
+            now = self.clock.now()
+            check_expiry(expires_at, now)
+            try:
+                allowance.check()
+                return
+            except QuotaError as error:
+                problem = error
+            try:
+                reset = problem.retry_at if allowance.waits else None
+                pause = None if reset is None else self.retry.pause_until(reset, now)
+                if pause is None or pause >= time_left():
+                    raise problem
+                if allowance.announced != reset:  # once for all requests that wait
+                    allowance.announced = reset
+                    logger.info("waiting %.1f s for the hourly quota: %s", pause, problem)
+                await self._sleep(pause, problem)
+            finally:
+                del problem  # as in `send`
+
+    async def _acquire(self, allowance: Allowance, request: Request) -> tuple[Limiter, Request]:
+        """Wait for a slot. Return it and the request with the time that remains of its total timeout."""
+        slots: Limiter = self._shared.limiter
+        if allowance.slow_start is not None and allowance.slow_start.until <= self.clock.now():
+            slots = allowance.slow_start
         timeouts = request.timeouts
         if timeouts.total is None:
-            await limiter.acquire(timeouts.pool)
-            return request
+            await slots.take(timeouts.pool)
+            return slots, request
         loop = asyncio.get_running_loop()
         deadline = loop.time() + timeouts.total
-        await limiter.acquire(timeouts.pool, deadline)
+        await slots.take(timeouts.pool, deadline)
         remaining = timeouts._replace(total=max(deadline - loop.time(), 0.0))
-        return msgspec.structs.replace(request, timeouts=remaining)
+        return slots, msgspec.structs.replace(request, timeouts=remaining)
 
-    async def _pause(self, call: Call[Any], problem: APIError | TransportError, attempt: int) -> bool:
-        """Wait before the next attempt. Return False if there is none."""
-        pause = self.retry.pause(call, problem, attempt, self.clock.now())
-        if pause is None or pause >= time_left():
-            return False
-        logger.info("retrying %s in %.1f s (attempt %d failed): %s", call, pause, attempt, problem)
-        await self.clock.sleep(pause)
-        return True
+    def _read(
+        self, call: Call[T], response: RawResponse, request_id: str, headers: SharedHeaders, allowance: Allowance
+    ) -> Response[T] | APIError:
+        """Return what the response contains, or the error that it represents. Raises ResponseError."""
+        quota = allowance.update(response)
+        notice = response.header(b"x-cloud66-warning")
+        if notice is not None:
+            notices.warn(notice)
+        if 200 <= response.status < 300:
+            if self._shared.drift is not None:
+                self._shared.drift.observe(call, response)
+            return Response(wire.value(call, response, request_id), response, request_id, quota)
+        return wire.error(call, wire.redact(response, headers.token, call), request_id, self.clock.now())
+
+    def _cancel(self, ending: Ending, cancelled: asyncio.CancelledError, previous: object) -> None:
+        """Report a request that was cancelled. The error because of which it was a retry becomes the cause."""
+        if isinstance(previous, Exception):
+            cancelled.__cause__ = previous
+        if ending.started:
+            ending.report(self._shared)
+
+    async def _recover(self, ending: Ending, problem: _Failure) -> int:
+        """Adapt the limits to a failure, report it, and wait for the next attempt. Raise `problem` if there is none.
+
+        Returns the number of that attempt.
+        """
+        pause = None
+        ending.adapt(problem, self._shared)
+        try:
+            try:
+                pause = self._next_pause(ending.call, problem, ending.number)
+            except Exception as failure:  # of `before_retry`
+                failure.__context__ = failure.__context__ or problem
+                raise
+            finally:
+                ending.report(self._shared, error=problem, pause=pause)
+            if pause is None:
+                raise problem
+            await self._sleep(pause, problem)
+            return ending.number + 1
+        finally:
+            del problem  # as in `send`
+
+    def _next_pause(self, call: Call[Any], problem: _Failure, number: int) -> float | None:
+        """Return the seconds until the next attempt, or None if there is none."""
+        pause = self.retry.pause(call, problem, number, self.clock.now())
+        if pause is None or pause >= time_left() or not self.retry.allows(call, problem, number, pause):
+            return None
+        return pause
+
+    async def _sleep(self, seconds: float, problem: Exception) -> None:
+        """Pause because of `problem`, which an error of the caller's deadline then names as its cause."""
+        try:
+            await self.clock.sleep(seconds)
+        except asyncio.CancelledError as cancelled:
+            cancelled.__cause__ = problem
+            raise
+        finally:
+            del problem
+
+
+async def _with_body(response: ResponseStream, received: BufferedResponse) -> BufferedResponse:
+    """Return the response with the beginning of its body."""
+    body = b""
+    async for part in response:
+        body = (body + part)[:_MAX_ERROR]
+        if len(body) >= _MAX_ERROR:
+            break
+    return msgspec.structs.replace(received, body=body)

@@ -9,17 +9,19 @@ from __future__ import annotations
 import contextlib
 import functools
 import logging
+import math
 import types
 import typing
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any, cast
+from typing import Any, NoReturn, cast
 
 import attrs
 import msgspec
 
 from ..errors import ResponseError
 from .decoders import UNREADABLE, Decoders, Pagination, decoding_hook, to_page
+from .model import OutOfRange, check_free_form, is_free_form
 from .timestamps import IsoTimestamp, Timestamp, parse_timestamp
 
 __all__ = ["decode"]
@@ -30,6 +32,7 @@ _TIMESTAMPS: tuple[Any, ...] = (Timestamp, IsoTimestamp)
 _UNIONS = (typing.Union, types.UnionType)
 _PLAIN = (str, int, float, bool, types.NoneType)  # types that JSON has too, so that no conversion is needed
 _ABSENT = msgspec.Raw()
+_MAX_DIGITS = 300  # about as large as floats can be; Python refuses to convert integers with thousands of digits
 
 _reported: set[str] = set()
 
@@ -167,24 +170,41 @@ def _item(raw: bytes, kind: Any, location: _Location) -> Any:
 
 
 def _plain(raw: bytes, location: _Location) -> Any:
-    """Return JSON as plain values. Raises _Mismatch."""
+    """Return JSON as plain values, with OutOfRange for each number that is out of range. Raises _Mismatch."""
     try:
         return msgspec.json.decode(raw)
     except msgspec.ValidationError:
-        import json  # accepts out-of-range numbers such as 1e999, so that only the affected field is lost
+        import json  # imported lazily: only it can pass over a number, so that only the affected field is lost
 
         with contextlib.suppress(ValueError, RecursionError):
-            return json.loads(raw)
+            found = json.loads(raw.decode(), parse_float=_float, parse_int=_integer, parse_constant=_constant)
+            msgspec.json.encode(found, enc_hook=lambda _: None)  # rejects surrogates, which `json` accepts
+            return found
     except UNREADABLE:
         pass
     raise _Mismatch(location, "JSON")
 
 
-def _value(value: Any, hint: Any, location: _Location) -> Any:
+def _float(text: str) -> object:
+    number = float(text)
+    return number if math.isfinite(number) else OutOfRange()
+
+
+def _integer(text: str) -> object:
+    return int(text) if len(text) <= _MAX_DIGITS else OutOfRange()
+
+
+def _constant(text: str) -> NoReturn:
+    raise ValueError(text)  # NaN and Infinity are not JSON
+
+
+def _value(value: Any, hint: Any, location: _Location) -> Any:  # noqa: PLR0911  one line for each kind
     """Return `value` as `hint`, as far as possible. Raises _Mismatch."""
+    if hint is Any:
+        return _free_form(value, hint, location)
     try:
         return msgspec.convert(value, hint, strict=False, dec_hook=decoding_hook)
-    except msgspec.ValidationError:
+    except (msgspec.ValidationError, ValueError):  # as in UNREADABLE
         pass
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin in _UNIONS:
@@ -250,7 +270,7 @@ def _scalar(value: Any, hint: Any, location: _Location) -> Any:
     for form in (integer, str(value)):
         try:
             return msgspec.convert(form, hint, strict=False, dec_hook=decoding_hook)
-        except msgspec.ValidationError:
+        except (msgspec.ValidationError, ValueError):
             continue
     raise _Mismatch(location, expected)
 
@@ -261,6 +281,16 @@ def _timestamp(value: Any, _hint: Any, location: _Location) -> datetime | None:
         return None if value is None else parse_timestamp(value)
     except ValueError:
         raise _Mismatch(location, "datetime") from None
+
+
+def _free_form(value: Any, hint: Any, location: _Location) -> Any:
+    """Return JSON without a fixed structure."""
+    found = value if hint is Any else _value(value, hint, location)
+    try:
+        check_free_form(location.owner, found)
+    except ValueError:
+        raise _Mismatch(location, "JSON") from None
+    return found
 
 
 def _report(owner: str) -> None:
@@ -282,12 +312,13 @@ class _Field(msgspec.Struct):
 def _fields(kind: type) -> dict[str, _Field]:
     """Return the fields of a model by name."""
     hints = typing.get_type_hints(kind, include_extras=True)
-    return {field.name: _field(hints[field.name], field.default is attrs.NOTHING) for field in attrs.fields(kind)}
+    return {field.name: _field(hints[field.name], field) for field in attrs.fields(kind)}
 
 
-def _field(hint: Any, required: bool) -> _Field:
+def _field(hint: Any, field: attrs.Attribute[Any]) -> _Field:
     kinds = typing.get_args(hint) if typing.get_origin(hint) in _UNIONS else (hint,)
     plain = tuple(kind for kind in _PLAIN if kind in kinds)
     others = [kind for kind in kinds if kind is not types.NoneType]
     kind = others[0] if len(others) == 1 else hint  # a union takes msgspec twice as long, and None is plain
-    return _Field(kind, _timestamp if kind in _TIMESTAMPS else _value, required, plain)
+    read = _timestamp if kind in _TIMESTAMPS else _free_form if is_free_form(field) else _value
+    return _Field(kind, read, field.default is attrs.NOTHING, plain)

@@ -29,6 +29,14 @@ _AUTHENTICATE = re.compile(r'(\w+)\s*=\s*(?:"([^"]*)"|([^\s",]+))')
 
 _SHORTEST = 4
 
+# What the text of a 503 says if it is not an outage, and what of a web page is not its text.
+_NOT_IMPLEMENTED = re.compile(r"(?<![a-z])not[ _-]?implemented(?![a-z])", re.IGNORECASE)
+_THROTTLED = re.compile(r"(?<![a-z])throttled(?![a-z])", re.IGNORECASE)
+_MARKUP = re.compile(r"<!--.*?(?:-->|\Z)|<(script|style)\b.*?(?:</\1\s*>|\Z)|<[^<>]*>", re.IGNORECASE | re.DOTALL)
+_MAX_TEXT = 8192  # bytes of a body that are searched
+
+_MAX_RETRY_AFTER = timedelta(days=366)  # a time further away is taken for a mistake
+
 _BY_STATUS: dict[int, type[errors.APIError]] = {
     400: errors.BadRequest,
     401: errors.Unauthenticated,
@@ -39,6 +47,7 @@ _BY_STATUS: dict[int, type[errors.APIError]] = {
     409: errors.Conflict,
     422: errors.BadRequest,
     429: errors.Throttled,
+    501: errors.Unsupported,
 }
 
 _ADVICE: dict[type[errors.APIError], str] = {
@@ -121,7 +130,7 @@ def error(call: Call[Any], response: BufferedResponse, request_id: str, now: dat
     code = fields.get("error") or challenge.get("error")
     message = fields.get("error_description") or challenge.get("error_description")
     details = fields.get("details")
-    kind = _kind(response, code, f"{message} {details}")
+    kind = _kind(response, code, message, details)
     problem = kind(
         _message(kind, call, response.status, details or message or code, request_id),
         status=response.status,
@@ -140,18 +149,25 @@ def error(call: Call[Any], response: BufferedResponse, request_id: str, now: dat
     return problem
 
 
-def _kind(response: RawResponse, code: str | None, text: str) -> type[errors.APIError]:
+def _kind(response: RawResponse, code: str | None, message: str | None, details: str | None) -> type[errors.APIError]:
     found = _BY_STATUS.get(response.status)
     if found is not None:
         return found
     if response.status == 503:
         # One status with three meanings: the code in the body decides, then the text, then the quota.
-        described = f"{code} {text}".lower()
-        if "not_implemented" in described or "not implemented" in described:
-            return errors.Unsupported
-        if "throttled" in described or response.header(b"x-ratelimit-remaining") == b"0":
+        for text in (code, f"{message} {details}", None if code or message or details else _visible(response.body)):
+            if text and _NOT_IMPLEMENTED.search(text):
+                return errors.Unsupported
+            if text and _THROTTLED.search(text):
+                return errors.Throttled
+        if response.header(b"x-ratelimit-remaining") == b"0":
             return errors.Throttled
     return errors.ServerError if response.status >= 500 else errors.APIError
+
+
+def _visible(body: bytes) -> str:
+    """Return the text at the beginning of a body that has none of the fields of an error: a web page, for example."""
+    return _MARKUP.sub(" ", body[:_MAX_TEXT].decode("utf-8", "replace"))
 
 
 def _message(kind: type[errors.APIError], call: Call[Any], status: int, reason: str | None, request_id: str) -> str:
@@ -187,15 +203,21 @@ def _challenge(response: RawResponse) -> dict[str, str]:
 
 
 def _retry_at(response: RawResponse, now: datetime) -> datetime | None:
+    """Return the time in `Retry-After`, or None if it is missing, malformed or absurd."""
     header = response.header(b"retry-after")
     if header is None:
         return None
     text = header.decode("latin-1").strip()
     with contextlib.suppress(ValueError, OverflowError):
-        if text.isdigit():
-            return now + timedelta(seconds=int(text))
-        from email.utils import parsedate_to_datetime  # imported lazily: takes 10 ms, and rarely needed
-
-        found = parsedate_to_datetime(text)
-        return found if found.tzinfo is not None else found.replace(tzinfo=UTC)
+        found = now + timedelta(seconds=int(text)) if text.isdigit() else _date(text)
+        if abs(found - now) <= _MAX_RETRY_AFTER:
+            return found
     return None
+
+
+def _date(text: str) -> datetime:
+    """Return a date of HTTP. Raises ValueError or OverflowError."""
+    from email.utils import parsedate_to_datetime  # imported lazily: takes 10 ms, and rarely needed
+
+    found = parsedate_to_datetime(text)
+    return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)

@@ -1,4 +1,4 @@
-"""Every public constructor and function with hostile arguments, and clients in hostile environments.
+"""Every public constructor and function with hostile arguments.
 
 Whatever is passed, a call works or raises an error of the package, or a TypeError or ValueError that the package raises
 itself. No error of a library or of Python's own functions gets out.
@@ -8,14 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import enum
-import importlib.util
 import inspect
 import linecache
 import math
-import os
-import subprocess
-import sys
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,7 +23,6 @@ import cloud66_async
 from cloud66_async import (
     Cloud66,
     Cloud66Error,
-    ConfigError,
     Retry,
     Secret,
     Timeouts,
@@ -38,15 +32,14 @@ from cloud66_async import (
     sandbox,
 )
 from cloud66_async._core.model import Model
-from cloud66_async._http.library import NAME
-from cloud66_async.integrations import keyring, starlette
+from cloud66_async.integrations import keyring, otel, starlette
 from cloud66_async.resources import stacks
 
 from ..conftest import PoolName
 from ..support import ONCE, Script, client
 
 PACKAGE = str(Path(cloud66_async.__file__).parent)
-MODULES: tuple[ModuleType, ...] = (cloud66_async, oauth, sandbox, starlette, keyring)
+MODULES: tuple[ModuleType, ...] = (cloud66_async, oauth, sandbox, starlette, keyring, otel)
 
 
 class Unprintable:
@@ -130,6 +123,11 @@ def pause(retry: Retry) -> None:
         )
 
 
+def next_pauses(polling: cloud66_async.Polling) -> None:
+    for age in (0.0, 300.0, 1e9):
+        assert math.isfinite(polling.pause(age, 1, 10, 20, 60.0, known=[1.0, 2.0, 3.0]))
+
+
 def show(value: Any) -> None:
     assert repr(value)
     assert value == value  # it has its own comparison
@@ -155,6 +153,7 @@ async def read(block: Any) -> None:
 ROWS: dict[str, Row] = {
     "Cloud66": Row(Cloud66, {**UNREACHABLE, **APPLICATION}, request),
     "Drift": Row(cloud66_async.Drift, {}),
+    "Polling": Row(cloud66_async.Polling, {}, next_pauses),
     "Retry": Row(Retry, {}, pause),
     "Timeouts": Row(Timeouts, {}, request_with_timeouts),
     "Token": Row(Token, {"text": "t"}, show),
@@ -173,6 +172,7 @@ ROWS: dict[str, Row] = {
     "ProviderSettings": Row(sandbox.ProviderSettings),
     "SandboxServer": Row(sandbox.SandboxServer),
     "KeyringStore": Row(keyring.KeyringStore),
+    "OtelObserver": Row(otel.OtelObserver, unchecked=("tracer_provider", "meter_provider")),
     "MemorySessions": Row(starlette.MemorySessions),
     "ModelResponse": Row(
         starlette.ModelResponse,
@@ -188,9 +188,10 @@ ROWS: dict[str, Row] = {
 }
 # Created by the package for its users, or functions that need a terminal or a browser.
 EXEMPT = {
-    "Application", "BatchResult", "Failed", "FakeAction", "FakeDeployment", "FakeStack", "Faults", "Grant", "Login",
-    "Ok", "Page", "Pager", "Problem", "Quota", "RecordedRequest", "Reply", "Request", "Response", "Snapshot", "Table",
-    "User", "consent", "login_with_browser", "login_with_code",
+    "Application", "Attempt", "BatchResult", "Failed", "FakeAction", "FakeDeployment", "FakeStack", "Faults", "Grant",
+    "Login", "Ok", "Page", "Pager", "Problem", "Quota", "RecordedRequest", "Reply", "Request", "Response", "Rollout",
+    "RolloutResult", "Snapshot",
+    "Table", "User", "consent", "login_with_browser", "login_with_code",
 }  # fmt: skip
 
 
@@ -264,7 +265,7 @@ async def test_hostile_argument(name: str, parameter: str, monkeypatch: pytest.M
 
 async def test_hostile_argument_of_a_view() -> None:
     async with Cloud66(**UNREACHABLE) as c66:
-        for parameter in ("token", "account", "timeout", "retry"):
+        for parameter in ("token", "account", "timeout", "retry", "polling"):
             for kind, value in VALUES.items():
                 problem = await judge(lambda: c66.using(**{parameter: value}).stacks.get("a"))  # noqa: B023
                 assert problem is None, (parameter, kind)
@@ -300,152 +301,3 @@ async def test_hostile_argument_of_a_method(resource: str, method: str, paramete
             if problem is not None:
                 wrong[kind] = problem
     assert wrong == {}
-
-
-# --- states of a client
-
-
-@pytest.mark.parametrize("pool", ["own", "httpx"])
-async def test_closed_client_raises_config_error(pool: PoolName) -> None:
-    c66 = Cloud66("t", url="http://127.0.0.1:9", pool=pool, retry=ONCE)
-    with pytest.raises(cloud66_async.TransportError):
-        await c66.stacks.get("a")  # entering is not necessary
-    await c66.aclose()
-    await c66.aclose()
-    with pytest.raises(ConfigError, match="this client is closed"):
-        await c66.stacks.get("a")
-    with pytest.raises(ConfigError, match="this client is closed"):
-        _ = c66.transport
-
-
-@pytest.mark.parametrize("pool", ["own", "httpx"])
-def test_client_without_asyncio_raises_config_error(pool: PoolName) -> None:
-    """Under trio, and in a coroutine that is driven by hand, no event loop of asyncio is running."""
-    c66 = Cloud66("t", url="http://127.0.0.1:9", pool=pool)
-    for call in (c66.stacks.get("a"), c66.stacks.list().first(), c66.collect(c66.stacks.get, ["a"])):
-        with pytest.raises(ConfigError, match="no asyncio event loop is running"):
-            call.send(None)
-
-
-OTHER = {"httpx": "httpx2", "httpx2": "httpx"}[NAME]
-
-
-@pytest.mark.skipif(importlib.util.find_spec(OTHER) is None, reason="only one HTTP library is installed")
-class TestOtherLibrary:
-    """Objects of the HTTP library that the package does not use."""
-
-    @pytest.fixture
-    def other(self) -> Any:
-        return importlib.import_module(OTHER)
-
-    def test_its_transport_is_rejected(self, other: Any) -> None:
-        for transport in (other.MockTransport(print), other.AsyncHTTPTransport()):
-            with pytest.raises(ConfigError, match=f"it is one of {OTHER}, but this package uses {NAME}"):
-                Cloud66("t", transport=transport)
-
-    def test_clients_are_not_transports(self, other: Any) -> None:
-        for library in (other, importlib.import_module(NAME)):
-            with pytest.raises(TypeError, match="expected a Transport or an"):
-                Cloud66("t", transport=library.AsyncClient())
-
-    @pytest.mark.parametrize("pool", ["own", "httpx"])
-    async def test_its_client_cannot_use_the_transport(self, other: Any, pool: PoolName) -> None:
-        async with Cloud66("t", pool=pool) as c66, other.AsyncClient(transport=c66.transport) as http:
-            with pytest.raises(ConfigError, match=f"the client is one of {OTHER}; use {NAME}.AsyncClient"):
-                await http.get("http://127.0.0.1:9/")
-
-
-# --- environments
-
-PROGRAM = """
-import asyncio, os, sys, traceback
-try:
-    from cloud66_async import Cloud66, Cloud66Error, Retry
-    async def main():
-        async with Cloud66(os.environ.get("TOKEN"), retry=Retry(attempts=1), timeout=5, pool={pool!r}) as c66:
-            await c66.stacks.get("a")
-    asyncio.run(main())
-    found = "returned"
-except Cloud66Error as error:
-    kind = next(kind for kind in type(error).__mro__ if kind.__module__ == "cloud66_async.errors")
-    found = kind.__name__ + ": " + ascii(str(error))
-except BaseException:
-    found = ascii(traceback.format_exc())
-with open({result!r}, "w", encoding="utf-8") as file:
-    file.write(found)
-"""
-LOCAL, TLS = {"CLOUD66_URL": "http://127.0.0.1:9"}, {"CLOUD66_URL": "https://127.0.0.1:9", "TOKEN": "t"}
-LOST, INVALID = "TransportError", "ConfigError"
-ENVIRONMENTS: dict[str, tuple[dict[str, str | bytes], str]] = {
-    "home is a device": ({**LOCAL, "HOME": "/dev/null"}, INVALID),
-    "home does not exist": ({**LOCAL, "HOME": "/nowhere/at/all"}, INVALID),
-    "home is empty": ({**LOCAL, "HOME": ""}, INVALID),
-    "relative directories": ({**LOCAL, "XDG_CONFIG_HOME": "a", "XDG_STATE_HOME": ".", "XDG_DATA_HOME": ".."}, INVALID),
-    "token with a space": ({**LOCAL, "CLOUD66_ACCESS_TOKEN": "a b"}, INVALID),
-    "token that is not UTF-8": ({**LOCAL, "CLOUD66_ACCESS_TOKEN": b"\xff"}, INVALID),
-    "toolbelt login": ({"CLOUD66_TOKEN": "%%%"}, INVALID),
-    "toolbelt login that is not ASCII": ({"CLOUD66_TOKEN": b"\xff\xe4"}, INVALID),
-    "toolbelt login with a number": ({"CLOUD66_TOKEN": "Nw=="}, INVALID),
-    "URL without a host": ({"TOKEN": "t", "CLOUD66_URL": "http://"}, INVALID),
-    "URL with an open bracket": ({"TOKEN": "t", "CLOUD66_URL": "https://[::1"}, INVALID),
-    "URL that is not UTF-8": ({"TOKEN": "t", "CLOUD66_URL": b"https://\xff"}, INVALID),
-    "proxy that is not UTF-8": ({"TOKEN": "t", "HTTPS_PROXY": b"http://\xff"}, INVALID),
-    "unknown pool": ({**LOCAL, "TOKEN": "t", "CLOUD66_POOL": "x"}, INVALID),
-    "missing CA certificates": ({**TLS, "SSL_CERT_FILE": "/nowhere/at/all"}, LOST),
-    "empty CA certificates": ({**TLS, "SSL_CERT_FILE": "/dev/null", "SSL_CERT_DIR": ""}, LOST),
-    "directory as CA certificates": ({**TLS, "SSL_CERT_FILE": "/", "SSL_CERT_DIR": "/dev/null"}, LOST),
-    "locale C": ({**TLS, "LANG": "C", "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}, LOST),
-    "debug mode of asyncio": ({**TLS, "PYTHONASYNCIODEBUG": "1"}, LOST),
-}
-
-
-def run(pool: str, environment: Mapping[str, str | bytes], tmp_path: Path, **options: Any) -> str:
-    """Run the program in this environment and return what became of it."""
-    result = tmp_path / "result"
-    clean: dict[str, Any] = {
-        name: value for name, value in os.environ.items() if not name.startswith(("CLOUD66_", "XDG_", "SSL_", "HOME"))
-    }
-    code = PROGRAM.format(pool=pool, result=str(result))
-    start: Any = subprocess.run  # its overloads do not accept `**options`
-    process = start(
-        [sys.executable, "-c", code],
-        env={**clean, **environment},
-        check=False,
-        timeout=60,
-        capture_output=True,
-        **options,
-    )
-    assert result.exists(), process.stderr
-    return result.read_text(encoding="utf-8")
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="environments of POSIX systems")
-@pytest.mark.parametrize("pool", ["own", "httpx"])
-@pytest.mark.parametrize(("environment", "expected"), ENVIRONMENTS.values(), ids=ENVIRONMENTS)
-def test_hostile_environment(environment: Mapping[str, str | bytes], expected: str, pool: str, tmp_path: Path) -> None:
-    if environment.get("CLOUD66_POOL"):
-        pool = ""
-    assert run(pool, {"HOME": str(tmp_path), **environment}, tmp_path).startswith(f"{expected}: ")
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="environments of POSIX systems")
-@pytest.mark.parametrize("pool", ["own", "httpx"])
-def test_closed_standard_streams(pool: str, tmp_path: Path) -> None:
-    def close() -> None:
-        for stream in range(3):
-            os.close(stream)
-
-    environment = {"HOME": str(tmp_path), **TLS}
-    assert run(pool, environment, tmp_path, preexec_fn=close).startswith(f"{LOST}: ")
-
-
-@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can become another user")
-@pytest.mark.parametrize("pool", ["own", "httpx"])
-def test_unknown_user_without_a_home(pool: PoolName) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        Path(folder).chmod(0o777)
-        try:
-            found = run(pool, LOCAL, Path(folder), user=54321)
-        except PermissionError:
-            pytest.skip("other users cannot run this interpreter")
-    assert found.startswith(f"{INVALID}: ")

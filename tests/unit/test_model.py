@@ -4,7 +4,6 @@ import copy
 import hmac
 import json
 import logging
-import math
 import pickle
 import pprint
 import traceback
@@ -21,8 +20,7 @@ import rich.pretty
 import rich.traceback
 
 from cloud66_async import Secret, Token
-from cloud66_async._core.model import IsoTimestamp, Model, OpenIntEnum, OpenStrEnum, Timestamp, free_form
-from cloud66_async._core.timestamps import parse_timestamp
+from cloud66_async._core.model import IsoTimestamp, Model, Timestamp, free_form
 from cloud66_async.resources.common import Health
 from cloud66_async.resources.stacks import DeployStrategy, Stack, StackStatus
 from cloud66_async.secret import Hidden
@@ -312,122 +310,3 @@ def test_evolve_parses_a_timestamp_string() -> None:
 def test_timestamps_survive_pickle_and_copy(duplicate: Callable[[Any], Any]) -> None:
     model = Derived(at=TIME, more=TIME)
     assert duplicate(model) == model
-
-
-# --- open enumerations ---------------------------------------------------------------------------
-
-UNKNOWN: list[OpenIntEnum | OpenStrEnum] = [
-    StackStatus(99),
-    StackStatus(-4),
-    DeployStrategy("sideways"),
-    DeployStrategy(""),
-]
-KNOWN: list[OpenIntEnum | OpenStrEnum] = [StackStatus.DEPLOYED, Health.UNKNOWN, DeployStrategy.FAST]
-
-
-@pytest.mark.parametrize("member", UNKNOWN + KNOWN, ids=repr)
-def test_member_equals_its_value_and_a_recreated_member(member: OpenIntEnum | OpenStrEnum) -> None:
-    kind: Any = type(member)
-    assert member == member.value
-    assert kind(member.value) == member
-    assert hash(kind(member.value)) == hash(member)
-    assert hash(member.value) == hash(member)
-
-
-@pytest.mark.parametrize("member", UNKNOWN + KNOWN, ids=repr)
-@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
-def test_member_survives_pickle_and_copy(member: OpenIntEnum | OpenStrEnum, protocol: int) -> None:
-    restored = pickle.loads(pickle.dumps(member, protocol))
-    assert (type(restored), restored, restored.name, restored.known) == (
-        type(member),
-        member,
-        member.name,
-        member.known,
-    )
-    assert copy.copy(member) == copy.deepcopy(member) == member
-
-
-def test_known_is_true_for_declared_members_only() -> None:
-    assert not any(member.known for member in UNKNOWN)
-    assert all(member.known for member in KNOWN)
-
-
-def test_known_member_is_always_the_same_object() -> None:
-    assert StackStatus(1) is StackStatus.DEPLOYED
-    assert DeployStrategy("fast") is DeployStrategy.FAST
-
-
-def test_int_enum_members_format_as_words() -> None:
-    assert str(StackStatus.DEPLOYMENT_FAILED) == "deployment failed"
-    assert f"{StackStatus.DEPLOYMENT_FAILED:>20}|" == "   deployment failed|"
-    assert f"{StackStatus(99)} and {StackStatus(-4)}" == "unknown 99 and unknown minus 4"
-    assert repr(StackStatus(99)) == "<StackStatus.UNKNOWN_99: 99>"
-
-
-def test_str_enum_members_format_as_their_values() -> None:
-    assert f"{DeployStrategy.FAST}, {DeployStrategy('sideways'):>9}" == "fast,  sideways"
-
-
-def test_unknown_members_are_not_cached() -> None:
-    before = len(StackStatus), len(DeployStrategy)
-    for number in range(1000, 1100):
-        StackStatus(number)
-        DeployStrategy(f"new {number}")
-    assert (len(StackStatus), len(DeployStrategy)) == before
-    assert 1000 not in StackStatus._value2member_map_
-    assert "new 1000" not in DeployStrategy._value2member_map_
-
-
-@pytest.mark.parametrize("value", ["deployed", None, 1.5, [], object()])
-def test_int_enum_rejects_values_that_are_not_integers(value: object) -> None:
-    with pytest.raises(ValueError):
-        StackStatus(cast("Any", value))
-
-
-@pytest.mark.parametrize("value", [1, None, [], object()])
-def test_str_enum_rejects_values_that_are_not_strings(value: object) -> None:
-    with pytest.raises(ValueError):
-        DeployStrategy(cast("Any", value))
-
-
-def test_enum_members_are_encoded_as_their_values() -> None:
-    assert msgspec.json.encode([*UNKNOWN, *KNOWN]) == b'[99,-4,"sideways","",1,0,"fast"]'
-
-
-# --- parse_timestamp() ------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("value", "expected"),
-    [
-        ("2014-09-01T19:00:33Z", datetime(2014, 9, 1, 19, 0, 33, tzinfo=UTC)),
-        ("2014-06-15T14:13:18+00:00", datetime(2014, 6, 15, 14, 13, 18, tzinfo=UTC)),
-        ("2014-08-14 00:38:14 UTC", datetime(2014, 8, 14, 0, 38, 14, tzinfo=UTC)),
-        ("2021-01-04T21:32:33+0000", datetime(2021, 1, 4, 21, 32, 33, tzinfo=UTC)),
-        ("2015-02-10T17:41:36.988310784Z", datetime(2015, 2, 10, 17, 41, 36, 988310, tzinfo=UTC)),
-        ("2021-01-04T23:32:33+02:00", datetime(2021, 1, 4, 21, 32, 33, tzinfo=UTC)),
-        ("2021-01-04T21:32:33", datetime(2021, 1, 4, 21, 32, 33, tzinfo=UTC)),
-        ("2021-01-04 21:32:33", datetime(2021, 1, 4, 21, 32, 33, tzinfo=UTC)),
-        ("2021-01-04", datetime(2021, 1, 4, tzinfo=UTC)),
-        ("  2014-08-14 00:38:14 UTC ", datetime(2014, 8, 14, 0, 38, 14, tzinfo=UTC)),
-        (1409598033, datetime(2014, 9, 1, 19, 0, 33, tzinfo=UTC)),
-        (1409598033.5, datetime(2014, 9, 1, 19, 0, 33, 500000, tzinfo=UTC)),
-        ("0001-01-01T00:00:00Z", None),
-        ("0001-01-01 00:00:00 UTC", None),
-        ("", None),
-        ("  ", None),
-    ],
-)
-def test_every_timestamp_format_of_the_api_gives_an_aware_datetime(value: object, expected: datetime | None) -> None:
-    found = parse_timestamp(value)
-    assert found == expected
-    assert found is None or found.tzinfo is not None
-
-
-@pytest.mark.parametrize(
-    "value",
-    ["yesterday", "2014-13-01T00:00:00Z", "UTC", " UTC", True, None, [], {}, 1e300, -1e300, math.nan, 10**20],
-)
-def test_invalid_timestamp_raises_value_error(value: object) -> None:
-    with pytest.raises(ValueError):
-        parse_timestamp(value)

@@ -20,7 +20,7 @@ from cloud66_async._core.model import Model, free_form
 from cloud66_async.resources.stacks import DeployStrategy
 
 from ..support import SECRET, Script, client, make_response, pages
-from .test_pager import FakeListing
+from .listings import FakeListing
 
 CREATED = datetime(2026, 3, 2, 9, 12, 30, tzinfo=UTC)
 STACK = Stack(

@@ -26,6 +26,12 @@ def pause(error: errors.Cloud66Error, call: Any = READ, attempt: int = 1, **opti
     return Retry(**options).pause(call, error, attempt, START)
 
 
+@pytest.fixture
+def half(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make every random part a half."""
+    monkeypatch.setattr(random, "random", lambda: 0.5)
+
+
 @pytest.mark.parametrize(
     ("error", "read", "write"),
     [
@@ -60,16 +66,9 @@ def test_retry_depends_on_error_and_operation(error: errors.Cloud66Error, read: 
 
 @pytest.mark.parametrize("attempt", [1, 2, 3, 4, 10, 100, 2000, 10**6])
 def test_pause_is_random_up_to_a_doubling_bound(attempt: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    ranges: list[tuple[float, float]] = []
-
-    def uniform(low: float, high: float) -> float:
-        ranges.append((low, high))
-        return high / 2
-
-    monkeypatch.setattr(random, "uniform", uniform)
+    monkeypatch.setattr(random, "random", lambda: 0.75)
     bound = min(60.0, 0.5 * 2 ** min(attempt - 1, 100))
-    assert pause(api_error(errors.ServerError), attempt=attempt, attempts=10**9) == bound / 2
-    assert ranges == [(0.0, bound)]
+    assert pause(api_error(errors.ServerError), attempt=attempt, attempts=10**9) == bound * 0.75
 
 
 def test_pause_covers_its_whole_range() -> None:
@@ -93,12 +92,35 @@ def test_attempts_include_the_first_one() -> None:
 def test_retry_after_is_honored() -> None:
     assert pause(api_error(errors.ServerError, retry_after=7)) == 7.0
     assert pause(api_error(errors.Throttled, retry_after=60)) == 60.0
-    assert pause(api_error(errors.Throttled, retry_after=-5)) == 0.0
+
+
+@pytest.mark.parametrize("kind", [errors.ServerError, errors.Throttled])
+@pytest.mark.parametrize("seconds", [0, -5, -(10**9)])
+def test_time_that_has_passed_is_no_reason_to_retry_at_once(kind: Any, seconds: float, half: None) -> None:
+    assert pause(api_error(kind, retry_after=seconds), attempt=3) == 1.0
+
+
+@pytest.mark.parametrize(
+    ("seconds", "options", "expected"),
+    [
+        (20, {}, 20.5),  # half of 5 %
+        (59, {}, 59.5),  # half of what remains until max_pause
+        (60, {}, 60.0),
+        (1000, {"max_pause": 3600}, 1025.0),
+        (3000, {"max_pause": 3600}, 3030.0),  # half of a minute
+        (3000, {"max_pause": float("inf")}, 3030.0),
+        (60.001, {}, None),
+    ],
+)
+def test_pause_until_the_quota_resets_has_a_random_part(
+    seconds: float, options: dict[str, Any], expected: float | None, half: None
+) -> None:
+    assert pause(api_error(errors.Throttled, retry_after=seconds), **options) == expected
+    assert Retry(**options).pause_until(START + timedelta(seconds=seconds), START) == expected
 
 
 def test_no_retry_if_retry_after_exceeds_max_pause() -> None:
     assert pause(api_error(errors.Throttled, retry_after=60.001)) is None
-    assert pause(api_error(errors.Throttled, retry_after=3000), max_pause=3600) == 3000.0
     assert pause(api_error(errors.ServerError, retry_after=2), max_pause=1) is None
 
 
@@ -107,6 +129,49 @@ def test_max_pause_limits_the_random_pause() -> None:
         (pause(api_error(errors.ServerError), attempt=20, attempts=99, max_pause=0.25) or 0) <= 0.25 for _ in range(50)
     )
     assert pause(api_error(errors.ServerError), base=0) == 0.0
+
+
+# --- small values ----------------------------------------------------------------------------------
+
+
+def test_seed_makes_pauses_repeatable() -> None:
+    def pauses(seed: int, call: Any = READ) -> list[float | None]:
+        return [pause(api_error(errors.ServerError), call, attempt, attempts=9, seed=seed) for attempt in range(1, 9)]
+
+    assert pauses(1) == pauses(1)
+    assert pauses(1) != pauses(2)
+    assert pauses(1) != pauses(1, get("/y.json").bind())
+    assert len(set(pauses(1))) == 8
+    assert pauses(1)[0] == pytest.approx(0.0400592393)  # the same in every process and with every version
+
+
+def test_hook_vetoes_a_retry_only_with_false() -> None:
+    problem = api_error(errors.ServerError)
+    seen: list[Any] = []
+    for returned, expected in ((False, False), (True, True), (None, True)):
+
+        def hook(*arguments: Any, returned: bool | None = returned) -> bool | None:
+            seen.append(arguments)
+            return returned
+
+        assert Retry(before_retry=hook).allows(READ, problem, 2, 1.5) is expected
+    assert seen == [(READ, problem, 2, 1.5)] * 3
+    assert Retry().allows(READ, problem, 2, 1.5)
+
+
+async def _asynchronous(*_: Any) -> bool:
+    return True
+
+
+class _Asynchronous:
+    async def __call__(self, *_: Any) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("hook", [_asynchronous, _Asynchronous(), "log", 1])
+def test_hook_must_be_a_function_that_is_not_async(hook: Any) -> None:
+    with pytest.raises(TypeError, match="invalid before_retry: expected a function that is not async"):
+        Retry(before_retry=hook)
 
 
 @pytest.mark.parametrize("options", [{"attempts": 0}, {"base": -1}, {"max_pause": -0.1}])

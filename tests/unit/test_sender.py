@@ -4,16 +4,13 @@ import asyncio
 import gc
 import logging
 import re
-from datetime import timedelta
 from typing import Any
 
-import anyio
 import pytest
 
 from cloud66_async import (
     Cloud66,
     NotFound,
-    QuotaError,
     ResponseError,
     Retry,
     ServerError,
@@ -144,13 +141,14 @@ async def test_no_retry_after_malformed_response() -> None:
     assert caught.value.request_id == transport.requests[0].request_id
 
 
-async def test_retry_after_sets_the_exact_pause(recorder: RecordingClock) -> None:
+async def test_retry_after_sets_the_pause(recorder: RecordingClock) -> None:
     transport = Script(
-        make_error(429, retry_after="17"), make_error(500, retry_after="Mon, 02 Mar 2026 09:13:00 GMT"), SUCCESS
+        make_error(500, retry_after="Mon, 02 Mar 2026 09:13:00 GMT"), make_error(429, retry_after="17"), SUCCESS
     )
     async with client(transport, clock=recorder) as c66:
         await c66.send(READ.bind(thing=1))
-    assert recorder.slept == [17.0, 13.0]
+    assert recorder.slept[0] == 30.0
+    assert 17.0 <= recorder.slept[1] <= 17.85
 
 
 async def test_waiting_for_the_next_hour_requires_a_larger_max_pause(recorder: RecordingClock) -> None:
@@ -161,60 +159,20 @@ async def test_waiting_for_the_next_hour_requires_a_larger_max_pause(recorder: R
         assert caught.value.retry_at == START.replace(hour=10, minute=0, second=0)
         transport.replies = [make_error(503, "throttled"), SUCCESS]
         await c66.using(retry=Retry(max_pause=3600)).send(READ.bind(thing=1))
-    assert recorder.slept == [47.5 * 60]
+    assert len(recorder.slept) == 1
+    assert 47.5 * 60 <= recorder.slept[0] <= 48.5 * 60
 
 
-async def test_retry_is_logged_without_secrets(caplog: pytest.LogCaptureFixture) -> None:
+async def test_every_attempt_is_logged_without_secrets(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.DEBUG):
         async with client(Script(make_error(500, "busy"), SUCCESS)) as c66:
             await c66.send(READ.bind(thing=1))
-    (record,) = [record for record in caplog.records if record.name == "cloud66_async"]
-    assert re.match(
-        r"retrying GET /things/[^ ]+ in \d\.\d s \(attempt 1 failed\): 500 for .*busy.*", record.getMessage()
-    )
+    failed, succeeded = [record for record in caplog.records if record.name.startswith("cloud66_async")]
+    assert (failed.levelno, succeeded.levelno) == (logging.WARNING, logging.DEBUG)
+    for text in ("status=500", "attempt=1", "error=ServerError", "retry_in=0.", "busy"):
+        assert text in failed.getMessage()
+    assert "status=200 attempt=2" in succeeded.getMessage()
     assert TOKEN not in caplog.text
-
-
-# --- deadlines ----------------------------------------------------------------------------------------
-
-
-async def test_no_retry_if_the_pause_exceeds_the_deadline(recorder: RecordingClock) -> None:
-    async with client(Script(make_error(429, "slow", retry_after="50"), SUCCESS), clock=recorder) as c66:
-        with anyio.fail_after(40):
-            with pytest.raises(Throttled, match="slow"):
-                await c66.send(READ.bind(thing=1))
-        with anyio.fail_after(60):
-            await c66.send(READ.bind(thing=1))
-    assert recorder.slept == []
-
-
-async def test_retry_if_the_pause_ends_before_the_deadline(recorder: RecordingClock) -> None:
-    async with client(Script(make_error(429, retry_after="50"), SUCCESS), clock=recorder) as c66:
-        with anyio.fail_after(60):
-            await c66.send(READ.bind(thing=1))
-    assert recorder.slept == [50.0]
-
-
-async def test_cancelled_scope_ends_at_the_next_await_without_an_error() -> None:
-    class EndlessPause(RecordingClock):
-        async def sleep(self, seconds: float) -> None:
-            self.slept.append(seconds)
-            await asyncio.Event().wait()
-
-    clock = EndlessPause()
-    reached: list[str] = []
-
-    def cancel(_: Request) -> Any:
-        scope.cancel()
-        return make_error(500)
-
-    async with client(Script(cancel), clock=clock) as c66:
-        with anyio.CancelScope() as scope:
-            await c66.send(READ.bind(thing=1))
-            reached.append("end of the scope")
-    assert scope.cancelled_caught
-    assert reached == []
-    assert len(clock.slept) == 1
 
 
 # --- limiter ------------------------------------------------------------------------------------------
@@ -275,28 +233,6 @@ async def test_cancelled_request_releases_its_limiter_slot() -> None:
         transport.replies = [SUCCESS]
         await asyncio.gather(*(c66.send(READ.bind(thing=number)) for number in range(5)))
     assert transport.in_flight == 0
-
-
-# --- quota --------------------------------------------------------------------------------------------
-
-
-async def test_reserved_quota_raises_quota_error_before_sending(recorder: RecordingClock) -> None:
-    transport = Script(make_response({"response": {"uid": "a"}}, x_ratelimit_remaining="5"))
-    async with client(transport, reserve=5, clock=recorder) as c66:
-        await c66.send(READ.bind(thing=1))
-        with pytest.raises(QuotaError):
-            await c66.send(READ.bind(thing=1))
-        assert len(transport.requests) == 1
-        recorder.time += timedelta(hours=1)
-        await c66.send(READ.bind(thing=1))
-    assert len(transport.requests) == 2
-
-
-async def test_error_responses_update_the_quota() -> None:
-    async with client(Script(make_error(404, x_ratelimit_remaining="5"))) as c66:
-        with pytest.raises(NotFound):
-            await c66.send(READ.bind(thing=1))
-        assert c66.quota.remaining == 5
 
 
 # --- event loops and closing --------------------------------------------------------------------------

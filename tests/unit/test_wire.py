@@ -31,7 +31,7 @@ BODIES: dict[str, bytes] = {
     "truncated": b'{"error": "not_fo',
     "list": b'[{"error": "x"}]',
     "number": b"42",
-    "string": b'"throttled?"',
+    "string": b'"oops"',
     "null": b"null",
     "deeply nested list": b"[" * 50_000 + b"]" * 50_000,
     "deeply nested object": b'{"error":' * 50_000 + b"1" + b"}" * 50_000,
@@ -51,6 +51,7 @@ STATUSES: dict[int, type[errors.APIError]] = {
     409: errors.Conflict,
     422: errors.BadRequest,
     429: errors.Throttled,
+    501: errors.Unsupported,
     500: errors.ServerError,
     502: errors.ServerError,
     503: errors.ServerError,
@@ -167,8 +168,12 @@ def test_retry_after_accepts_seconds_and_dates(header: str, expected: datetime, 
 
 
 @pytest.mark.parametrize(
-    "header", ["", "soon", "-5", "1.5", "9" * 30, "9" * 5000, "²", "Mon, 99 Foo 2026", ",", "\x00"]
-)
+    "header",
+    [
+        "", "soon", "-5", "1.5", "9" * 30, "9" * 5000, "99999999", "nan", "inf", "²", "Mon, 99 Foo 2026", ",", "\x00",
+        "Mon, 01 Jan 0001 00:00:00 GMT", "Fri, 31 Dec 9999 23:59:59 GMT", "Fri, 31 Dec 9999 23:59:59 -2359",
+    ],
+)  # fmt: skip
 def test_invalid_retry_after_is_ignored(header: str) -> None:
     assert api_error(make_response({}, 500, retry_after=header)).retry_at is None
     assert api_error(make_response({}, 429, retry_after=header)).retry_at == datetime(2026, 3, 2, 10, tzinfo=UTC)

@@ -1,0 +1,100 @@
+"""View: the options that `using` can change."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from ..config import MISSING_USER_LOGIN, check_account, read_timeouts
+from ..errors import ConfigError
+from ..retry import check_retry
+from ..token import to_token
+from .arguments import UNCHANGED, Unchanged
+from .credentials import check_headers, shared_headers
+from .shared import Identity
+
+if TYPE_CHECKING:
+    from ..polling import Polling
+    from ..retry import Retry
+    from ..secret import Secret
+    from ..token import Token
+    from ..transport import Timeouts
+    from .shared import SharedState
+
+__all__ = ["View"]
+
+
+class View:
+    """The options of a client, or of one of its views. Its `repr` shows none of them."""
+
+    __slots__ = ("account", "headers", "polling", "retry", "timeouts", "token")
+
+    def __init__(
+        self,
+        token: Token | None,
+        *,
+        account: int | None,
+        headers: Mapping[str, str] | None,
+        timeout: float | Timeouts | None,
+        retry: Retry,
+        polling: Polling | None,
+    ) -> None:
+        check_account(account)
+        self.token: Token | None = token
+        self.account: int | None = account
+        self.headers: Mapping[str, str] = check_headers(headers)
+        self.timeouts: Timeouts = read_timeouts(timeout)
+        self.retry: Retry = check_retry(retry)
+        self.polling: Polling | None = _check_polling(polling)
+
+    def changed(
+        self,
+        *,
+        token: Secret | Unchanged | None = UNCHANGED,
+        account: int | Unchanged | None = UNCHANGED,
+        headers: Mapping[str, str] | Unchanged = UNCHANGED,
+        timeout: float | Timeouts | Unchanged | None = UNCHANGED,
+        retry: Retry | Unchanged = UNCHANGED,
+        polling: Polling | Unchanged | None = UNCHANGED,
+    ) -> View:
+        """Return a copy with these options. Raises ConfigError or TypeError for those that are invalid.
+
+        Args:
+            token: Access token. None raises ConfigError.
+            account: ID of the account.
+            headers: Extra headers.
+            timeout: Total seconds per request, or `Timeouts`.
+            retry: When failed calls are retried.
+            polling: How often the state of actions is read.
+        """
+        view = View.__new__(View)
+        view.token = self.token if isinstance(token, Unchanged) else _given(token)
+        view.account = self.account if isinstance(account, Unchanged) else account
+        check_account(view.account)
+        view.headers = self.headers if isinstance(headers, Unchanged) else check_headers(headers)
+        view.timeouts = self.timeouts if isinstance(timeout, Unchanged) else read_timeouts(timeout)
+        view.retry = self.retry if isinstance(retry, Unchanged) else check_retry(retry)
+        view.polling = self.polling if isinstance(polling, Unchanged) else _check_polling(polling)
+        return view
+
+    def identify(self, shared: SharedState) -> Identity:
+        """Return what requests with this token are sent with. Raises ConfigError if there is no token."""
+        token = self.token
+        if token is None:
+            raise ConfigError(MISSING_USER_LOGIN)
+        headers = shared_headers(token, self.account, self.headers)
+        return Identity(headers, shared.allowance(token), token.expires_at)
+
+
+def _given(token: Secret | None) -> Token:
+    if token is None:
+        raise ConfigError("using(token=None): no token; redirect the user to the login")
+    return to_token(token)
+
+
+def _check_polling(polling: Polling | None) -> Polling | None:
+    if polling is None:
+        return None
+    from ..polling import check_polling  # imported lazily: most programs do not pass one
+
+    return check_polling(polling)
