@@ -16,9 +16,10 @@ from ..pool.decompress import decompress_body
 from ..pool.errors import InvalidResponse
 from ..pool.parser import MAX_HEADER_SECTION, MAX_HEADERS
 from ..secret import Secret
+from .closing import finish
 from .cookies import no_cookies
 from .library import httpx
-from .logs import RedactedTransport
+from .logs import RedactedTransport, redacting
 
 if TYPE_CHECKING:
     from .._core.origin import Origin
@@ -88,7 +89,8 @@ class HttpxTransport:
             timeout=_library_timeout(request.timeouts),
             extensions=self._extensions,
         )
-        response = await self._client.send(library_request, stream=True)
+        with redacting():
+            response = await self._client.send(library_request, stream=True)
         try:
             check_headers(response)
             # Raw headers, so that every transport decodes them alike: the library guesses an encoding.
@@ -96,7 +98,8 @@ class HttpxTransport:
             headers = join_headers(pairs)
             return BufferedResponse(response.status_code, await _read_body(response, headers), headers)
         finally:
-            await response.aclose()
+            if not response.is_closed:  # it is, unless its body was not read to the end
+                await finish(response.aclose())
 
     async def aclose(self) -> None:
         """Close every connection."""
@@ -159,14 +162,12 @@ async def _read_body(response: httpx.Response, headers: Mapping[str, str]) -> by
     else:
         incoming = response.aiter_raw()
         encodings = headers.get("content-encoding")
-    chunks: list[bytes] = []
-    size = 0
+    buffer = bytearray()  # not a list: small chunks would take many times the memory of the body
     async for chunk in incoming:
-        chunks.append(chunk)
-        size += len(chunk)
-        if size > _MAX_BODY:
+        buffer += chunk
+        if len(buffer) > _MAX_BODY:
             raise InvalidResponse(f"the response body exceeds {_MAX_BODY} bytes")
-    body = b"".join(chunks)
+    body = bytes(buffer)
     if encodings is None:
         return body
     return await decompress_body(body, encodings.encode("latin-1"), _MAX_BODY, status=response.status_code)

@@ -1,7 +1,8 @@
-"""Redaction of what the libraries below the HTTP library log about requests of this package.
+"""Redaction of what the HTTP library and the libraries below it log about requests of this package.
 
 At DEBUG, httpcore logs the headers of responses, which may repeat a token, and the password of a SOCKS proxy; hpack
-logs the headers of HTTP/2 requests and responses, also in encoded form. Only records about requests that
+logs the headers of HTTP/2 requests and responses, also in encoded form. At INFO, the HTTP library logs the URL of each
+request, whose path may contain a secret and whose query contains values of the caller. Only records about requests that
 `RedactedTransport` sends are changed, so a program's other requests are logged as before.
 """
 
@@ -15,12 +16,15 @@ from contextvars import ContextVar
 from functools import cache
 
 from ..secret import MASK
+from .closing import finish
 from .library import httpx
 
-__all__ = ["RedactedTransport", "redact_reason"]
+__all__ = ["RedactedTransport", "redact_reason", "redacting"]
 
 _MODULES = ("connection", "http11", "http2", "proxy", "socks")
+_CLIENTS = ("httpx", "httpx2")
 _LOGGERS = (
+    *_CLIENTS,
     "hpack.hpack",
     "hpack.table",
     *(f"{library}.{module}" for library in ("httpcore", "httpcore2") for module in _MODULES),
@@ -41,12 +45,11 @@ class RedactedTransport(httpx.AsyncBaseTransport):
     """Sends requests through another transport of the HTTP library and keeps their secrets out of the logs."""
 
     def __init__(self, transport: httpx.AsyncBaseTransport) -> None:
-        _add_filter()
         self._transport = transport
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send `request` through the other transport and return the response."""
-        with _redacting():
+        with redacting():
             response = await self._transport.handle_async_request(request)
         if isinstance(response.stream, httpx.AsyncByteStream):
             response.stream = _Stream(response.stream)
@@ -57,8 +60,8 @@ class RedactedTransport(httpx.AsyncBaseTransport):
 
     async def aclose(self) -> None:
         """Close the other transport."""
-        with _redacting():
-            await self._transport.aclose()
+        with redacting():
+            await finish(self._transport.aclose())
 
 
 class _Stream(httpx.AsyncByteStream):
@@ -70,7 +73,7 @@ class _Stream(httpx.AsyncByteStream):
     async def __aiter__(self) -> AsyncIterator[bytes]:
         parts = aiter(self._stream)
         while True:
-            with _redacting():  # not around the yield: the caller shares the context
+            with redacting():  # not around the yield: the caller shares the context
                 try:
                     part = await anext(parts)
                 except StopAsyncIteration:
@@ -78,7 +81,7 @@ class _Stream(httpx.AsyncByteStream):
             yield part
 
     async def aclose(self) -> None:
-        with _redacting():
+        with redacting():
             await self._stream.aclose()
 
 
@@ -94,7 +97,9 @@ def redact_reason(request: httpx.Request, reason: bytes) -> bytes:
 
 
 @contextmanager
-def _redacting() -> Generator[None]:
+def redacting() -> Generator[None]:
+    """Redact what the libraries log while the context is open."""
+    _add_filter()
     token = _sending.set(True)
     try:
         yield
@@ -114,7 +119,15 @@ def _redact(record: logging.LogRecord) -> bool:
         return True
     if record.name.startswith("hpack."):
         return False  # nothing but headers, in several forms
+    if record.name in _CLIENTS:
+        arguments = record.args if isinstance(record.args, tuple) else ()
+        record.args = tuple(_without_path(each) if isinstance(each, httpx.URL) else each for each in arguments)
+        return True
     found = _REDACTED(record.getMessage())
     if found is not None:
         record.msg, record.args = f"{found[0]} {MASK}", None
     return True
+
+
+def _without_path(url: httpx.URL) -> str:
+    return f"{url.scheme}://{url.netloc.decode('ascii')}/{MASK}"

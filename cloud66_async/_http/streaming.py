@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from .._core.response import join_headers
 from ..errors import TransportTimeout
+from .closing import finish
 from .httpx_transport import check_headers, to_transport_error
 from .library import httpx
 
@@ -80,7 +81,7 @@ async def _stream(transport: httpx.AsyncBaseTransport, request: StreamRequest) -
         check_headers(response)
         yield _LibraryStream(response, deadline)
     finally:
-        await response.aclose()
+        await finish(response.aclose())
 
 
 async def _send(transport: httpx.AsyncBaseTransport, request: StreamRequest, deadline: _Deadline) -> httpx.Response:

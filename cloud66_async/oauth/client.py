@@ -110,7 +110,7 @@ class Cloud66OAuth2Client(Session):
             endpoints=Endpoints.of(
                 url, authorize=authorize_url, token=token_url, revoke=revoke_url, api=api_url, issuer=expected_issuer
             ),
-            clock=read_clock(clock),
+            clock=read_clock(clock, transport),
             token_endpoint_auth_method=method,
             revocation_endpoint_auth_method=method,
             code_challenge_method="S256",

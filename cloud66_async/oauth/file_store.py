@@ -56,11 +56,10 @@ class FileStore:
 
     def read(self, profile: str = DEFAULT, account: str | None = None) -> Token | None:
         """Return what `load` returns, without an event loop."""
-        fields = self._read_logins().get(self._site, {}).get(profile, {}).get(account or "")
-        if fields is None:
-            return None
-        token = from_fields(fields)
-        if token is None:
+        logins = self._read_logins().get(self._site, {}).get(profile, {})
+        found, token = (account or "") in logins, from_fields(logins.get(account or ""))
+        del logins  # a traceback may show local variables
+        if found and token is None:
             raise self._invalid()
         return token
 

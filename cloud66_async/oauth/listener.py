@@ -83,7 +83,10 @@ class Listener:
         self.callback = asyncio.get_running_loop().create_future()
         try:
             # asyncio sets TCP_NODELAY on the connections that this server accepts.
-            self._server = await asyncio.start_server(self._serve, _ADDRESS, self._port, limit=_MAX_HEADERS)
+            self._server = await asyncio.start_server(
+                self._serve, _ADDRESS, self._port, limit=_MAX_HEADERS, start_serving=False
+            )
+            await self._start_serving()
         except (OSError, OverflowError) as error:
             raise ConfigError(f"cannot listen on {_ADDRESS}:{self._port}: {error}; choose another port") from None
         port = self._server.sockets[0].getsockname()[1]
@@ -105,6 +108,14 @@ class Listener:
                 task.cancel()
             if remaining:
                 await asyncio.wait(remaining)
+
+    async def _start_serving(self) -> None:
+        # Separate from the creation of the server, which would leave the port open if it were cancelled here.
+        try:
+            await self._server.start_serving()
+        except BaseException:
+            self._server.close()
+            raise
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if not self._server.is_serving():

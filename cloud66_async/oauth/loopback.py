@@ -113,4 +113,5 @@ async def _open(open_browser: Callable[[str], object], listener: Listener) -> No
         if opened is False and not listener.callback.done():
             raise LoginError("no browser could be opened; log in with a pasted code instead")
     finally:
-        opening.cancel()
+        if not opening.cancel() and opening.exception() is None and inspect.iscoroutine(opening.result()):
+            opening.result().close()  # it was not awaited; one that has ended ignores this

@@ -42,6 +42,8 @@ def write_private(path: Path, body: bytes) -> None:
 
     Only one process may do this at a time. Raises ConfigError, also if other users could replace the file.
     """
+    if len(body) > _MAX_SIZE:
+        raise ConfigError(f"cannot write {path}: more than {_MAX_SIZE} bytes; remove logins that are not used")
     try:
         _check_directory(path.parent)
         for abandoned in path.parent.glob(f".{path.name}.*.new"):

@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 
 from .._core import wire
 from .._core.response import BufferedResponse
+from .._http.closing import finish
 from .._http.cookies import no_cookies
 from .._http.httpx_transport import to_transport_error
 from .._http.library import AsyncOAuth2Client, httpx
@@ -185,11 +186,11 @@ class Session(AsyncOAuth2Client):
             following = response.next_request if follow else None
             if following is None:
                 return response
-            await response.aclose()
+            await finish(response.aclose())
             if not same_origin(following.url, request.url):
                 raise TransportError(f"redirected to another origin ({following.url.host}): nothing was sent there")
             response = await self._send_once(following, stream=stream, auth=None)
-        await response.aclose()
+        await finish(response.aclose())
         raise TransportError(f"too many redirects: more than {self.max_redirects}")
 
     async def _send_once(self, request: httpx.Request, *, stream: bool, auth: Any) -> httpx.Response:
@@ -267,7 +268,7 @@ async def buffer_response(response: httpx.Response, *, lenient: bool = False) ->
     except _LIBRARY_ERRORS as error:
         body, failure = b"", to_transport_error(error)
     finally:
-        await response.aclose()
+        await finish(response.aclose())
     if failure is not None:
         raise failure  # outside the except block, as in _send_once
     headers = [(name, value) for name, value in response.headers.multi_items() if name not in _DROPPED_HEADERS]

@@ -29,11 +29,15 @@ def active_mock() -> str | None:
 def check_unmocked(origin: Origin) -> None:
     """Raise ConfigError if a mock is active that does not see a connection to `origin`: a test must not send it.
 
-    A server on the loopback interface belongs to the test.
+    The same applies to tests with a sandbox. A server on the loopback interface belongs to the test.
     """
-    name = active_mock()
-    if name is not None and not is_loopback(origin.host):
-        raise ConfigError(
-            f"cannot connect to {origin.host}:{origin.port}: {name} is active, but it does not see the SDK's "
-            "connection pool; pass transport=cloud66_async.testing.mocks.MockedTransport() to Cloud66"
-        )
+    name, network = active_mock(), sys.modules.get("cloud66_async.testing.network")
+    advice: str | None = None if network is None else network.advice()
+    if (name is None and advice is None) or is_loopback(origin.host):
+        return
+    if name is not None:
+        problem = f"{name} is active, but it does not see the SDK's connection pool"
+        advice = "pass transport=cloud66_async.testing.mocks.MockedTransport() to Cloud66"
+    else:
+        problem = "this test has a sandbox, but the client does not use it"
+    raise ConfigError(f"cannot connect to {origin.host}:{origin.port}: {problem}; {advice}")

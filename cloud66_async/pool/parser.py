@@ -19,6 +19,9 @@ MAX_OVERHEAD = 2 * MAX_HEADER_SECTION
 # Long reads are parsed in steps, so that MAX_OVERHEAD depends little on how the bytes are split into reads.
 STEP = 32 * 1024
 
+# So many parts of a body are joined to one, so that small chunks do not take many times the memory of the body.
+MAX_PARTS = 1024
+
 _TYPICAL_SECTION = 2048
 _SHORTEST_HEADER = len(b"A:\r\n")
 
@@ -46,6 +49,7 @@ class ResponseParser:
         "_framed",
         "_interim",
         "_is_head",
+        "_joined",
         "_limit",
         "_overhead",
         "_parser",
@@ -89,6 +93,7 @@ class ResponseParser:
         self.lower_section: bytes = b""
         self.content_encoding: bytes | None = None
         self.data: list[bytes] = []
+        self._joined = 0
 
     def start(self, *, is_head: bool, limit: int) -> None:
         """Expect a response with a body of at most `limit` bytes, or without one if `is_head`. Call `clear` first."""
@@ -147,7 +152,7 @@ class ResponseParser:
 
     def take(self) -> list[bytes]:
         """Return the body data that arrived since the last call."""
-        data, self.data, self.taken = self.data, [], self.size
+        data, self.data, self.taken, self._joined = self.data, [], self.size, 0
         return data
 
     def release(self) -> None:
@@ -183,6 +188,9 @@ class ResponseParser:
             return
         self.data.append(data)
         self.size += len(data)
+        if len(self.data) - self._joined > MAX_PARTS:
+            self.data[self._joined :] = [b"".join(self.data[self._joined :])]
+            self._joined += 1
         if self.size > self._limit:
             self.error = self._too_long()
 

@@ -126,7 +126,7 @@ class WebLogin:
         secret = hide("client_secret", client_secret)
         del client_secret  # a traceback may show local variables
         parts = split_redirect_url(redirect_url)
-        self._clock = read_clock(clock)
+        self._clock = read_clock(clock, transport)
         self._scope = _scopes(scope)
         self._site = Site(
             origin=origin_of(parts),
@@ -300,7 +300,7 @@ class WebLogin:
             pending = self._cookies.pending_login(request)
             started = await self._exchanges.run(digest(pending.login.state), lambda: self._exchange(request, pending))
         except (LoginError, TransportError) as error:
-            logger.warning("login failed: %s: %s", type(error).__name__, error)
+            logger.warning("login failed: %s: %s%s", type(error).__name__, error, self._hint(error))
             response = self._error_page(request, problem_of(error, self._site.url(request, self._site.login)))
             if isinstance(error, StateMismatch):
                 return prevent_caching(response)
@@ -309,6 +309,11 @@ class WebLogin:
             self._cookies.start_session(response, *started)
         self._cookies.end_login(request, response)
         return prevent_caching(response)
+
+    def _hint(self, error: Exception) -> str:
+        """Return where logins must start. A test client may not have done so, and has no cookie for the callback."""
+        origin = self._site.origin
+        return f" at {origin} (in tests, base_url={origin!r})" if isinstance(error, StateMismatch) else ""
 
     async def _exchange(self, request: Request, pending: PendingLogin) -> _NewSession:
         """Exchange the code and start a session under a new ID, which prevents session fixation."""
