@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime
-from typing import Protocol
+from typing import Protocol, TypeGuard
 
 __all__ = ["Clock", "SystemClock", "read_clock"]
 
@@ -33,12 +33,21 @@ class SystemClock:
         await asyncio.sleep(seconds)
 
 
-def read_clock(clock: Clock | None) -> Clock:
-    """Return `clock`, or the system's if it is None. Raises TypeError if it is not a clock."""
+def read_clock(clock: Clock | None, transport: object = None) -> Clock:
+    """Return `clock`, or else the attribute `clock` of the transport if it has one, or else the system's.
+
+    Raises TypeError if `clock` is neither None nor a clock.
+    """
     if clock is None:
-        return SystemClock()
-    if not all(callable(getattr(clock, name, None)) for name in ("now", "sleep")):
+        # A transport of the HTTP library may use this name for something else.
+        carried = getattr(transport, "clock", None)
+        return carried if _is_clock(carried) else SystemClock()
+    if not _is_clock(clock):
         raise TypeError(
             f"invalid clock: expected an object with the methods `now` and `sleep`, not {type(clock).__name__}"
         )
     return clock
+
+
+def _is_clock(value: object) -> TypeGuard[Clock]:
+    return all(callable(getattr(value, name, None)) for name in ("now", "sleep"))

@@ -73,7 +73,7 @@ def demo(
 def sandbox(
     *,
     port: Annotated[int, Parameter(help="Port on 127.0.0.1; 0 selects a free port.")] = 6606,
-    stacks: Annotated[int, Parameter(help="Number of simulated stacks.")] = 600,
+    stacks: Annotated[int, Parameter(validator=validators.Number(gte=0), help="Number of simulated stacks.")] = 600,
     seed: Annotated[int, Parameter(help="Which stacks: each number stands for others.")] = 0,
     state: Annotated[
         Path | None, Parameter(help="File that keeps the stacks, with all changes, until the next start.")
@@ -82,6 +82,10 @@ def sandbox(
         list[str] | None,
         Parameter(negative="", help="Additional redirect URL of the sandbox's OAuth application; may be repeated."),
     ] = None,
+    latency: Annotated[
+        float,
+        Parameter(validator=validators.Number(gte=0), help="Delay before each response of the API, in seconds."),
+    ] = 0.0,
     fault: Annotated[
         list[FaultName] | None,
         Parameter(negative="", help="What goes wrong with one request in ten; may be repeated."),
@@ -100,6 +104,7 @@ def sandbox(
         seed=seed,
         state=state,
         redirect_urls=redirect_url or [],
+        latency=latency,
         faults=fault or [],
         tls=tls,
     )

@@ -28,6 +28,7 @@ def serve(
     seed: int,
     state: Path | None,
     redirect_urls: list[str],
+    latency: float,
     faults: list[FaultName],
     tls: bool,
 ) -> None:
@@ -39,12 +40,13 @@ def serve(
         seed: Which stacks.
         state: File that is loaded, if it exists, and written at the end. None starts anew each time.
         redirect_urls: Additional redirect URLs of the OAuth application.
+        latency: Seconds by which each response of the API is delayed.
         faults: What goes wrong with some of the requests.
         tls: Whether to use TLS, with a throw-away authority.
     """
     fake = _sandbox(state, stacks=stacks, seed=seed)
     inject(fake.faults, faults)
-    with _kept(fake, state), SandboxServer(fake, port=port, tls=tls) as server:
+    with _kept(fake, state), SandboxServer(fake, port=port, latency=latency, tls=tls) as server:
         application = fake.add_application(redirect_urls=(*_REDIRECT_URLS, *redirect_urls))
         token = fake.add_token()
         print_line(f"Sandbox with {len(fake.world.stacks)} stacks at {server.url}; press Ctrl+C to stop it\n")

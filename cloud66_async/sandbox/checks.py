@@ -12,6 +12,7 @@ from .message import Request
 from .names import check_names, is_write, known_operations, suggestion
 from .recorder import RecordedRequest, Recorder
 from .routes import Match
+from .stack import FakeStack
 
 __all__ = ["RequestLog", "UnexpectedRequest"]
 
@@ -29,7 +30,7 @@ class RequestLog:
         self.faults: Faults = faults
         self._recorder = Recorder()
         self._strict = strict
-        self._expected: set[str] = set()
+        self._expected: dict[str, bool] = {}  # announced writes, and whether they must happen
         self._unexpected: list[str] = []
 
     @property
@@ -55,7 +56,8 @@ class RequestLog:
         """Raise AssertionError unless there was such a request, or `times` of them.
 
         `parameters` are those of the operation, by the names of the API. Only requests with these values count; None
-        means that the request does not have the parameter. Raises ValueError for a name that does not exist.
+        means that the request does not have the parameter, and a `FakeStack` stands for its uid. Raises ValueError for
+        a name that does not exist.
         """
         found = self._find(operation, parameters)
         if (times is None and not found) or (times is not None and len(found) != times):
@@ -74,18 +76,27 @@ class RequestLog:
         if writes:
             raise AssertionError(f"expected no writes, found {len(writes)}:\n{_lines(writes)}")
 
-    def expect_writes(self, *operations: str) -> None:
-        """Let a strict sandbox accept requests to these operations, which may change something.
+    def expect_writes(self, *operations: str, allow_unused: bool = False) -> None:
+        """Announce requests to these operations, which may change something. A strict sandbox accepts them.
 
-        Raises ValueError for a name that no operation has.
+        `verify()` fails if one of them is not requested, unless `allow_unused` is true. Raises ValueError for a name
+        that no operation has.
         """
         check_names(operations)
-        self._expected.update(operations)
+        for operation in operations:
+            self._expected[operation] = not allow_unused
 
     def verify(self) -> None:
-        """Raise AssertionError for requests that a strict sandbox rejected, and for fault rules that never applied."""
+        """Raise AssertionError if the sandbox did not receive the requests that the test announced, and no others.
+
+        These are requests that a strict sandbox rejected, writes of `expect_writes` that did not happen, and requests
+        that fault rules were added for.
+        """
         if self._unexpected:
             raise AssertionError("unexpected requests:\n" + "\n".join(f"  {line}" for line in self._unexpected))
+        missing = [name for name, required in self._expected.items() if required and not self.calls(name)]
+        if missing:
+            raise AssertionError(self._missing(missing))
         self.faults.assert_used()
 
     def describe_calls(self, *, last: int = 10) -> str:
@@ -110,7 +121,7 @@ class RequestLog:
         place = f"{request.method} {shown_target(request, match)}"
         if not operations:
             problem = f"{place}: no operation has this method and path; correct the request"
-        elif is_write(request.method, operations) and not self._expected.intersection(operations):
+        elif is_write(request.method, operations) and self._expected.keys().isdisjoint(operations):
             name = operations[0]
             problem = f"{name} ({place}): a write that was not expected; call expect_writes({name!r}) first"
         else:
@@ -120,7 +131,16 @@ class RequestLog:
 
     def _find(self, operation: str, parameters: Mapping[str, object]) -> list[RecordedRequest]:
         _check_parameters(operation, parameters)
-        return [request for request in self.requests_to(operation) if _matches(request, parameters)]
+        plain = {name: _plain(value) for name, value in parameters.items()}
+        return [request for request in self.requests_to(operation) if _matches(request, plain)]
+
+    def _missing(self, operations: list[str]) -> str:
+        """Return the message for announced writes that did not happen, with the requests that were received instead."""
+        message = (
+            f"expected writes that never happened: {', '.join(operations)}; correct the test or the code, or pass "
+            "allow_unused=True to expect_writes"
+        )
+        return f"{message}\nrequests:\n{_lines([*self.requests])}" if self.requests else f"{message}; no requests"
 
     def _mismatch(
         self, expected: str, operation: str, parameters: Mapping[str, object], found: list[RecordedRequest]
@@ -154,6 +174,10 @@ def _matches(request: RecordedRequest, parameters: Mapping[str, object]) -> bool
     return all(_equal(request.parameters.get(name), value) for name, value in parameters.items())
 
 
+def _plain(value: object) -> object:
+    return value.uid if isinstance(value, FakeStack) else value
+
+
 def _equal(logged: object, value: object) -> bool:
     if isinstance(logged, Secret) and isinstance(value, str):
         return logged == Secret(value)
@@ -168,7 +192,7 @@ def _shown(operation: str, parameters: Mapping[str, object]) -> str:
         return ""
     known = known_operations()[operation]
     secret = set[str]() if known is None else secret_names(known)
-    pairs = (f"{name}={MASK if name in secret else repr(value)}" for name, value in parameters.items())
+    pairs = (f"{name}={MASK if name in secret else repr(_plain(value))}" for name, value in parameters.items())
     return f" with {', '.join(pairs)}"
 
 

@@ -106,6 +106,12 @@ class FakeClock:
         with self._lock:
             self._advance_to(_later(self._now, seconds))
 
+    def freeze(self) -> None:
+        """Let the clock stand still from now on, as if it had been created with `autojump=False`."""
+        with self._lock:
+            self._autojump = False
+        self._expect_advances()
+
     @asynccontextmanager
     async def running(self) -> AsyncGenerator[None]:
         """Let a frozen clock advance by itself within the block. Other clocks always do."""
@@ -119,9 +125,7 @@ class FakeClock:
         finally:
             with self._lock:
                 self._blocks -= 1
-                left = [] if self._jumps else self._sleepers.copy()
-            for wakes, _, future in left:
-                _call_in(future.get_loop(), self._expect_advance, future, wakes)
+            self._expect_advances()
 
     @property
     def _jumps(self) -> bool:
@@ -185,6 +189,13 @@ class FakeClock:
 
     # --- a frozen clock ------------------------------------------------------------------------------
 
+    def _expect_advances(self) -> None:
+        """Fail the pauses that have already started later, too, if the clock is frozen."""
+        with self._lock:
+            left = [] if self._jumps else self._sleepers.copy()
+        for wakes, _, future in left:
+            _call_in(future.get_loop(), self._expect_advance, future, wakes)
+
     def _expect_advance(self, future: asyncio.Future[None], wakes: datetime) -> None:
         """Fail the pause later unless the clock advances in the meantime. Runs in the loop of the future."""
         if wakes < _END:
@@ -201,7 +212,7 @@ class FakeClock:
         future.set_exception(
             ClockFrozen(
                 f"cannot sleep for {left:g} seconds: the clock is frozen and did not advance for {grace:g} s of real "
-                "time; call clock.advance(), or create the clock without autojump=False"
+                "time; call clock.advance(), or let it advance by itself: `async with clock.running():`"
             )
         )
 

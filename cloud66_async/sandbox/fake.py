@@ -23,6 +23,7 @@ from .oauth.pages import error_page
 from .oauth.provider import Provider
 from .oauth.settings import TOLERANT, ProviderSettings
 from .overview import PATHS, Overview, overview_reply
+from .polling import PollingGuard
 from .resources import HANDLERS
 from .routes import Match, api_routes
 from .serving.delivery import Delivery
@@ -71,6 +72,7 @@ class FakeCloud66(Contents, RequestLog):
         RequestLog.__init__(self, Faults(clock), strict=strict)
         world = World(clock, self.faults, action_seconds=action_seconds)
         Contents.__init__(self, world, Provider(clock, provider), clock)
+        self._polling = PollingGuard(world)
         self._api = API(self.world, self.provider, self._clock, api_routes(), HANDLERS, hourly_limit=hourly_limit)
 
     def __repr__(self) -> str:
@@ -206,6 +208,8 @@ class FakeCloud66(Contents, RequestLog):
         """
         operations, match = self._operations(request), self._match(request)
         self._reject_unexpected(request, match, operations)
+        if match is not None:
+            self._polling.check(match)
         fault = (None if operations is None else self.faults.take(operations, request)) or Fault()
         timed_out = timeout is not None and fault.delay > timeout
         lost = timed_out or fault.cut not in (None, "after")
@@ -284,11 +288,12 @@ class FakeCloud66(Contents, RequestLog):
         """Open the consent page of `login`, or at this URL, decide, and return the callback URL.
 
         `user` is the e-mail address of the user who logs in, by default `ada@example.com`. Raises ValueError if the
-        user is unknown, and LoginError if the page is not a consent page.
+        user is unknown, and LoginError if the application is not registered or the page is not a consent page.
         """
         if user is not None and user not in self.provider.users:
             known = ", ".join(self.provider.users)
             raise ValueError(f"unknown user {user!r}: known are {known}; add one with add_user()")
+        self.provider.check_registered(login if isinstance(login, str) else login.url)
         return await consent(login, user=user, decision=decision, transport=self.httpx_transport())
 
     async def deny(self, login: str | Login) -> str:

@@ -28,7 +28,7 @@ _INTERNAL = {
     ("asyncio.taskgroups", "TaskGroup.__aexit__"),
     ("asyncio.taskgroups", "TaskGroup._aexit"),
     ("cloud66_async._core.limiter", "Limiter.acquire"),
-    ("cloud66_async.resources._poller", "Poller.wait"),
+    ("cloud66_async.resources._watching.watcher", "Watcher.wait"),
     ("cloud66_async.sandbox.clock", "FakeClock.sleep"),
 }
 

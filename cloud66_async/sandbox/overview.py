@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from html import escape
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlencode
 
 from ..oauth.callback import OUT_OF_BAND
+from ..resources.common import Health
 from .message import Reply, Request
 from .oauth.pages import page, part
 
@@ -114,12 +116,19 @@ def _state(overview: Overview) -> str:
     ]
     if len(actions) > _RUNNING:
         actions = [*actions[:_RUNNING], (f"and {len(actions) - _RUNNING:,} more", "", "")]
-    latest = [(each.operation or "unknown", each.outcome) for each in overview.latest][: -_LATEST - 1 : -1]
+    health = Counter(Health(stack.data["health"]) for stack in stacks)
+    latest = [
+        (f"{each.time:%H:%M:%S}", each.operation or "unknown", each.outcome)
+        for each in [*overview.latest][: -_LATEST - 1 : -1]
+    ]
     quota = [(user, f"{left:,} of {overview.limit:,}") for user, left in overview.quota]
     return (
         f'<dl class="figures">{terms}</dl>'
+        + _table(
+            "Stacks by health", ("Health", "Stacks"), ((str(each), f"{health[each]:,}") for each in sorted(health))
+        )
         + _table("Running actions", ("Stack", "Action", "Time left"), actions)
-        + _table("Latest requests", ("Operation", "Response"), latest)
+        + _table("Latest requests", ("Time", "Operation", "Response"), latest)
         + _table("Requests left this hour", ("User", "Left"), quota)
     )
 
@@ -135,7 +144,8 @@ def _running(stack: FakeStack, now: datetime) -> Iterator[tuple[str, float]]:
 
 def _table(title: str, columns: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
     header = "".join(f'<th scope="col">{name}</th>' for name in columns)
-    cells = ["".join(f"<td>{escape(value)}</td>" for value in row) for row in rows]
+    # Names of actions and operations may break in a narrow window, but only between words.
+    cells = ["".join(f"<td>{escape(value).replace('_', '_<wbr>')}</td>" for value in row) for row in rows]
     body = "".join(f"<tr>{row}</tr>" for row in cells) or f'<tr><td colspan="{len(columns)}">None.</td></tr>'
     return f"<table><caption>{title}</caption><thead><tr>{header}</tr></thead><tbody>{body}</tbody></table>"
 

@@ -9,9 +9,10 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from ..secret import Secret
 from .description import read_logged, shown_target
 from .message import Request
-from .names import is_write
+from .names import OAUTH, is_write
 from .routes import Match
 
 __all__ = ["RecordedRequest", "Recorder"]
@@ -69,7 +70,13 @@ class RecordedRequest(NamedTuple):
 
     def __str__(self) -> str:
         """Return one line: the operation with its parameters, and the outcome."""
-        values = ", ".join(f"{name}={_shown(value)}" for name, value in self.parameters.items())
+        # Nearly all parameters of a login are secrets, which would only be shown as such.
+        shown = {
+            name: value
+            for name, value in self.parameters.items()
+            if self.operation not in OAUTH or not isinstance(value, Secret)
+        }
+        values = ", ".join(f"{name}={_shown(value)}" for name, value in shown.items())
         name = f"{self.operation}({values})" if self.operation else f"{self.method} {self.target}"
         account = "" if self.account is None else f", account {self.account}"
         attempt = "" if self.attempt == 1 else f", attempt {self.attempt}"

@@ -5,9 +5,10 @@ The fixtures are not async, so they work with every plugin that runs async tests
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Generator, Iterator
-from contextlib import suppress
-from typing import TYPE_CHECKING
+from contextlib import AbstractContextManager, nullcontext, suppress
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -20,23 +21,34 @@ __all__ = ["cloud66", "cloud66_client", "cloud66_server"]
 
 _ACTION_SECONDS = 0.2
 _FAILED = pytest.StashKey[bool]()
-_MARKER = "cloud66_server(scheme): serve the fixture cloud66_server over 'http' (the default) or 'https'"
+_OPTIONS = ("action_seconds", "frozen", "hourly_limit", "network", "provider", "strict")
+_TRANSPORT = "pass transport=cloud66.transport() to Cloud66, or mark the test with cloud66(network=True)"
+_URL = "pass url=cloud66_server.url to Cloud66, or mark the test with cloud66(network=True)"
+_MARKERS = (
+    (
+        f"cloud66({', '.join(f'{name}=...' for name in _OPTIONS)}): create the sandboxes of the fixtures cloud66 and "
+        "cloud66_server with these options of FakeCloud66; with frozen=True, the clock of cloud66 stands still, and "
+        "with network=True, clients may connect to other hosts"
+    ),
+    "cloud66_server(scheme): serve the fixture cloud66_server over 'http' (the default) or 'https'",
+)
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Register the marker."""
-    config.addinivalue_line("markers", _MARKER)
+    """Register the markers."""
+    for marker in _MARKERS:
+        config.addinivalue_line("markers", marker)
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Show the last requests to the sandbox if a test fails, and remember the result for the fixture."""
+    """Show the last requests to every sandbox if a test fails, and remember the result for the fixtures."""
     report = yield
-    fake = getattr(item, "funcargs", {}).get("cloud66")
-    if report.when == "call" and fake is not None:
+    if report.when == "call":
         item.stash[_FAILED] = report.failed
         if report.failed:
-            report.sections.append(("requests to the sandbox", fake.describe_calls(last=10)))
+            for name, fake in _sandboxes(item):
+                report.sections.append((f"requests to the sandbox `{name}`", fake.describe_calls(last=10)))
     return report
 
 
@@ -44,14 +56,22 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 def cloud66(request: pytest.FixtureRequest) -> Iterator[FakeCloud66]:
     """Yield a new sandbox without stacks, in this process. Its clock skips every pause.
 
-    `cloud66.client()` returns a client for it. If the test passes, but a fault never applied, the test fails after all.
+    `cloud66.client()` returns a client for it, and `cloud66.clock.freeze()` stops the clock. The marker
+    `cloud66(strict=True)` passes options to `FakeCloud66`.
+
+    If the test passes, but a fault never applied or an expected write never happened, the test fails after all. A
+    client that does not use the sandbox raises ConfigError instead of reaching the network.
     """
     from ..sandbox import FakeCloud66
 
-    fake = FakeCloud66()
-    yield fake
-    if not request.node.stash.get(_FAILED, True):
-        fake.verify()
+    options = _options(request)
+    frozen, network = options.pop("frozen", False), options.pop("network", False)
+    fake = FakeCloud66(**options)
+    if frozen:
+        fake.clock.freeze()
+    with _network(_TRANSPORT, allowed=network):
+        yield fake
+    _verify(request, fake)
 
 
 @pytest.fixture
@@ -78,11 +98,48 @@ def cloud66_server(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPat
     from ..clock import SystemClock
     from ..sandbox import FakeCloud66, SandboxServer
 
-    fake = FakeCloud66(clock=SystemClock(), action_seconds=_ACTION_SECONDS)
-    with SandboxServer(fake, tls=_scheme(request) == "https") as server:
+    options: dict[str, Any] = {"action_seconds": _ACTION_SECONDS, **_options(request)}
+    if options.pop("frozen", False):
+        raise pytest.UsageError("invalid marker cloud66(frozen=True): the fixture cloud66_server runs in real time")
+    network = options.pop("network", False)
+    fake = FakeCloud66(clock=SystemClock(), **options)
+    with SandboxServer(fake, tls=_scheme(request) == "https") as server, _network(_URL, allowed=network):
         if server.ca_file is not None:
             monkeypatch.setenv("SSL_CERT_FILE", str(server.ca_file))
         yield server
+    _verify(request, fake)
+
+
+def _options(request: pytest.FixtureRequest) -> dict[str, Any]:
+    """Return the options in the markers of the test. The closest marker has precedence."""
+    found: dict[str, Any] = {}
+    for marker in request.node.iter_markers("cloud66"):
+        unknown = [*map(repr, marker.args), *(name for name in marker.kwargs if name not in _OPTIONS)]
+        if unknown:
+            raise pytest.UsageError(f"invalid marker cloud66({unknown[0]}): its options are {', '.join(_OPTIONS)}")
+        found = {**marker.kwargs, **found}
+    return found
+
+
+def _network(instead: str, *, allowed: bool) -> AbstractContextManager[None]:
+    """Return a context manager in which clients of the SDK connect to other hosts only if that is allowed."""
+    from .network import without_network
+
+    return nullcontext() if allowed else without_network(instead)
+
+
+def _sandboxes(item: pytest.Item) -> Iterator[tuple[str, FakeCloud66]]:
+    """Yield every sandbox among the fixtures of a test, with the name of its fixture."""
+    sandbox: Any = sys.modules.get("cloud66_async.sandbox")
+    if sandbox is not None:
+        for name, value in getattr(item, "funcargs", {}).items():
+            if isinstance(value, sandbox.FakeCloud66 | sandbox.SandboxServer):
+                yield name, getattr(value, "fake", value)
+
+
+def _verify(request: pytest.FixtureRequest, fake: FakeCloud66) -> None:
+    if not request.node.stash.get(_FAILED, True):
+        fake.verify()
 
 
 def _scheme(request: pytest.FixtureRequest) -> str:

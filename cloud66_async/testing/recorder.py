@@ -9,6 +9,7 @@ import secrets
 import warnings
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from datetime import UTC, datetime
 from difflib import SequenceMatcher
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
@@ -18,8 +19,10 @@ import attrs
 
 from .._core.connections import Connections
 from .._core.response import BufferedResponse, RawResponse
+from ..clock import Clock, read_clock
 from ..config import Address, Config
 from ..errors import Cloud66Warning, ConfigError
+from ..sandbox.clock import FakeClock
 from ..transport import Request, Transport
 from .redaction import PLACEHOLDER, Redaction, find_token
 
@@ -98,6 +101,9 @@ class Recorder:
         self._path = Path(path)
         self.recording: bool = mode == "record" or (mode == "auto" and not self._path.exists())
         """Whether this recorder records. Otherwise it replays."""
+        # A replay does not wait as long as the recorded calls did.
+        self.clock: Clock = read_clock(None, transport) if self.recording else FakeClock(datetime.now(UTC))
+        """The clock that a client takes from this transport."""
         self._keep = tuple(keep)
         self._exchanges: list[_Exchange] = [] if self.recording else _read(self._path)
         self._tokens: set[str] = set()

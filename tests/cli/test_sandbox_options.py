@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import http.client
 import re
+import time
 from pathlib import Path
 from typing import get_args
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -24,6 +27,19 @@ def test_tls_with_the_printed_authority(terminal: Terminal) -> None:
         assert refused.returncode == 1
         assert "certificate" in refused.stderr
     assert not Path(authority).exists()
+
+
+def test_latency(terminal: Terminal) -> None:
+    with running(terminal, "--stacks", "3", "--latency", "0.3") as (_, settings):
+        connection = http.client.HTTPConnection(urlsplit(settings["CLOUD66_URL"]).netloc, timeout=10)
+        started = time.monotonic()
+        connection.request("GET", "/api/3/ping.json")
+        assert connection.getresponse().status == 200
+        assert time.monotonic() - started >= 0.3
+        connection.close()
+    refused = terminal.run("sandbox", "--latency", "-1")
+    assert refused.returncode == 2
+    assert "Must be >= 0" in refused.stderr
 
 
 def test_faults_are_named_and_injected(terminal: Terminal) -> None:

@@ -125,6 +125,8 @@ async def test_assert_called(fake: FakeCloud66, web: FakeStack) -> None:
     await redeploy(fake, web)
     fake.assert_called("stacks.redeploy")
     fake.assert_called("stacks.redeploy", times=1, git_ref="v1", stack=web.uid)
+    fake.assert_called("stacks.redeploy", times=1, stack=web)
+    fake.assert_not_called("stacks.redeploy", stack=fake.add_stack("other"))
     fake.assert_called("stacks.redeploy", times=0, git_ref="v2")
     fake.assert_called("environment_variables.create", key="A", value="h1dden")
     fake.assert_called("environment_variables.create", value=Secret("h1dden"), apply_strategy=None)
@@ -156,6 +158,11 @@ async def test_failed_assertions_list_what_was_called_instead(fake: FakeCloud66,
         fake.assert_called("environment_variables.create", value="0ther")
     assert "value=********, found 0" in str(caught.value)
     assert "0ther" not in str(caught.value)
+
+
+async def test_failed_assertion_about_a_stack_names_its_uid(fake: FakeCloud66, web: FakeStack) -> None:
+    with pytest.raises(AssertionError, match=f"expected a request to stacks.get with stack='{web.uid}', found 0"):
+        fake.assert_called("stacks.get", stack=web)
 
 
 def test_failed_assertion_without_requests(fake: FakeCloud66) -> None:
@@ -231,6 +238,26 @@ async def test_strict_sandbox_rejects_unexpected_writes(strict: Strict) -> None:
         await c66.stacks.redeploy(stack.uid)
     with pytest.raises(AssertionError, match=r"unexpected requests:\n  stacks\.redeploy \(POST /api/3/stacks/"):
         fake.verify()
+
+
+async def test_expected_write_that_never_happened_fails_the_test(fake: FakeCloud66, web: FakeStack) -> None:
+    fake.expect_writes("stacks.redeploy", "jobs.run_now")
+    fake.expect_writes("stacks.create", allow_unused=True)
+    with pytest.raises(AssertionError, match=r"never happened: stacks\.redeploy, jobs\.run_now; .*; no requests"):
+        fake.verify()
+    await redeploy(fake, web)
+    with pytest.raises(AssertionError) as caught:
+        fake.verify()
+    message, _, listed = str(caught.value).partition("\nrequests:\n")
+    assert message == (
+        "expected writes that never happened: jobs.run_now; correct the test or the code, or pass allow_unused=True to "
+        "expect_writes"
+    )
+    assert [line.partition("(")[0].strip() for line in listed.splitlines()] == [
+        "stacks.list",
+        "stacks.redeploy",
+        "environment_variables.create",
+    ]
 
 
 async def test_strict_sandbox_rejects_requests_without_an_operation(strict: Strict) -> None:

@@ -268,3 +268,30 @@ async def test_call_on_a_frozen_clock_fails() -> None:
         fake.faults.throttle(operation="stacks.get")
         with pytest.raises(ClockFrozen):  # not a `Failed`: the test is at fault
             await c66.collect(c66.stacks.get, ["a"])
+
+
+# --- a clock that a test freezes -----------------------------------------------------------------
+
+
+async def test_frozen_clock_only_moves_by_hand() -> None:
+    fake = FakeCloud66()
+    fake.clock.freeze()
+    stack, start = fake.add_stack("web"), fake.clock.now()
+    async with fake.client() as c66:
+        waiting = asyncio.create_task(c66.actions.wait(await c66.stacks.redeploy(stack.uid)))
+        while not fake.clock.sleepers:
+            await asyncio.sleep(0)
+        assert fake.clock.now() == start
+        fake.clock.advance(60)
+        assert (await waiting).succeeded
+        async with fake.clock.running():
+            assert (await c66.actions.wait(await c66.stacks.redeploy(stack.uid))).succeeded
+
+
+async def test_pause_that_the_clock_is_frozen_under_fails() -> None:
+    clock = FakeClock(grace=0.02)
+    sleeper = asyncio.create_task(clock.sleep(60))
+    await asyncio.sleep(0)
+    clock.freeze()
+    with pytest.raises(ClockFrozen, match=r"call clock\.advance\(\), or let it advance by itself"):
+        await asyncio.wait_for(sleeper, 5)

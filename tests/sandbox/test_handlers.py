@@ -23,6 +23,7 @@ from cloud66_async.sandbox.handling import HANDLERS, Context, handles
 COMBINED = {
     "accounts.each_account",
     "actions.follow",
+    "actions.notify",
     "actions.wait",
     "backup_files.download",
     "environment_variables.apply",
@@ -33,6 +34,8 @@ COMBINED = {
     "stacks.find",
     "stacks.get_many",
     "stacks.redeploy_by_hook",
+    "stacks.resume_rollout",
+    "stacks.rollout",
 }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 
@@ -34,6 +35,32 @@ async def test_user_logs_in_without_a_browser(settings: ProviderSettings) -> Non
     (grant,) = [grant for grant in fake.tokens if grant.token == token]
     assert grant.user is not None
     assert grant.user.email == "grace@example.com"
+
+
+async def test_unknown_application_says_how_to_add_it(fake: FakeCloud66) -> None:
+    options: Any = {"client_id": "shop", "client_secret": "hush", "redirect_url": REDIRECT}
+    async with Cloud66(**options, transport=fake.transport()) as c66:
+        with pytest.raises(LoginError) as caught:
+            await fake.consent(c66.login())
+        call = f"add_application(client_id='shop', redirect_urls=['{REDIRECT}'])"
+        assert str(caught.value) == f"unknown client ID 'shop': registered are none; call {call} first"
+        fake.add_application(client_id="shop", client_secret="hush", redirect_urls=["https://app.example/other"])
+        with pytest.raises(LoginError) as caught:
+            await fake.deny(c66.login())
+        assert str(caught.value) == (
+            f"unknown redirect URL '{REDIRECT}' of the client ID 'shop': registered are 'https://app.example/other'; "
+            f"call {call}"
+        )
+        fake.add_application(client_id="shop", client_secret="hush", redirect_urls=[REDIRECT])
+        login = c66.login()
+        assert (await c66.finish_login(login, await fake.consent(login))).reveal()
+
+
+async def test_error_page_is_quoted(fake: FakeCloud66) -> None:
+    async with application(fake) as c66:
+        problem = r"\(400\): Unsupported response type: This server issues codes: response_type must be code; check"
+        with pytest.raises(LoginError, match=problem):
+            await fake.consent(c66.login().url.replace("response_type=code", "response_type=token"))
 
 
 async def test_refusal(fake: FakeCloud66) -> None:
@@ -150,3 +177,14 @@ async def test_consent_of_an_unknown_user_names_the_known_ones() -> None:
     fake = FakeCloud66()
     with pytest.raises(ValueError, match=r"unknown user 'nobody@example.com': known are ada@example.com, .*add_user"):
         await fake.consent("https://cloud66.sandbox.example/oauth/authorize", user="nobody@example.com")
+
+
+async def test_log_of_a_login_is_short(fake: FakeCloud66) -> None:
+    async with application(fake) as c66:
+        login = c66.login()
+        await c66.finish_login(login, await fake.consent(login))
+    assert [line.partition("  oauth.")[2] for line in fake.describe_calls().splitlines()[1:]] == [
+        "authorize(response_type='code', scope='public', code_challenge_method='S256') -> 200",
+        "decide(response_type='code', scope='public', code_challenge_method='S256') -> 302",
+        "token(grant_type='authorization_code') -> 200",
+    ]

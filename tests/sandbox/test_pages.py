@@ -171,10 +171,12 @@ async def test_state_shows_stacks_actions_requests_and_quota() -> None:
         ("Running actions", "1"),
         ("Requests", "2"),
     ]
-    assert re.findall(r"<td>([^<]+)</td>", text) == [
+    # Long names may break after an underscore.
+    assert re.findall(r"<td>([^<]+)</td>", text.replace("_<wbr>", "_")) == [
+        *("healthy", "2"),
         *(html.escape(EVIL), "application_deployment", "40 s"),
-        *("stacks.get", "404"),
-        *("stacks.redeploy", "200"),
+        *("09:12:30", "stacks.get", "404"),
+        *("09:12:30", "stacks.redeploy", "200"),
         *("ada@example.com", "3,598 of 3,600"),
         *("grace@example.com", "3,600 of 3,600"),
     ]
@@ -191,7 +193,7 @@ def test_state_lists_the_first_actions_of_many() -> None:
         fake.world.act(stack, "reboot", user="ada@example.com")
     text = fake.handle(Request("GET", "/state")).body.decode()
     assert re.search(r"<td>and \d{3} more</td>", text) is not None
-    assert text.count("<tr>") < 20
+    assert text.count("<tr>") < 25
 
 
 @pytest.mark.parametrize(

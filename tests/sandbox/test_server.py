@@ -122,6 +122,12 @@ async def test_latency_delays_the_api_only(monkeypatch: pytest.MonkeyPatch) -> N
     assert slept == [0.25]
 
 
+@pytest.mark.parametrize(("latency", "error"), [(-1.0, ValueError), (float("nan"), ValueError), ("1", TypeError)])
+def test_invalid_latency(latency: Any, error: type[Exception]) -> None:
+    with pytest.raises(error, match="invalid latency"):
+        SandboxServer(latency=latency)
+
+
 async def test_stacks_can_be_added_while_serving(server: SandboxServer) -> None:
     def add() -> None:
         for _ in range(500):

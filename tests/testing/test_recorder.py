@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import stat
@@ -353,3 +354,12 @@ def test_invalid_settings(path: Path) -> None:
 
 def test_repr(path: Path) -> None:
     assert repr(Recorder(path)) == f"<Recorder: records 0 exchanges, {path}>"
+
+
+async def test_replay_takes_no_time(path: Path) -> None:
+    fake = FakeCloud66()
+    stack = fake.add_stack("web")
+    for mode in ("record", "replay"):
+        recorder = Recorder(path, mode=mode, transport=fake.transport())
+        async with asyncio.timeout(20), Cloud66(fake.add_token(), transport=recorder) as c66:
+            assert (await c66.actions.wait(await c66.stacks.redeploy(stack.uid))).succeeded

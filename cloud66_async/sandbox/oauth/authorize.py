@@ -7,10 +7,11 @@ import hmac
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import attrs
 
+from ...errors import LoginError
 from ...oauth.callback import OUT_OF_BAND
 from ..message import Rejected, Reply, Request
 from .access import Application, Grant, User, random_text
@@ -125,6 +126,23 @@ class Authorization:
     def show_code(self, request: Request) -> Reply:
         """Return the page with the code, for programs that cannot receive a redirect."""
         return code_page(_parameters(request.query).get("code", ""))
+
+    def check_registered(self, url: str) -> None:
+        """Raise LoginError, which says how to register it, if the application of this authorization URL is unknown."""
+        fields = dict(parse_qsl(urlsplit(url).query))
+        client_id, redirect = fields.get("client_id"), find_redirect_url(fields, self._settings)
+        if client_id is None or redirect is None:
+            return
+        application = self._applications.get(client_id)
+        call = f"add_application(client_id={client_id!r}, redirect_urls=[{redirect!r}])"
+        if application is None:
+            known = ", ".join(map(repr, self._applications)) or "none"
+            raise LoginError(f"unknown client ID {client_id!r}: registered are {known}; call {call} first")
+        if redirect != OUT_OF_BAND and not application.accepts(redirect):
+            known = ", ".join(map(repr, application.redirect_urls)) or "none"
+            raise LoginError(
+                f"unknown redirect URL {redirect!r} of the client ID {client_id!r}: registered are {known}; call {call}"
+            )
 
     def _validate(self, fields: Mapping[str, str]) -> _Validated:
         """Validate an authorization request.

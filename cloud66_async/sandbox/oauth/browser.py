@@ -35,12 +35,12 @@ async def consent(
         page = await browser.get(url, follow_redirects=True)
         form = _Form(page.text)
         if not form.action:
-            raise LoginError(f"no consent page at this URL ({page.status_code}): {_title(form)}; check the URL")
+            raise LoginError(f"no consent page at this URL ({page.status_code}): {_problem(form)}; check the URL")
         fields = {**form.fields, "user": user or form.fields.get("user", ""), "decision": decision}
         response = await browser.post(urljoin(str(page.url), form.action), data=fields)
         location = response.headers.get("location")
         if location is None:
-            raise LoginError(f"no redirect after consent ({response.status_code}): {_title(_Form(response.text))}")
+            raise LoginError(f"no redirect after consent ({response.status_code}): {_problem(_Form(response.text))}")
         return str(urljoin(str(page.url), location))
 
 
@@ -50,11 +50,12 @@ def find_code(callback: str) -> str:
 
 
 class _Form(HTMLParser):
-    """Parser for a page's title and form: its hidden fields, and the first option of each list."""
+    """Parser for a page's title, first paragraph and form: its hidden fields, and the first option of each list."""
 
     def __init__(self, page: str) -> None:
         super().__init__()
         self.title = ""
+        self.text = ""
         self.action = ""
         self.fields: dict[str, str] = {}
         self._select = ""
@@ -79,9 +80,13 @@ class _Form(HTMLParser):
     def handle_data(self, data: str) -> None:
         if self._tag == "h1":
             self.title = data
+        elif self._tag == "p" and not self.text:
+            self.text = data
         elif self._tag == "option" and self._select:
             self.fields.setdefault(self._select, data)
 
 
-def _title(form: _Form) -> str:
-    return clean(form.title) or "a page without a title"
+def _problem(form: _Form) -> str:
+    """Return what an error page says."""
+    parts = (clean(form.title) or "a page without a title", clean(form.text).rstrip("."))
+    return ": ".join(filter(None, parts))

@@ -88,6 +88,10 @@ class Provider:
         self._grants[text] = grant
         return grant
 
+    def check_registered(self, url: str) -> None:
+        """Raise LoginError if the application or the redirect URL of this authorization URL is not registered."""
+        self._authorization.check_registered(url)
+
     def expire(self, code: str) -> None:
         """Let an authorization code expire now. Raises ValueError for an unknown code."""
         self._code(code).expires_at = self._clock.now()

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from ...errors import ConfigError
 from .. import message
 from ..checks import UnexpectedRequest
+from ..clock import ClockFrozen
 from ..faults import ConnectionDropped
 from ..overview import PATHS
 from .delivery import Delivery
@@ -86,6 +87,8 @@ class _Endpoint:
             return
         except UnexpectedRequest as unexpected:
             delivery = Delivery(message.error_reply(500, "unexpected_request", str(unexpected)), self._fake.world.clock)
+        except ClockFrozen as frozen:  # not 500, which the client would retry
+            delivery = Delivery(message.error_reply(400, "clock_frozen", str(frozen)), self._fake.world.clock)
         await self._deliver(delivery, scope, receive, send)
 
     async def _deliver(self, delivery: Delivery, scope: Scope, receive: Receive, send: Send) -> None:

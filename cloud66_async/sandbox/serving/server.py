@@ -16,6 +16,7 @@ from ...clock import SystemClock
 from ...errors import ConfigError
 from ..fake import FakeCloud66
 from ..faults.fault import Cut
+from ..faults.rules import check_seconds
 from .app import ABORT, MISSING, application
 from .certificates import Certificates
 from .hosts import OwnHosts
@@ -64,6 +65,7 @@ class SandboxServer:
         tls: bool = False,
         hosts: Iterable[str] = (),
     ) -> None:
+        check_seconds("latency", latency)
         self.fake: FakeCloud66 = fake or FakeCloud66(clock=SystemClock())
         self._latency = latency
         self.connections_opened = 0

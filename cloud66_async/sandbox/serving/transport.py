@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from ..._core.response import BufferedResponse, join_headers
 from ...errors import TransportError, TransportTimeout
@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
     from ..._core.response import RawResponse
     from ..._http.library import httpx
+    from ...clock import Clock
     from ...transport import Request, ResponseStream, StreamRequest, Timeouts
+    from ..world import World
 
 __all__ = ["Sandbox", "SandboxTransport", "httpx_transport"]
 
@@ -28,6 +30,11 @@ _MAX_BODY = 64 * 1024 * 1024
 class Sandbox(Protocol):
     """What both transports send requests to: `FakeCloud66`."""
 
+    @property
+    def world(self) -> World:
+        """The state, with the clock on which it changes."""
+        ...
+
     async def send(self, request: message.Request, *, timeout: float | None = None) -> message.Reply:  # noqa: ASYNC109
         """Return the response to a request."""
         ...
@@ -38,10 +45,15 @@ class Sandbox(Protocol):
 
 
 class SandboxTransport:
-    """A transport of the SDK that passes requests directly to the sandbox."""
+    """A transport of the SDK that passes requests directly to the sandbox.
+
+    A client with this transport takes its clock, so that it does not wait in real time for a sandbox whose time stands
+    still.
+    """
 
     def __init__(self, sandbox: Sandbox) -> None:
         self._sandbox = sandbox
+        self.clock: Clock = sandbox.world.clock
         self._closed = False
 
     async def send(self, request: Request) -> RawResponse:
@@ -145,7 +157,9 @@ def httpx_transport(sandbox: Sandbox) -> httpx.AsyncBaseTransport:
         pairs = [*reply.headers, ("content-length", str(delivery.length))]
         return httpx.Response(reply.status, headers=pairs, stream=Stream(delivery, timeout))
 
-    return httpx.MockTransport(respond)
+    transport: Any = httpx.MockTransport(respond)
+    transport.clock = sandbox.world.clock  # for the client
+    return cast("httpx.AsyncBaseTransport", transport)
 
 
 def _lost(dropped: ConnectionDropped) -> TransportError:
