@@ -258,7 +258,9 @@ class Cloud66(Resources):
         Errors and retries are those of other calls.
         """
         view = self if headers is None else self.using(headers={**self._view.headers, **headers})
-        return await view.send(raw_call(method, path, json=json, query=query))
+        call = raw_call(method, path, json=json, query=query)
+        del json  # it may contain a secret, and a traceback may show local variables
+        return await view.send(call)
 
     @asynccontextmanager
     async def stream(
@@ -276,6 +278,7 @@ class Cloud66(Resources):
         """
         sender = self._sender if headers is None else self.using(headers={**self._view.headers, **headers})._sender  # noqa: SLF001  a view of this client
         call = raw_call(method, path, json=json, query=query)
+        del json  # as in `request`
         async with sender.stream_call(call, self._config.address.origin) as response:
             yield response
 

@@ -9,6 +9,7 @@ from typing import Any, Generic, TypeVar
 
 from ._core.arguments import check_limit
 from ._core.deadline import inherit_deadlines
+from .errors import ResponseError
 from .operation import Call, Page
 
 __all__ = ["Page", "Pager"]
@@ -19,6 +20,7 @@ _Read = Callable[[int], Coroutine[Any, Any, Page[T]]]
 # How many pages `async for` reads ahead: few at first, because requests are scarce and many loops end early.
 _FIRST_WIDTH = 4
 _MAX_WIDTH = 32
+_MAX_PAGES = 100_000  # a server that still names a next page is wrong
 
 
 class _Items(list[T]):
@@ -227,8 +229,15 @@ async def _end(tasks: list[asyncio.Task[Any]]) -> None:
 
 
 def _after(page: Page[Any], number: int) -> int | None:
-    """Return the number of the next page, or None on the last page and if `next` is not greater than `number`."""
-    return page.next if page.next is not None and page.next > number else None
+    """Return the number of the next page, or None on the last page and if `next` is not greater than `number`.
+
+    Raises ResponseError if there are more pages than any list can have.
+    """
+    if page.next is None or page.next <= number:
+        return None
+    if number > _MAX_PAGES:
+        raise ResponseError(f"the list does not end: page {number} names a next one")
+    return page.next
 
 
 def _last_known(page: Page[Any], number: int) -> int:

@@ -72,7 +72,7 @@ def preview(
     call = _first_call(method, arguments, options)
     return Preview(
         method=call.operation.method,
-        url=wire.target(url, call),
+        url=str(wire.target(url, call)),  # without the redaction of its `repr()`: it is what the user asks for
         body=plain(call.body),
         scope=call.operation.scope,
         asynchronous=call.operation.asynchronous,

@@ -97,7 +97,10 @@ class Request(msgspec.Struct, frozen=True):
 
 
 class Transport(Protocol):
-    """What a client needs to send requests. `Cloud66(transport=...)` accepts an implementation of your own."""
+    """What a client needs to send requests. `Cloud66(transport=...)` accepts an implementation of your own.
+
+    A transport may have an attribute `clock`, which a client without `clock=...` uses.
+    """
 
     def send(self, request: Request) -> Coroutine[Any, Any, RawResponse]:
         """Send `request` and return its response, whatever its status. Raise TransportError if there is none."""

@@ -37,6 +37,18 @@ class RecordingClock:
         await asyncio.sleep(0)
 
 
+class PausedClock(RecordingClock):
+    """A clock whose pauses end when `resumed` is set. The time advances only by assignment."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.resumed = asyncio.Event()
+
+    async def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        await self.resumed.wait()
+
+
 class Script:
     """A transport that records the requests and returns scripted replies. The last reply is repeated."""
 

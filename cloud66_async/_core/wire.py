@@ -57,13 +57,23 @@ _ADVICE: dict[type[errors.APIError], str] = {
 }
 
 
+class _Target(str):
+    """A path and query that may hold a secret, redacted in tracebacks that show local variables."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return f"Target({MASK})"
+
+
 def target(prefix: str, call: Call[Any]) -> str:
-    """Return the path and query of `call` for the request line."""
+    """Return the path and query of `call` for the request line. Its `repr()` shows no query and no secret."""
     if call.query:
         from urllib.parse import urlencode  # imported lazily: takes 3 ms, and only lists have queries
 
-        return f"{prefix}{call.path}?{urlencode(call.query)}"
-    return prefix + call.path
+        return _Target(f"{prefix}{call.path}?{urlencode(call.query)}")
+    path = prefix + call.path
+    return _Target(path) if call.operation.secrets else path
 
 
 def payload(call: Call[Any]) -> bytes | None:
@@ -99,7 +109,7 @@ def value(call: Call[T], response: RawResponse, request_id: str) -> T:
 def redact(response: RawResponse, token: str, call: Call[Any] | None = None) -> BufferedResponse:
     """Return `response` with the token and the secrets of `call` masked: a server may repeat them in an error."""
     body, headers = response.body, dict(response.headers)
-    secrets = [token] if call is None else [token, *_secrets(call.body)]
+    secrets = [token] if call is None else [token, *_secrets(call.body), *_path_secrets(call)]
     # JSON may escape slashes. What is very short cannot be told from other text.
     forms = {form for text in secrets if len(text) >= _SHORTEST for form in (text, text.replace("/", "\\/"))}
     for form in sorted(forms, key=len, reverse=True):
@@ -121,6 +131,21 @@ def _secrets(value: object) -> Iterator[str]:
                 yield from _secrets(item)
         case _:
             pass
+
+
+def _path_secrets(call: Call[Any]) -> Iterator[str]:
+    """Yield the secrets in the path of a call, as they are sent and without percent-encoding."""
+    if not call.operation.secrets:
+        return
+    from urllib.parse import unquote  # imported lazily, as in `target`
+
+    for name in call.operation.secrets:
+        for template, segment in zip(call.operation.path.split("/"), call.path.split("/"), strict=True):
+            before, found, after = template.partition(f"{{{name}}}")
+            if found:
+                text = segment[len(before) : len(segment) - len(after)]
+                yield text
+                yield unquote(text)
 
 
 def error(call: Call[Any], response: BufferedResponse, request_id: str, now: datetime) -> errors.APIError:

@@ -13,9 +13,9 @@ from ..clock import Clock, read_clock
 from ..config import URL, Config
 from ..errors import Cloud66Error, ConfigError, LoginError, TokenRequestFailed, TransportError
 from ..secret import Secret
-from ..token import Token
+from ..token import Token, hide
 from ..transport import Timeouts
-from .bearer import MaskedToken
+from .bearer import BearerAuth, MaskedToken
 from .callback import Callback, attempt
 from .endpoints import Endpoints, check_url
 from .form import Form
@@ -97,16 +97,21 @@ class Cloud66OAuth2Client(Session):
         trust_env: bool = True,
         headers: Mapping[str, str] | None = None,
     ) -> None:
+        # From here on, local variables hold no secret: a traceback may show them.
+        secret, authentication = hide("client_secret", client_secret), attempt(BearerAuth, token)
+        del client_secret, token
+        if isinstance(authentication, Cloud66Error):
+            raise authentication
         check_text("scope_separator", scope_separator)
         if client_id is not None:
             check_text("client_id", client_id)
             check_sendable("client_id", client_id)
         if transport is not None:
             check_transport(transport)
-        method = "client_secret_post" if client_secret else "none"
+        method = "client_secret_post" if secret is not None and secret.reveal() else "none"
         super().__init__(
             client_id,
-            client_secret.reveal() if isinstance(client_secret, Secret) else client_secret,
+            secret,
             endpoints=Endpoints.of(
                 url, authorize=authorize_url, token=token_url, revoke=revoke_url, api=api_url, issuer=expected_issuer
             ),
@@ -128,7 +133,7 @@ class Cloud66OAuth2Client(Session):
         self.scope_separator = scope_separator
         self.pkce = pkce
         self.on_token = on_token
-        self.token = token
+        self.token = authentication.token
 
     def __repr__(self) -> str:
         state = "with a token" if self.token else "without a token"
@@ -166,12 +171,13 @@ class Cloud66OAuth2Client(Session):
         `callback` is the callback URL, its query string, or its parameters as a mapping. Raises StateMismatch,
         AccessDenied or LoginError before anything is sent, and TokenRequestFailed if the server returns no token.
         """
-        if not login.url.startswith(f"{self.endpoints.authorize}?"):
+        started_here = login.url.startswith(f"{self.endpoints.authorize}?")
+        form = attempt(login_form, login, callback, self._clock.now()) if started_here else None
+        del callback  # a traceback may show local variables; login and form are redacted
+        if form is None:
             raise LoginError(
                 f"this login was not started at {self.endpoints.authorize}; finish it with the client that started it"
             )
-        form = attempt(login_form, login, callback, self._clock.now())
-        del callback  # a traceback may show local variables; login and form are redacted
         if isinstance(form, Cloud66Error):
             raise form
         response = await self._request_token(self.endpoints.require("token"), form)

@@ -53,7 +53,7 @@ class Session(AsyncOAuth2Client):
     def __init__(
         self,
         client_id: str | None,
-        client_secret: str | None,
+        client_secret: Secret | None,
         *,
         endpoints: Endpoints,
         clock: Clock,
@@ -70,7 +70,7 @@ class Session(AsyncOAuth2Client):
         connect, read, write, pool, _ = self._timeouts
         super().__init__(
             client_id,
-            client_secret,
+            None,  # set below: Authlib would hold it as a string while it checks the other arguments
             base_url=endpoints.api,
             follow_redirects=False,
             timeout=httpx.Timeout(connect=connect, read=read, write=write, pool=pool),
@@ -79,6 +79,7 @@ class Session(AsyncOAuth2Client):
             cookies=no_cookies(),
             **options,
         )
+        self._client_secret = client_secret
         self.endpoints: Endpoints = endpoints
         self.token_auth.endpoints = endpoints
         self.token_auth.origin = httpx.URL(endpoints.api)

@@ -35,6 +35,8 @@ from .world import Snapshot, World
 if TYPE_CHECKING:
     from .._http.library import httpx
     from ..client import Cloud66
+    from ..observe import Observer
+    from ..polling import Polling
     from ..oauth.login import Login
 
 __all__ = ["FakeCloud66"]
@@ -248,6 +250,9 @@ class FakeCloud66(Contents, RequestLog):
         retry: Retry = _PATIENT,
         limit: int = 32,
         reserve: int | None = None,
+        when_exhausted: Literal["wait", "refuse"] = "wait",
+        polling: Polling | None = None,
+        observer: Observer | None = None,
     ) -> Cloud66:
         """Return a client for this sandbox that runs on its clock.
 
@@ -262,6 +267,9 @@ class FakeCloud66(Contents, RequestLog):
             retry: When calls are retried.
             limit: Maximum number of requests in flight.
             reserve: Requests of the hourly quota that the client leaves unused.
+            when_exhausted: What calls do when the quota is used up.
+            polling: How often waiting reads the state of actions.
+            observer: Function that receives every attempt.
         """
         from ..client import Cloud66
 
@@ -280,6 +288,9 @@ class FakeCloud66(Contents, RequestLog):
             retry=retry,
             limit=limit,
             reserve=reserve,
+            when_exhausted=when_exhausted,
+            polling=polling,
+            observer=observer,
         )
 
     async def consent(

@@ -73,7 +73,7 @@ MUTATIONS = [
     Mutation("the adapter sends the Host header of the origin", "../_http/adapter", 'if lower == b"host" and value == request.url.netloc:', "if False:", "hosts"),
     Mutation("the library gets both forms of a host", "../_http/httpx_transport", "if origin.lookup_name != origin.name:", "if False:", "hosts"),
     # Slots and cancellation
-    Mutation("a slot granted to a cancelled task is released", "../_core/limiter", "self.release()  # granted", "pass  # granted", "cancel"),
+    Mutation("a slot granted to a cancelled task is released", "../_core/limiter", "Limiter.release(self)  # granted", "pass  # granted", "cancel"),
     Mutation("a failed request releases its slot", "pool", "            limiter.release()\n            raise", "            raise", "connector cancel"),
     Mutation("a released connection releases its slot", "pool", "            connection.abort()\n        self._limiter.release()", "            connection.abort()", "stale"),
     Mutation("a cancelled task gets no slot", "../_core/limiter", "            if not waiter.done():\n                waiter.set_result(_Outcome.GRANTED)\n                return", "            waiter.done() or waiter.set_result(_Outcome.GRANTED)\n            return", "cancel"),

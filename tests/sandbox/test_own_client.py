@@ -151,6 +151,18 @@ async def test_action_that_never_ends_fails_the_test() -> None:
             await c66.actions.wait(await c66.stacks.redeploy(stack.uid))
 
 
+async def test_many_actions_that_never_end_fail_the_test() -> None:
+    fake = FakeCloud66()
+    stacks = [fake.add_stack(f"web-{number}") for number in range(60)]
+    fake.faults.action_never_ends()
+    async with asyncio.timeout(GUARD), fake.client() as c66:
+        started = [await c66.stacks.redeploy(stack.uid) for stack in stacks]
+        with pytest.raises(
+            AssertionError, match=r"for an action that never ends; pass timeout=\.\.\. to actions\.wait"
+        ):
+            await asyncio.gather(*map(c66.actions.wait, started))
+
+
 async def test_wait_with_a_timeout_ends_before() -> None:
     fake = FakeCloud66()
     stack = fake.add_stack("web")

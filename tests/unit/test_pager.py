@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from cloud66_async import Page, ServerError
+from cloud66_async import Page, ResponseError, ServerError
+from cloud66_async.pager import Pager
 
 from ..support import tasks_left
 from .listings import FakeListing, Reader, every_reader
@@ -124,3 +125,21 @@ async def test_wrong_number_of_pages_does_no_harm(reader: Reader, count: int) ->
     listing.reported_pages = count
     assert await reader(listing.pager()) == listing.all_items()
     assert len(set(listing.requested)) == len(listing.requested) <= 1 + 100
+
+
+@pytest.mark.parametrize("way", ["await", "async for", "pages"])
+async def test_list_that_never_ends_is_an_error(way: str) -> None:
+    async def read(number: int) -> Page[int]:
+        return Page((number,), next=number + 60_000)
+
+    pager = Pager(read)
+    with pytest.raises(ResponseError, match="the list does not end: page 120001 names a next one"):
+        match way:
+            case "await":
+                await pager
+            case "async for":
+                async for _ in pager:
+                    pass
+            case _:
+                async for _ in pager.pages():
+                    pass
