@@ -14,7 +14,7 @@ from .harness import Harness
 from .jobs import JOBS
 from .route import ROUTES
 from .rows import ROWS
-from .waiting import WAYS
+from .waiting import AT_ONCE, ROLLOUTS, WAYS
 
 __all__ = ["PARTS", "Cell", "Part"]
 
@@ -236,6 +236,14 @@ def _measure_waiting(harness: Harness, quick: bool, progress: Progress) -> list[
     return cells
 
 
+def _measure_rollout(harness: Harness, quick: bool, progress: Progress) -> list[Cell]:
+    cells: list[Cell] = []
+    for row in list(ROLLOUTS)[:1] if quick else ROLLOUTS:
+        progress(row)
+        cells.append(Cell(row, str(AT_ONCE), harness.measure("rollout", row=row)))
+    return cells
+
+
 def _measure_startup(harness: Harness, quick: bool, progress: Progress) -> list[Cell]:
     found = startup.measure(harness, quick=quick, progress=progress)
     return [Cell(row, "", values) for row, values in found.items()]
@@ -281,6 +289,13 @@ PARTS = {
         _measure_waiting,
         shown="requests",
         axis="redeployments",
+    ),
+    "rollout": Part(
+        "Rollout of 600 stacks, redeployments of 5 minutes",
+        "requests",
+        _measure_rollout,
+        shown="requests",
+        axis="at a time",
     ),
     "startup": Part("Start of a program", "ms", _measure_startup, shown=None),
     "stress": Part("Stress", "reads", _measure_stress, shown=None),

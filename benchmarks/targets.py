@@ -216,6 +216,24 @@ _TARGETS = (
         for count, bound in ((1, 15), (10, 155), (100, 400), (600, 920))
     ),
     _Target(
+        "requests to wait for 600 redeployments, the list's results believed",
+        320,
+        lambda r: r.value("waiting", "cloud66-async, results of the list", 600, "requests"),
+        "requests",
+    ),
+    _Target(
+        "requests of a rollout of 600, 10 at a time",
+        3400,
+        lambda r: r.value("rollout", "cloud66-async", 10, "requests"),
+        "requests",
+    ),
+    _Target(
+        "requests of a rollout of 600, 10 at a time, durations learnt",
+        2150,
+        lambda r: r.value("rollout", "cloud66-async, durations learnt", 10, "requests"),
+        "requests",
+    ),
+    _Target(
         "seconds after which the end of one of 600 redeployments is noticed, median",
         21,
         lambda r: r.value("waiting", "cloud66-async", 600, "delay"),

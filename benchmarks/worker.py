@@ -78,6 +78,10 @@ def _measure(kind: str, options: dict[str, Any]) -> dict[str, float]:
             from . import waiting  # imported lazily, as above
 
             return asyncio.run(waiting.measure_waiting(**options))
+        case "rollout":
+            from . import waiting
+
+            return asyncio.run(waiting.measure_rollout(**options))
         case _:
             return asyncio.run(stress.SCENARIOS[kind](**options))
 

@@ -38,7 +38,7 @@ def test_parts_run_and_are_reported(tmp_path: Path) -> None:
 
 
 def test_whole_jobs_run_and_are_reported(tmp_path: Path) -> None:
-    printed, report = run(tmp_path, "jobs", "route", "waiting")
+    printed, report = run(tmp_path, "jobs", "route", "waiting", "rollout")
     measured = {target["name"]: target for target in report["targets"] if target["measured"] is not None}
     assert "one stack found by its name among 600" in measured
     assert "requests to wait for 10 redeployments" in measured

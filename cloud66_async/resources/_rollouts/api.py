@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -83,10 +83,13 @@ class RolloutAPI:
         """Send the request that deploys a stack, once."""
         return (await self._starter.send(call)).data
 
-    async def wait(self, target: Target, *, seconds: float | None, progress: Callable[[Action], None]) -> Action:
-        """Wait for the action of a stack as `Actions.wait` does."""
+    async def wait(self, target: Target, *, seconds: float | None) -> Action:
+        """Wait for the action of a stack as `Actions.wait` does.
+
+        Without `progress`: to report a first state would take a request for each stack.
+        """
         started = Redeployment(stack=target.uid, async_action_id=target.record.action, user_reference=target.reference)
-        return await self._actions.wait(started, timeout=seconds, progress=progress)
+        return await self._actions.wait(started, timeout=seconds)
 
     async def search(self, target: Target, *, since: datetime) -> Found:
         """Return the actions with the reference of a stack, none of which can be older than `since`.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from datetime import datetime, timedelta
-from functools import partial
 from itertools import chain, repeat
 
 from ... import bulk
@@ -232,7 +231,7 @@ class RolloutRun:
         if timeout is not None and started_at is not None:
             timeout = max(0.0, timeout - (self._api.clock.now() - started_at).total_seconds())
         try:
-            action = await self._api.wait(target, seconds=timeout, progress=partial(self._note, target))
+            action = await self._api.wait(target, seconds=timeout)
         except ActionFailed as error:
             await self._conclude(target, RolloutState.FAILED, error.action, error)
         except ActionUnfinished as error:
@@ -243,11 +242,6 @@ class RolloutRun:
             await self._conclude(target, RolloutState.UNFINISHED, error=error)
         else:
             await self._conclude(target, RolloutState.SUCCEEDED, action)
-
-    def _note(self, target: Target, action: Action) -> None:
-        if not action.finished:  # the end is noted together with its state
-            target.note(action)
-            self._publish(target)
 
     async def _conclude(
         self, target: Target, state: RolloutState, action: Action | None = None, error: Cloud66Error | None = None
