@@ -59,11 +59,16 @@ PARTIAL = (
     "tests/testing/test_mocks.py",
     "tests/unit/test_bulk.py",
     "tests/unit/test_deadline.py",
+    "tests/unit/test_enums.py",
+    "tests/unit/test_leaving_each.py",
     "tests/unit/test_limiter.py",
     "tests/unit/test_model.py",
     "tests/unit/test_models.py",
     "tests/unit/test_openapi.py",
     "tests/unit/test_pager.py",
+    "tests/unit/test_prefetch.py",
+    "tests/unit/test_reading_ahead.py",
+    "tests/unit/test_timestamps.py",
 )
 # On the newest Python with httpx2, in addition, what is closest to the interpreter.
 NEWEST = {("3.13", "httpx2"): ("tests/pool", "tests/unit")}
@@ -77,9 +82,11 @@ LOWEST = (
     "tests/testing",
     "tests/unit/test_codec.py",
     "tests/unit/test_codec_pagination.py",
+    "tests/unit/test_enums.py",
     "tests/unit/test_model.py",
     "tests/unit/test_models.py",
     "tests/unit/test_openapi.py",
+    "tests/unit/test_timestamps.py",
     "tests/unit/test_token.py",
     "tests/unit/test_wire.py",
     "tests/web",

@@ -259,7 +259,7 @@ class Cloud66(Resources):
         """
         view = self if headers is None else self.using(headers={**self._view.headers, **headers})
         call = raw_call(method, path, json=json, query=query)
-        del json  # it may contain a secret, and a traceback may show local variables
+        del json, query  # they may hold secrets, and a traceback may show local variables
         return await view.send(call)
 
     @asynccontextmanager
@@ -278,7 +278,7 @@ class Cloud66(Resources):
         """
         sender = self._sender if headers is None else self.using(headers={**self._view.headers, **headers})._sender  # noqa: SLF001  a view of this client
         call = raw_call(method, path, json=json, query=query)
-        del json  # as in `request`
+        del json, query  # as in `request`
         async with sender.stream_call(call, self._config.address.origin) as response:
             yield response
 

@@ -10,6 +10,7 @@ from hypothesis.strategies import none
 
 from cloud66_async._core import tolerant
 
+from .leaks import LeakCheck
 from .support import RecordingClock
 
 # The time an example takes depends on the machine, not on the code.
@@ -17,6 +18,11 @@ settings.register_profile("cloud66", deadline=None)
 settings.load_profile("cloud66")
 
 PoolName = Literal["own", "httpx"]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Search what each test logs, and the errors that it catches, for secrets."""
+    config.pluginmanager.register(LeakCheck(), "leaks")
 
 
 def pytest_collection_finish() -> None:

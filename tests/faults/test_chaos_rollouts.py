@@ -108,7 +108,7 @@ class Processes:
         return [Told(*told) for told in json.loads(last)] if last.startswith("[") else None
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("seed", [1, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (2, 3))])
 def test_killed_rollouts_among_faults(seed: int, tmp_path: Path) -> None:
     fake = ChaosSandbox()
     uids = [fake.add_stack(f"app-{number}").uid for number in range(STACKS)]

@@ -102,6 +102,7 @@ def upstream(request: pytest.FixtureRequest) -> Iterator[SandboxServer]:
         yield server
 
 
+@pytest.mark.slow
 async def test_proxy_that_restarts_under_load(upstream: SandboxServer) -> None:
     fake, proxy = upstream.fake, ForwardProxy()
     assert isinstance(fake, ChaosSandbox)

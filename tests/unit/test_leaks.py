@@ -6,8 +6,13 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+from cloud66_async import BadRequest, Cloud66, ConfigError, LoginError
+from cloud66_async._http.library import httpx
+from cloud66_async.oauth import Cloud66OAuth2Client
 
 ROOT = Path(__file__).parents[2]
 
@@ -178,3 +183,52 @@ def test_every_planted_test_ran(outcomes: dict[str, list[str]]) -> None:
 
 def test_this_test_is_checked(pytestconfig: pytest.Config) -> None:
     assert pytestconfig.pluginmanager.has_plugin("leaks")
+
+
+# Errors whose frames held secrets. The check fails these tests if they do again.
+CLIENT_SECRET = "secret of the application"
+USER_TOKEN = "a1b2c3d4e5f6-token-of-a-user"
+CALLBACK_CODE = "code-8d1f7c3a"
+DEVICE_TOKEN = "device/5f0e8a2b41"
+
+
+@pytest.mark.parametrize(
+    ("token", "options"),
+    [
+        (USER_TOKEN, {"url": "http://example.com"}),
+        ({"access_token": USER_TOKEN}, {"timeout": -1.0}),
+        ({"access_token": USER_TOKEN, "token_type": "mac"}, {}),
+        ({"refresh_token": USER_TOKEN}, {}),
+    ],
+)
+def test_invalid_arguments_of_the_oauth_client_leave_no_secret(token: Any, options: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError):
+        Cloud66OAuth2Client("client", CLIENT_SECRET, token=token, **options)
+
+
+async def test_login_of_another_server_leaves_no_code() -> None:
+    other = Cloud66OAuth2Client("client", url="https://other.example.com", redirect_url="https://example.com/callback")
+    client = Cloud66OAuth2Client("client", redirect_url="https://example.com/callback")
+    login = other.login()
+    with pytest.raises(LoginError, match="was not started at"):
+        await client.finish_login(login, {"code": CALLBACK_CODE, "state": login.state})
+
+
+async def test_failed_request_leaves_no_secret_of_its_json() -> None:
+    async with Cloud66(USER_TOKEN, transport=httpx.MockTransport(lambda _: httpx.Response(422))) as c66:
+        with pytest.raises(BadRequest):
+            await c66.request("POST", "/x.json", json={"key": CLIENT_SECRET}, query={"key": CALLBACK_CODE})
+        with pytest.raises(BadRequest):
+            async with c66.stream("POST", "/x.json", json={"key": CLIENT_SECRET}):
+                pass
+
+
+async def test_secret_of_a_path_is_masked_where_the_server_repeats_it() -> None:
+    def answer(request: httpx.Request) -> httpx.Response:
+        sent = request.url.raw_path.decode()
+        return httpx.Response(422, json={"error": "invalid", "details": f"no device {DEVICE_TOKEN} at {sent}"})
+
+    async with Cloud66(USER_TOKEN, transport=httpx.MockTransport(answer)) as c66:
+        with pytest.raises(BadRequest, match=r"no device \*{8} at .*/devices/\*{8}") as caught:
+            await c66.devices.delete(1, DEVICE_TOKEN)
+    assert DEVICE_TOKEN not in f"{caught.value!r} {caught.value.details}"
