@@ -16,6 +16,10 @@ __all__ = ["call", "restored_terminal", "start"]
 
 T = TypeVar("T")
 
+# Seconds. Ctrl+C does not wake an event loop if the signal arrives in another thread, or just before the loop starts to
+# wait: it is noticed when the loop runs the next time.
+_WAKE = 0.25
+
 
 async def call(function: Callable[[str], T | Awaitable[T]], argument: str) -> T:
     """Return the result of the function. Neither the event loop nor the exit of the process waits for it.
@@ -58,9 +62,21 @@ def start(function: Callable[[str], object], argument: str) -> asyncio.Future[An
         with contextlib.suppress(RuntimeError):  # the event loop is closed, so no task awaits the outcome
             loop.call_soon_threadsafe(settle, result, failure)
 
+    _wake_until_done(loop, outcome)
     # Not a thread of an executor: Python waits for those at its exit.
     threading.Thread(target=run, name="cloud66-async login", daemon=True).start()
     return outcome
+
+
+def _wake_until_done(loop: asyncio.AbstractEventLoop, outcome: asyncio.Future[Any]) -> None:
+    timer: asyncio.TimerHandle | None = None
+
+    def wake() -> None:
+        nonlocal timer
+        timer = None if outcome.done() else loop.call_later(_WAKE, wake)
+
+    wake()
+    outcome.add_done_callback(lambda _: None if timer is None else timer.cancel())
 
 
 @contextlib.contextmanager

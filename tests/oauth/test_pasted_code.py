@@ -177,3 +177,36 @@ def test_prompt_that_waits_for_a_pipe_does_not_abort_the_process(tmp_path: Path,
             process.kill()
         shown = process.stderr.read().decode()
     assert shown.strip() == ("KeyboardInterrupt" if interrupt else "TimeoutError")
+
+
+INTERRUPTED_ELSEWHERE = """
+import asyncio, signal, sys, threading, time
+from cloud66_async.oauth.blocking import call
+
+def prompt(text):
+    threading.Timer(0.2, signal.pthread_kill, (threading.get_ident(), signal.SIGINT)).start()
+    time.sleep(60)
+
+try:
+    if sys.argv[1] == "run":
+        asyncio.run(call(prompt, "Code: "))
+    else:
+        asyncio.new_event_loop().run_until_complete(call(prompt, "Code: "))
+except KeyboardInterrupt:
+    sys.exit("interrupted")
+"""
+
+
+@pytest.mark.parametrize("runner", ["run", "run_until_complete"])
+def test_ctrl_c_that_does_not_wake_the_event_loop(runner: str, tmp_path: Path) -> None:
+    """The signal may arrive in the thread of the prompt, or just before the event loop starts to wait."""
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", INTERRUPTED_ELSEWHERE, runner],
+        env=environment(tmp_path),
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stderr.strip().endswith("interrupted")

@@ -134,7 +134,7 @@ try:
 except ConfigError as error:
     print("ConfigError", error)
 else:
-    print(client._view.token.reveal(), client._token.expires_at)
+    print(client._view.token.reveal(), client._view.token.expires_at)
 if sys.argv[1] == "stores":
     print(ToolbeltStore().read())
     try:
