@@ -35,9 +35,9 @@ from .world import Snapshot, World
 if TYPE_CHECKING:
     from .._http.library import httpx
     from ..client import Cloud66
+    from ..oauth.login import Login
     from ..observe import Observer
     from ..polling import Polling
-    from ..oauth.login import Login
 
 __all__ = ["FakeCloud66"]
 
