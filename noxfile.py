@@ -32,7 +32,12 @@ COMPLETE = {("3.11", "httpx")}
 # On the other combinations: what uses the HTTP library, and what differs most between versions of Python.
 # Parsing, decoding, the resources and the tools are pure Python code that the complete runs cover.
 CONNECTED = (
-    "tests/faults",
+    "tests/faults/test_adversity.py",
+    "tests/faults/test_cancellation.py",
+    "tests/faults/test_downloads.py",
+    "tests/faults/test_download_connections.py",
+    "tests/faults/test_event_loops.py",
+    "tests/faults/test_unusual_responses.py",
     "tests/oauth",
     "tests/sandbox/test_client.py",
     "tests/sandbox/test_server.py",
@@ -71,7 +76,7 @@ PARTIAL = (
     "tests/unit/test_timestamps.py",
 )
 # On the newest Python with httpx2, in addition, what is closest to the interpreter.
-NEWEST = {("3.13", "httpx2"): ("tests/pool", "tests/unit")}
+NEWEST = {("3.13", "httpx2"): ("tests/faults", "tests/pool", "tests/unit")}
 # With the lowest versions: what calls the dependencies most directly.
 LOWEST = (
     "tests/cli",
