@@ -193,7 +193,7 @@ def _wrong_reads(outcome: Outcome) -> list[str]:
     counts: dict[str, int] = outcome.report["counts"]
     reads = sum(count for name, count in counts.items() if name.startswith("read"))
     answered = counts.get("read done", 0)
-    return [] if answered > 0.75 * reads else [f"only {answered} of {reads} reads were answered: {counts}"]
+    return [] if answered > 0.5 * reads else [f"only {answered} of {reads} reads were answered: {counts}"]
 
 
 def main() -> None:
