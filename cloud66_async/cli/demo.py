@@ -13,6 +13,7 @@ from ..bulk import BulkError, Ok
 from ..client import Cloud66
 from ..clock import SystemClock
 from ..errors import Cloud66Error
+from ..polling import Polling
 from ..resources.common import Health
 from ..resources.stacks import Stack, StackStatus
 from ..sandbox import FakeCloud66, ProviderSettings, SandboxServer, consent
@@ -24,6 +25,7 @@ __all__ = ["demo"]
 
 _REDIRECT_URL = "http://127.0.0.1/callback"
 _ACTION_SECONDS = 4.0
+_POLLING = Polling(min_pause=0.5, growth=0)  # nobody else needs the sandbox's quota
 _REDEPLOY_TIMEOUT = 120.0
 _SAMPLE_SIZE = 20
 _PAGE_SIZE = 30
@@ -42,6 +44,7 @@ async def demo(*, json: bool, stacks: int, latency: float) -> None:
             client_secret=application.client_secret,
             redirect_url=_REDIRECT_URL,
             url=server.url,
+            polling=_POLLING,
         ) as c66:
             user = await _log_in(c66, "JSON" if json else "form-encoded")
             found = await _read(user, stacks)

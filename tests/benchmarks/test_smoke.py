@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -37,6 +39,7 @@ def test_parts_run_and_are_reported(tmp_path: Path) -> None:
     assert "| decoding | page" in page.read_text()
 
 
+@pytest.mark.slow
 def test_whole_jobs_run_and_are_reported(tmp_path: Path) -> None:
     printed, report = run(tmp_path, "jobs", "route", "waiting", "rollout")
     measured = {target["name"]: target for target in report["targets"] if target["measured"] is not None}
