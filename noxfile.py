@@ -50,6 +50,7 @@ CONNECTED = (
     "tests/unit/test_transports.py",
     "tests/web",
 )
+COMMANDS = ("tests/cli/test_commands.py", "tests/cli/test_login.py")
 PARTIAL = (
     *CONNECTED,
     "tests/pool/test_adapter.py",
@@ -101,8 +102,7 @@ BETWEEN = (
 )
 # With the lowest versions: what calls the dependencies most directly.
 LOWEST = (
-    "tests/cli/test_commands.py",
-    "tests/cli/test_login.py",
+    *COMMANDS,
     "tests/cli/test_prompts.py",
     "tests/cli/test_tables.py",
     "tests/oauth",
@@ -192,7 +192,7 @@ def transports(session: nox.Session) -> None:
     """Run the tests with every client on the HTTP library's connection pool."""
     session.install("-e", ".[test]")
     session.env["CLOUD66_POOL"] = "httpx"
-    session.run("python", *PYTEST, *FAST, *(session.posargs or (*CONNECTED, "tests/cli/test_commands.py", "tests/cli/test_login.py")))
+    session.run("python", *PYTEST, *FAST, *(session.posargs or (*CONNECTED, *COMMANDS)))
 
 
 @nox.session

@@ -19,6 +19,20 @@ _SET_TERMINAL = (
 )
 
 
+def wait_until_blocked(pid: int) -> None:
+    """Wait until every thread of the process sleeps: a prompt is shown a moment before its thread reads.
+
+    Python loses a signal that arrives in between until the next one. No person is that fast.
+    """
+    tasks = Path(f"/proc/{pid}/task")
+    deadline = time.monotonic() + 10
+    quiet = 0
+    while tasks.exists() and quiet < 3 and time.monotonic() < deadline:
+        states = [path.read_text().rpartition(")")[2].split()[0] for path in tasks.glob("*/stat")]
+        quiet = quiet + 1 if set(states) == {"S"} else 0
+        time.sleep(0.02)
+
+
 class PseudoTerminal:
     """A running command. `shown` is what its terminal shows."""
 
@@ -48,6 +62,7 @@ class PseudoTerminal:
         while self.echoes:
             assert time.monotonic() < end, "echo was not turned off"
             time.sleep(0.01)
+        wait_until_blocked(self.process.pid)
 
     def type(self, text: str) -> None:
         os.write(self._master, text.encode())

@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -124,9 +123,12 @@ def start(tmp_path: Path, request: pytest.FixtureRequest) -> Callable[..., Any]:
 @pytest.mark.parametrize("runner", ["run", "run_until_complete"])
 @pytest.mark.parametrize("prompt", ["getpass", "readline", "input"])
 def test_ctrl_c_at_a_prompt_ends_the_process(start: Callable[..., Any], prompt: str, runner: str) -> None:
+    from ..pseudo_terminal import wait_until_blocked
+
     started = start(prompt, runner, "60")
     if prompt == "input":
         started.wait_for("Code: ")  # Python's own line input leaves the echo on
+        wait_until_blocked(started.process.pid)
     else:
         started.wait_for_prompt("Code: ")
     started.type("half of a code\x03")
@@ -145,19 +147,11 @@ def test_deadline_during_a_prompt_restores_the_terminal(start: Callable[..., Any
     assert started.is_restored
 
 
-def wait_until_blocked(pid: int) -> None:
-    """Wait until every thread of the process sleeps: the prompt is shown a moment before its thread reads."""
-    deadline = time.monotonic() + 10
-    quiet = 0
-    while quiet < 3 and time.monotonic() < deadline:
-        states = [path.read_text().rpartition(")")[2].split()[0] for path in Path(f"/proc/{pid}/task").glob("*/stat")]
-        quiet = quiet + 1 if set(states) == {"S"} else 0
-        time.sleep(0.02)
-
-
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads the states of threads from /proc")
 @pytest.mark.parametrize("interrupt", [False, True])
 def test_prompt_that_waits_for_a_pipe_does_not_abort_the_process(tmp_path: Path, interrupt: bool) -> None:
+    from ..pseudo_terminal import wait_until_blocked
+
     with subprocess.Popen(
         [sys.executable, "-c", PROGRAM, "input", "run", "60" if interrupt else "0.5"],
         env=environment(tmp_path),
