@@ -13,12 +13,11 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from ._core.text import clean
-from .errors import APIError
+from .errors import APIError, Cloud66Error
 from .operation import Call, Operation
 
 if TYPE_CHECKING:
     from ._core.response import RawResponse
-    from .errors import Cloud66Error
 
 __all__ = ["Attempt", "Observer", "check_observer", "ended", "logger"]
 
