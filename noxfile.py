@@ -77,9 +77,10 @@ PARTIAL = (
     "tests/unit/test_timestamps.py",
 )
 # On the newest Python with httpx2, in addition, what is closest to the interpreter.
-NEWEST = {("3.13", "httpx2"): ("tests/faults/test_cancel_points.py", "tests/pool", "tests/unit")}
-# On the version between the oldest and the newest, only a sample: what differs there differs in one of the others, too.
-BETWEEN = (
+NEWEST = {("3.13", "httpx2"): ("tests/pool",)}
+# Where both the version and the library are covered by other combinations, only a sample.
+COVERED = {("3.12", "httpx"), ("3.12", "httpx2"), ("3.13", "httpx")}
+SAMPLE = (
     "tests/faults/test_cancellation.py",
     "tests/oauth/test_client.py",
     "tests/oauth/test_login.py",
@@ -171,7 +172,7 @@ def tests(session: nox.Session, library: str) -> None:
         # The `providers` session runs the tests with third-party servers.
         _run_with_coverage(session, f"{session.python}-{library}", "--ignore=tests/providers", *session.posargs)
     else:
-        partial = BETWEEN if session.python == PYTHONS[1] else PARTIAL
+        partial = SAMPLE if (session.python, library) in COVERED else PARTIAL
         chosen = dict.fromkeys((*partial, *NEWEST.get((str(session.python), library), ())))
         wide = [path for path in chosen if not any(path.startswith(f"{other}/") for other in chosen)]
         session.run("python", *PYTEST, *FAST, *(session.posargs or wide))
