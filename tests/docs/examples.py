@@ -10,6 +10,9 @@ from pathlib import Path
 from types import CodeType
 from typing import Any, NamedTuple, cast
 
+from cloud66_async import Action, Cloud66
+from cloud66_async.sandbox import FakeStack
+
 ROOT = Path(__file__).parents[2]
 PAGES = (
     ROOT / "README.md",
@@ -72,3 +75,18 @@ def _statements(block: Block) -> Iterator[CodeType]:
         module = ast.Module([statement], [])
         code = compile(module, str(block.page), "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
         yield cast("CodeType", code)
+
+
+def resource_names(c66: Cloud66, stack: FakeStack, started: Action) -> dict[str, Any]:
+    """Return the names that the examples of the resources use: a client, and identifiers of the sandbox."""
+    server = stack.servers[0]
+    return {
+        "c66": c66,
+        "account": 1,
+        "group": server["server_group_id"],
+        "operation": str(started.id),
+        "server": server["uid"],
+        "stack": stack.uid,
+        "uids": [stack.uid],
+        "user": 101,
+    }

@@ -17,7 +17,7 @@ import pytest
 from cloud66_async import resources
 from cloud66_async.sandbox import FakeCloud66
 
-from .examples import ROOT
+from .examples import ROOT, resource_names
 
 sys.path.insert(0, str(ROOT / "docs"))
 
@@ -74,20 +74,10 @@ async def names(name: str) -> AsyncIterator[dict[str, Any]]:
     # The seventh stack has a server for its database and two deployments.
     stack = fake.add_stack("web", fields={"framework": "rails" if name in WITHOUT_CONTAINERS else "docker"})
     fake.add_stack("web", environment="staging")
-    server = stack.servers[0]
     async with fake.clock.running(), fake.client() as c66:
         started = await c66.stacks.restart(stack.uid)
         await c66.actions.wait(started)
-        yield {
-            "c66": c66,
-            "account": 1,
-            "group": server["server_group_id"],
-            "operation": str(started.id),
-            "server": server["uid"],
-            "stack": stack.uid,
-            "uids": [stack.uid],
-            "user": 101,
-        }
+        yield resource_names(c66, stack, started)
 
 
 def test_every_resource_has_examples() -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import importlib
 import inspect
-import logging
 import pkgutil
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -39,21 +38,6 @@ def no_sockets_left() -> Iterator[None]:
     yield
     gc.collect()
     assert open_sockets() <= before
-
-
-def _is_no_page(record: logging.LogRecord) -> bool:
-    return "/oauth/authorize?" not in record.getMessage()
-
-
-@pytest.fixture(autouse=True)
-def browser_without_log() -> Iterator[None]:
-    """Keep the login pages that a use requests as a browser does out of the HTTP library's log, with their secrets."""
-    loggers = [logging.getLogger(name) for name in ("httpx", "httpx2")]
-    for logger in loggers:
-        logger.addFilter(_is_no_page)
-    yield
-    for logger in loggers:
-        logger.removeFilter(_is_no_page)
 
 
 async def end_everywhere(served: Served, use: Use, way: str) -> None:

@@ -23,6 +23,8 @@ from cloud66_async.resources import modules, operations
 from cloud66_async.sandbox import FakeCloud66, Reply, Request
 from cloud66_async.transport import BufferedResponse
 
+from ..docs.examples import resource_names
+
 __all__ = ["EXAMPLES", "Answer", "answers", "damaged_response", "swept"]
 
 EXAMPLES = int(os.environ.get("EXAMPLES_FACTOR", "1"))
@@ -167,20 +169,10 @@ async def _run_examples(create: type[FakeCloud66]) -> None:
         fake.seed(6)
         stack = fake.add_stack("web", fields={"framework": "rails" if name == "processes" else "docker"})
         fake.add_stack("web", environment="staging")
-        server = stack.servers[0]
         async with fake.clock.running(), fake.client() as c66:
             started = await c66.stacks.restart(stack.uid)
             await c66.actions.wait(started)
-            values = {
-                "c66": c66,
-                "account": 1,
-                "group": server["server_group_id"],
-                "operation": str(started.id),
-                "server": server["uid"],
-                "stack": stack.uid,
-                "uids": [stack.uid],
-                "user": 101,
-            }
+            values = resource_names(c66, stack, started)
             for example in runpy.run_path(str(_USES / f"{name}.py")).values():
                 if inspect.iscoroutinefunction(example):
                     await example(**{key: values[key] for key in inspect.signature(example).parameters})
