@@ -37,7 +37,7 @@ class RolloutAPI:
     def __init__(self, sender: Sender) -> None:
         timeouts = sender.timeouts
         whole = _MAX_REQUEST if timeouts.total is None else timeouts.total
-        self.settle = whole + _MARGIN
+        self.settle: float = whole + _MARGIN
         shared, self._headers = sender.identity
         self._sender = sender
         # Not retried by the sender: each time has to be written down before it is sent. The total timeout bounds how

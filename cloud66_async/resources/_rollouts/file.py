@@ -32,7 +32,7 @@ class RolloutFile:
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = Path(path)
+        self.path: Path = Path(path)
         self._descriptor: int | None = None
         self._writing = asyncio.Lock()
         self._changes = 0  # number of requested writes

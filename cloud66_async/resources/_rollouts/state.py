@@ -142,11 +142,11 @@ class Target:
     """One stack of a rollout: its record, and what only the process that deploys it knows."""
 
     def __init__(self, record: Record, reference: str) -> None:
-        self.record = record
-        self.reference = reference
+        self.record: Record = record
+        self.reference: str = reference
         self.action: Action | None = _known_action(record, reference)
         self.error: Cloud66Error | None = _known_error(record, self.action)
-        self.shall_start = False  # it is deployed again on purpose
+        self.shall_start: bool = False  # it is deployed again on purpose
         self.published: RolloutResult = self.result
 
     @property

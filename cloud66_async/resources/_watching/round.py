@@ -190,7 +190,7 @@ class Round:
 
     def _audited(self, chosen: Collection[WatchedStack]) -> list[WatchedStack]:
         """Return stacks to read that the list shows as unchanged."""
-        rest = [stack for stack in self._seen if not stack.alone and stack not in chosen]
+        rest = [stack for stack in self._watched if stack in self._seen and not stack.alone and stack not in chosen]
         return list(self._audit.choose(rest, self._age()))
 
     def _affordable(self, jobs: list[_Job]) -> list[_Job]:
