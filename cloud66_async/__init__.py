@@ -11,80 +11,115 @@ from importlib import import_module as _import_module
 from typing import TYPE_CHECKING, Any
 
 from ._version import __version__
-from .client import Cloud66
-from .errors import (
-    AccessDenied,
-    AmbiguousName,
-    APIError,
-    BadRequest,
-    Cloud66Error,
-    Cloud66Warning,
-    ConfigError,
-    Conflict,
-    Forbidden,
-    LoginError,
-    NotFound,
-    QuotaError,
-    RequestTimeout,
-    ResponseError,
-    ServerError,
-    StateMismatch,
-    Throttled,
-    TokenRequestFailed,
-    TransportError,
-    TransportTimeout,
-    TrialExpired,
-    Unauthenticated,
-    Unsupported,
-)
-from .operation import Page, Response
-from .pager import Pager
-from .quota import Quota
-from .retry import Retry
-from .secret import Secret
-from .token import Token
-from .transport import Timeouts, Transport
 
 if TYPE_CHECKING:
     from .bulk import BatchResult, BulkError, Failed, Ok, collect, each
+    from .client import Cloud66
     from .clock import Clock
     from .drift import Drift
+    from .errors import (
+        AccessDenied,
+        AmbiguousName,
+        APIError,
+        BadRequest,
+        Cloud66Error,
+        Cloud66Warning,
+        ConfigError,
+        Conflict,
+        Forbidden,
+        LoginError,
+        MissingToken,
+        NotFound,
+        QuotaError,
+        RequestTimeout,
+        ResponseError,
+        ServerError,
+        StateMismatch,
+        Throttled,
+        TokenRequestFailed,
+        TransportError,
+        TransportTimeout,
+        TrialExpired,
+        Unauthenticated,
+        Unsupported,
+    )
     from .models import Action, Deployment, Health, Redeployment, Server, Stack, StackStatus
     from .oauth.client import Cloud66OAuth2Client
     from .oauth.login import Login
     from .observe import Attempt
+    from .operation import Page, Response
+    from .pager import Pager
     from .polling import Polling
+    from .quota import Quota
     from .resources.actions import ActionError, ActionFailed, ActionUnfinished
     from .resources.environment_variables import PlanUnfinished
+    from .retry import Retry
     from .rollout import Rollout, RolloutResult, RolloutState
+    from .secret import Secret
+    from .token import Token
+    from .transport import Timeouts, Transport
     from .webhooks import WebhookError, parse_webhook
 
-# Imported on first use: Authlib takes 110 ms, and each module of models a few.
+# Each module is imported when one of its names is used first: the command line answers many questions without any.
 _LAZY = {
+    "APIError": "errors",
+    "AccessDenied": "errors",
     "Action": "models",
     "ActionError": "resources.actions",
     "ActionFailed": "resources.actions",
     "ActionUnfinished": "resources.actions",
+    "AmbiguousName": "errors",
     "Attempt": "observe",
+    "BadRequest": "errors",
     "BatchResult": "bulk",
     "BulkError": "bulk",
     "Clock": "clock",
+    "Cloud66": "client",
+    "Cloud66Error": "errors",
     "Cloud66OAuth2Client": "oauth.client",
+    "Cloud66Warning": "errors",
+    "ConfigError": "errors",
+    "Conflict": "errors",
     "Deployment": "models",
     "Drift": "drift",
     "Failed": "bulk",
+    "Forbidden": "errors",
     "Health": "models",
     "Login": "oauth.login",
+    "LoginError": "errors",
+    "MissingToken": "errors",
+    "NotFound": "errors",
     "Ok": "bulk",
+    "Page": "operation",
+    "Pager": "pager",
     "PlanUnfinished": "resources.environment_variables",
     "Polling": "polling",
+    "Quota": "quota",
+    "QuotaError": "errors",
     "Redeployment": "models",
+    "RequestTimeout": "errors",
+    "Response": "operation",
+    "ResponseError": "errors",
+    "Retry": "retry",
     "Rollout": "rollout",
     "RolloutResult": "rollout",
     "RolloutState": "rollout",
+    "Secret": "secret",
     "Server": "models",
+    "ServerError": "errors",
     "Stack": "models",
     "StackStatus": "models",
+    "StateMismatch": "errors",
+    "Throttled": "errors",
+    "Timeouts": "transport",
+    "Token": "token",
+    "TokenRequestFailed": "errors",
+    "Transport": "transport",
+    "TransportError": "errors",
+    "TransportTimeout": "errors",
+    "TrialExpired": "errors",
+    "Unauthenticated": "errors",
+    "Unsupported": "errors",
     "WebhookError": "webhooks",
     "collect": "bulk",
     "each": "bulk",
@@ -117,6 +152,7 @@ __all__ = [
     "Health",
     "Login",
     "LoginError",
+    "MissingToken",
     "NotFound",
     "Ok",
     "Page",

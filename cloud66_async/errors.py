@@ -3,7 +3,8 @@
 ::
 
     Cloud66Error
-    ├── ConfigError                no token, invalid URL, unknown profile, wrong event loop
+    ├── ConfigError                invalid URL or option, wrong event loop
+    │   └── MissingToken           no access token: none was passed, set or stored
     ├── LoginError                 the login failed
     │   ├── StateMismatch          the callback does not belong to this login
     │   ├── AccessDenied           the user refused access
@@ -59,6 +60,7 @@ __all__ = [
     "Conflict",
     "Forbidden",
     "LoginError",
+    "MissingToken",
     "NotFound",
     "QuotaError",
     "RequestTimeout",
@@ -98,6 +100,10 @@ def _restore(kind: type[_E], args: tuple[Any, ...], state: dict[str, Any]) -> _E
 
 class ConfigError(Cloud66Error):
     """A client cannot work with its settings. The message says what to change."""
+
+
+class MissingToken(ConfigError):
+    """No access token: none was passed, and the environment and the stored logins have none."""
 
 
 class LoginError(Cloud66Error):

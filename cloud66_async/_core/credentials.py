@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..config import MISSING_LOGIN, URL, USER_AGENT, environment_token
-from ..errors import ConfigError
+from ..errors import ConfigError, MissingToken
 from ..secret import Secret
 from ..token import Token, to_token
 from ..transport import SharedHeaders
@@ -74,7 +74,7 @@ def find_token(token: Secret | None, profile: str | None, *, serves_users: bool,
     found = environment_token(site=site) if profile is None else None
     found = found or _stored_token(site, profile)
     if found is None:
-        raise ConfigError(MISSING_LOGIN if profile is None else f"no login is stored for the profile {profile!r}")
+        raise MissingToken(MISSING_LOGIN if profile is None else f"no login is stored for the profile {profile!r}")
     return found
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from ..config import MISSING_USER_LOGIN, check_account, read_timeouts
-from ..errors import ConfigError
+from ..errors import MissingToken
 from ..retry import check_retry
 from ..token import to_token
 from .arguments import UNCHANGED, Unchanged
@@ -81,14 +81,14 @@ class View:
         """Return what requests with this token are sent with. Raises ConfigError if there is no token."""
         token = self.token
         if token is None:
-            raise ConfigError(MISSING_USER_LOGIN)
+            raise MissingToken(MISSING_USER_LOGIN)
         headers = shared_headers(token, self.account, self.headers)
         return Identity(headers, shared.allowance(token), token.expires_at)
 
 
 def _given(token: Secret | None) -> Token:
     if token is None:
-        raise ConfigError("using(token=None): no token; redirect the user to the login")
+        raise MissingToken("using(token=None): no token; redirect the user to the login")
     return to_token(token)
 
 

@@ -1,26 +1,33 @@
-"""The command `cloud66-async`: a demo, a sandbox, logins, and the stacks of an account. Requires the extra `cli`."""
+"""The command `cloud66-async`: manage stacks from the terminal, or try the SDK. Requires the extra `cli`."""
 
 from __future__ import annotations
 
 import sys
 
-from .streams import INTERRUPTED, protect_streams
+from .streams import protect_streams
 
 __all__ = ["main"]
 
+_VERSION_ARGUMENTS = (["--version"], ["-V"])
+
 
 def main() -> None:
-    """Run the command line and exit: 0 for success, 1 for an error, 2 for invalid arguments, 130 for Ctrl+C."""
+    """Run the command line and exit with one of the codes that `exits` lists."""
     with protect_streams():
         try:
-            _run()
+            _run(sys.argv[1:])
         except KeyboardInterrupt:  # before or after the command itself
-            sys.exit(INTERRUPTED)
+            sys.exit(130)
 
 
-def _run() -> None:
+def _run(arguments: list[str]) -> None:
+    if arguments in _VERSION_ARGUMENTS:  # answered without the 60 ms that cyclopts takes to import
+        from .._version import __version__
+
+        sys.stdout.write(f"{__version__}\n")
+        return
     try:
-        from .app import app
+        from .program import run_program
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] not in ("cyclopts", "rich"):
             raise
@@ -30,6 +37,4 @@ def _run() -> None:
             file=sys.stderr,
         )
         sys.exit(1)
-    from .console import exit_on_error
-
-    exit_on_error(app)
+    run_program(arguments)

@@ -1,212 +1,117 @@
-"""Commands and their options. The modules beside this one implement them."""
+"""The tree of commands. They are named here by their place, and imported when they run: the help needs none of them."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated
+from collections.abc import Mapping, Sequence
+from typing import Final
 
-import attrs
-from cyclopts import App, Parameter, validators
+from cyclopts import App
 
 from .._version import __version__
-from ..client import Cloud66
-from .console import run
-from .faults import FaultName
 
-__all__ = ["app"]
+__all__ = ["app", "expand"]
+
+_COMMANDS = f"{__package__}.commands"
 
 app: App = App(
     name="cloud66-async",
     help="Manage Cloud 66 stacks from the terminal, or try the SDK with a local sandbox.",
     version=__version__,
+    help_format="plaintext",
     result_action="return_value",
     suppress_keyboard_interrupt=False,  # handled by `exit_on_error`
 )
 
-StackName = Annotated[str, Parameter(help="Name or uid of the stack.")]
-Environment = Annotated[
-    str | None, Parameter(name=["--environment", "-e"], help="Environment of the stack, for example production.")
-]
-Profile = Annotated[str | None, Parameter(help="Name of the stored login.")]
-AsJSON = Annotated[
-    bool, Parameter(name="--json", negative="", show_default=False, help="JSON output, one object per line.")
-]
+# Each group with its commands: the name, its place below `commands`, and its help.
+_TREE: Final[Mapping[str, Sequence[tuple[str, str, str]]]] = {
+    "Start": [
+        ("demo", "demo:demo", "Log in to a local sandbox, read its stacks, and redeploy one (no account needed)."),
+        ("sandbox", "sandbox:sandbox", "Serve a simulated Cloud 66 API until you press Ctrl+C."),
+        ("login", "login:login", "Log in and store the access token."),
+        ("logout", "login:logout", "Revoke the stored access token and delete it."),
+        ("whoami", "identity:whoami", "Show who is logged in, where, and with which scopes."),
+        ("profiles", "identity:profiles", "List the stored logins."),
+        ("doctor", "doctor:doctor", "Check the address, the network, the login and the quota, with a remedy for each."),
+        ("completion", "completion:completion", "Print a completion script for bash, zsh or fish."),
+    ],
+    "Look": [
+        ("stacks", "stacks:stacks", "List stacks, or watch them."),
+        ("stack", "stacks:stack", "Show one stack with its servers and its latest deployment."),
+        ("open", "stacks:open_", "Open the site of a stack, or its page in the dashboard, in a browser."),
+        ("fleet", "fleet:fleet", "Show the stacks of all accounts with health, servers and latest deployment."),
+        ("servers", "servers:servers", "List the servers of a stack."),
+        ("ssh-info", "servers:ssh_info", "Show how to reach a server with SSH."),
+        ("deployments", "deployments:app", "List the deployments of a stack, or cancel the running one."),
+        ("actions", "actions:actions", "List what was done with a stack lately."),
+        ("accounts", "identity:accounts", "List the accounts of the user."),
+        ("quota", "identity:quota", "Show how many requests are left this hour."),
+    ],
+    "Change": [
+        ("redeploy", "redeploy:redeploy", "Redeploy stacks and wait until they are deployed."),
+        ("wait", "actions:wait", "Wait until an action or the latest deployment of a stack ends."),
+        ("services", "services:app", "List the services of a stack; scale, restart, pause and resume them."),
+        ("processes", "processes:app", "List the processes of a stack; scale, restart, pause and resume them."),
+        ("jobs", "jobs:app", "List the jobs of a stack, or run one."),
+        ("backups", "backups:app", "List the backups of a stack, or download one."),
+        ("firewall", "firewall:app", "List the firewall rules of a stack, or open a port for some time."),
+    ],
+    "Configure": [
+        ("env", "env:app", "Read, change, compare and copy environment variables."),
+        ("settings", "settings:app", "List the settings of a stack, or change one."),
+    ],
+    "Raw": [
+        ("api", "api:api", "Send a request to the API and print the response."),
+        ("openapi", "openapi:openapi", "Print the API as an OpenAPI 3.1 document."),
+    ],
+}
+
+# What users of other tools type, with what it stands for here.
+_ALIASES: Final[Mapping[str, str]] = {
+    "action": "actions",
+    "account": "accounts",
+    "backup": "backups",
+    "deployment": "deployments",
+    "env-vars": "env",
+    "job": "jobs",
+    "process": "processes",
+    "server": "servers",
+    "service": "services",
+    "setting": "settings",
+}
+_LISTINGS: Final = frozenset(
+    {
+        "accounts",
+        "actions",
+        "backups",
+        "deployments",
+        "firewall",
+        "jobs",
+        "processes",
+        "servers",
+        "services",
+        "settings",
+        "stacks",
+    }
+)
 
 
-@Parameter(name="*")
-@attrs.frozen(kw_only=True)
-class Access:
-    """Options that select the login and the account."""
-
-    account: Annotated[
-        int | None, Parameter(help="ID of the account to act for; the default is every account of the user.")
-    ] = None
-    profile: Profile = None
-
-    def open(self) -> Cloud66:
-        """Return a client for this login and account."""
-        return Cloud66(account=self.account, profile=self.profile)
+def _register() -> None:
+    for group, commands in _TREE.items():
+        for name, place, text in commands:
+            app.command(f"{_COMMANDS}.{place}", name=name, help=text, group=group)
 
 
-_DEFAULT_ACCESS = Access()
+def expand(arguments: Sequence[str]) -> list[str]:
+    """Return arguments with the names of this program, for those who type `server list` or `stack list`."""
+    found = list(arguments)
+    if not found:
+        return found
+    if found[:2] == ["stack", "list"]:
+        found[0] = "stacks"
+    found[0] = _ALIASES.get(found[0], found[0])
+    if found[0] in _LISTINGS and found[1:2] == ["list"]:
+        del found[1]
+    return found
 
 
-@app.command
-def demo(
-    *,
-    json: Annotated[
-        bool,
-        Parameter(negative="", show_default=False, help="Token response as JSON instead of form-encoded."),
-    ] = False,
-    stacks: Annotated[
-        int, Parameter(validator=validators.Number(gte=1), help="Number of simulated stacks, at least 1.")
-    ] = 600,
-    latency: Annotated[float, Parameter(help="Delay before each response of the sandbox, in seconds.")] = 0.025,
-) -> None:
-    """Log in to a local sandbox, fetch all its stacks concurrently, and redeploy one (no account needed)."""
-    from .demo import demo as show
-
-    run(show(json=json, stacks=stacks, latency=latency))
-
-
-@app.command
-def sandbox(
-    *,
-    port: Annotated[int, Parameter(help="Port on 127.0.0.1; 0 selects a free port.")] = 6606,
-    stacks: Annotated[int, Parameter(validator=validators.Number(gte=0), help="Number of simulated stacks.")] = 600,
-    seed: Annotated[int, Parameter(help="Which stacks: each number stands for others.")] = 0,
-    state: Annotated[
-        Path | None, Parameter(help="File that keeps the stacks, with all changes, until the next start.")
-    ] = None,
-    redirect_url: Annotated[
-        list[str] | None,
-        Parameter(negative="", help="Additional redirect URL of the sandbox's OAuth application; may be repeated."),
-    ] = None,
-    latency: Annotated[
-        float,
-        Parameter(validator=validators.Number(gte=0), help="Delay before each response of the API, in seconds."),
-    ] = 0.0,
-    fault: Annotated[
-        list[FaultName] | None,
-        Parameter(negative="", help="What goes wrong with one request in ten; may be repeated."),
-    ] = None,
-    tls: Annotated[
-        bool,
-        Parameter(negative="", show_default=False, help="Use TLS with a throw-away authority; its path is printed."),
-    ] = False,
-) -> None:
-    """Serve a simulated Cloud 66 API with stacks, users and a consent page until you press Ctrl+C."""
-    from .sandbox import serve
-
-    serve(
-        port=port,
-        stacks=stacks,
-        seed=seed,
-        state=state,
-        redirect_urls=redirect_url or [],
-        latency=latency,
-        faults=fault or [],
-        tls=tls,
-    )
-
-
-@app.command
-def openapi(
-    *, output: Annotated[Path | None, Parameter(help="File to write; the default is standard output.")] = None
-) -> None:
-    """Print the API as an OpenAPI 3.1 document in JSON."""
-    from .openapi import write
-
-    write(output)
-
-
-@app.command
-def login(
-    *,
-    client_id: Annotated[
-        str | None,
-        Parameter(env_var="CLOUD66_CLIENT_ID", help="Client ID of your OAuth application (Account > Apps)."),
-    ] = None,
-    scope: Annotated[str, Parameter(help="Scopes, separated by commas or spaces.")] = "public,redeploy",
-    browser: Annotated[
-        bool, Parameter(help="Open the consent page in a browser, or print its URL and prompt for the code.")
-    ] = True,
-    port: Annotated[int, Parameter(help="Local port for the callback; 0 selects a free port.")] = 0,
-    timeout: Annotated[float, Parameter(help="Maximum time to wait for the callback, in seconds.")] = 300.0,
-    token: Annotated[
-        bool,
-        Parameter(
-            negative="", show_default=False, help="Prompt for a personal access token, check it, and store it instead."
-        ),
-    ] = False,
-    profile: Profile = None,
-) -> None:
-    """Log in and store the access token.
-
-    The client secret is read from CLOUD66_CLIENT_SECRET or from a prompt.
-    """
-    from .login import log_in, store_token
-
-    if token:
-        store_token(profile=profile)
-    else:
-        log_in(client_id, scope=scope, browser=browser, port=port, timeout=timeout, profile=profile)
-
-
-@app.command
-def logout(
-    *,
-    client_id: Annotated[
-        str | None,
-        Parameter(env_var="CLOUD66_CLIENT_ID", help="Client ID of your OAuth application, required for revocation."),
-    ] = None,
-    profile: Profile = None,
-) -> None:
-    """Revoke the stored access token if possible, and delete it in any case."""
-    from .login import log_out
-
-    log_out(client_id, profile=profile)
-
-
-@app.command
-def stacks(
-    *,
-    name: Annotated[str | None, Parameter(help="Name of the stack.")] = None,
-    environment: Environment = None,
-    access: Access = _DEFAULT_ACCESS,
-    json: AsJSON = False,
-) -> None:
-    """List the stacks that the access token can read."""
-    from .stacks import list_stacks
-
-    run(list_stacks(access.open(), name=name, environment=environment, json=json))
-
-
-@app.command
-def servers(
-    stack: StackName, *, environment: Environment = None, access: Access = _DEFAULT_ACCESS, json: AsJSON = False
-) -> None:
-    """List the servers of a stack."""
-    from .stacks import list_servers
-
-    run(list_servers(access.open(), stack, environment=environment, json=json))
-
-
-@app.command
-def redeploy(
-    stack: StackName,
-    *,
-    environment: Environment = None,
-    git_ref: Annotated[
-        str | None, Parameter(help="Branch, tag or commit hash; the default is the latest code.")
-    ] = None,
-    wait: Annotated[
-        bool, Parameter(help="Wait until the deployment finishes; the exit code reports the result.")
-    ] = True,
-    timeout: Annotated[float, Parameter(help="Maximum time to wait for the deployment, in seconds.")] = 900.0,
-    access: Access = _DEFAULT_ACCESS,
-) -> None:
-    """Redeploy a stack and wait until the deployment finishes."""
-    from .redeploy import redeploy as start
-
-    run(start(access.open(), stack, environment=environment, git_ref=git_ref, timeout=timeout if wait else None))
+_register()

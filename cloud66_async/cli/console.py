@@ -1,4 +1,4 @@
-"""Terminal output and error reporting, shared by all commands. No command writes to a stream by any other way.
+"""Terminal output, shared by all commands. No command writes to a stream by any other way.
 
 Output of a command that only reads is its result: if it cannot be written, the command fails. Output of a command
 that changes something is a report: if it cannot be written, the change goes on, the report goes to standard error,
@@ -7,107 +7,116 @@ and the exit code tells how the change ended.
 
 from __future__ import annotations
 
-import asyncio
+import functools
+import os
+import shutil
 import sys
-from collections.abc import Callable, Coroutine
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, cast
 
-from rich.console import Console, RenderableType
-from rich.text import Text
+from rich.cells import cell_len
 
 from .._core.text import clean
-from ..errors import Cloud66Error
-from .streams import INTERRUPTED, Stream
-from .table import Table
+from .exits import OutputError
+from .streams import Stream
+from .table import Table, paint
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
 
 __all__ = [
-    "OutputError",
-    "console",
-    "exit_on_error",
+    "check_output",
+    "flush",
+    "has_colors",
+    "is_pipe_closed",
     "is_terminal",
     "plain",
     "print_line",
     "print_result",
     "print_table",
     "report",
-    "run",
+    "rich_console",
     "spinner",
     "warn",
+    "width",
 ]
-
-T = TypeVar("T")
 
 # Other programs read piped output, so its lines are not wrapped.
 _PIPE_WIDTH = 4096
-# Messages end with advice, which must not be cut off.
-_MAX_MESSAGE = 4000
 
 _stdout: Stream = sys.stdout if isinstance(sys.stdout, Stream) else Stream(sys.stdout)
 _stderr: Stream = sys.stderr if isinstance(sys.stderr, Stream) else Stream(sys.stderr)
 
 
-def _create_console(stream: Stream, **options: Any) -> Console:
+# --- the terminal --------------------------------------------------------------------------------
+
+
+def is_terminal() -> bool:
+    """Return whether people read standard output, not a program."""
+    return _stdout.isatty()
+
+
+def width() -> int | None:
+    """Return the number of columns of the terminal, or None if there is none."""
+    return shutil.get_terminal_size().columns if is_terminal() else None
+
+
+def has_colors(stream: Stream = _stdout) -> bool:
+    """Return whether to use colors: as NO_COLOR, FORCE_COLOR, CLICOLOR_FORCE and CLICOLOR say, or on terminals."""
+    environment = os.environ
+    if environment.get("NO_COLOR"):
+        return False
+    if any(environment.get(name, "") not in ("", "0") for name in ("FORCE_COLOR", "CLICOLOR_FORCE")):
+        return True
+    return environment.get("CLICOLOR") != "0" and environment.get("TERM") != "dumb" and stream.isatty()
+
+
+@functools.cache
+def rich_console() -> Console:
+    """Return the console for progress bars and live displays. It takes 30 ms to import: tables do not need it."""
+    from rich.console import Console  # imported lazily
+
     # Names of stacks are printed literally, even if they look like "[bold]" or ":name:". Styles are set with Text.
-    return Console(file=cast("Any", stream), markup=False, emoji=False, highlight=False, **options)
+    return Console(
+        file=cast("Any", _stdout),
+        markup=False,
+        emoji=False,
+        highlight=False,
+        width=None if is_terminal() else _PIPE_WIDTH,
+        no_color=not has_colors(),
+    )
 
 
-console: Console = _create_console(_stdout, width=None if _stdout.isatty() else _PIPE_WIDTH)
-_errors: Console = _create_console(_stderr, soft_wrap=True)
+def spinner() -> str:
+    """Return the name of a spinner that standard output can represent."""
+    return "dots" if _stdout.encoding.lower().startswith("utf") else "line"
 
 
-class OutputError(Exception):
-    """Failure to write a result to standard output."""
+# --- results -------------------------------------------------------------------------------------
 
 
-def run(work: Coroutine[Any, Any, T]) -> T:
-    """Run `work` in a new event loop and return its result."""
-    return asyncio.run(work)
-
-
-def print_result(*results: RenderableType, soft_wrap: bool = False, style: str | None = None) -> None:
-    """Print the result of a command that only reads. Raises OutputError."""
-    console.print(*results, soft_wrap=soft_wrap, style=style)
-    _check_output()
+def print_result(*results: RenderableType, soft_wrap: bool = False) -> None:
+    """Print what rich can draw as the result of a command that only reads. Raises OutputError."""
+    rich_console().print(*results, soft_wrap=soft_wrap)
+    check_output()
 
 
 def print_line(text: str) -> None:
     """Print one line for another program, unchanged and without wrapping. Raises OutputError."""
     _stdout.write(f"{text}\n")
     _stdout.flush()
-    _check_output()
+    check_output()
 
 
-def is_terminal() -> bool:
-    """Return whether people read standard output, not a program."""
-    return console.is_terminal
-
-
-def print_table(table: Table, kind: str) -> None:
-    """Print a table and the number of its rows. Raises OutputError."""
-    colors = console.is_terminal and console.color_system is not None and not console.no_color
-    for line in table.lines(console.width if console.is_terminal else None, colors=colors):
+def print_table(table: Table, total: str = "", *, note: str = "", header: bool = True) -> None:
+    """Print a table and a line below it: the number of its rows, and a note at the right end. Raises OutputError."""
+    columns, colors = width(), has_colors()
+    for line in table.lines(columns, colors=colors, header=header):
         _stdout.write(f"{line}\n")
-    count = len(table.rows)
-    print_result(f"{count} {kind}{'' if count == 1 else 's'}", style="dim")
-
-
-def report(text: str) -> None:
-    """Print a line about a change, on standard error if standard output fails. Never raises."""
-    if _stdout.error is None:
-        console.print(text, soft_wrap=True)
-    if _stdout.error is not None:
-        _stdout.is_redirected = True
-        warn(text)
-
-
-def warn(text: str | Text) -> None:
-    """Print a line on standard error. Never raises."""
-    _errors.print(text)
-
-
-def spinner() -> str:
-    """Return the name of a spinner that standard output can represent."""
-    return "dots" if _stdout.encoding.lower().startswith("utf") else "line"
+    if total or note:
+        space = max(2, (columns or 0) - cell_len(total) - cell_len(note)) if total and note else 0
+        text = f"{total}{' ' * space}{note}"
+        _stdout.write(f"{paint(text, 'dim') if colors else text}\n")
+    check_output()
 
 
 def plain(text: object, *, max_length: int | None = None) -> str:
@@ -117,34 +126,38 @@ def plain(text: object, *, max_length: int | None = None) -> str:
     return _stdout.replace_unencodable(cleaned)
 
 
-def exit_on_error(command: Callable[[], object]) -> None:
-    """Run `command` and exit with its code, after one line on standard error that tells what failed."""
-    try:
-        try:
-            command()
-        except SystemExit as exiting:
-            if exiting.code not in (None, 0):
-                raise
-        _stdout.flush()
-        if not _stdout.is_redirected:
-            _check_output()
-    except Cloud66Error as error:
-        _fail(str(error) or type(error).__name__)
-    except OutputError as error:
-        if isinstance(_stdout.error, BrokenPipeError):
-            sys.exit(0)  # The reading end of the pipe was closed, for example by `| head`: not an error.
-        _fail(str(error))
-    except KeyboardInterrupt:
-        warn("Interrupted")
-        sys.exit(INTERRUPTED)
+def flush() -> None:
+    """Write what is buffered for standard output. Never raises."""
+    _stdout.flush()
 
 
-def _fail(message: str) -> None:
-    warn(Text.assemble(("error:", "bold red"), " ", clean(message, max_length=_MAX_MESSAGE)))
-    sys.exit(1)
+def is_pipe_closed() -> bool:
+    """Return whether the program that reads standard output has ended."""
+    return isinstance(_stdout.error, BrokenPipeError)
 
 
-def _check_output() -> None:
+def check_output(*, even_if_redirected: bool = True) -> None:
+    """Raise OutputError if standard output cannot be written, unless its text goes to standard error since then."""
     error = _stdout.error
-    if error is not None:
+    if error is not None and (even_if_redirected or not _stdout.is_redirected):
         raise OutputError(f"cannot write to standard output: {getattr(error, 'strerror', None) or error}")
+
+
+# --- reports and errors --------------------------------------------------------------------------
+
+
+def report(text: str) -> None:
+    """Print a line about a change, on standard error if standard output fails. Never raises."""
+    if _stdout.error is None:
+        _stdout.write(f"{text}\n")
+        _stdout.flush()
+    if _stdout.error is not None:
+        _stdout.is_redirected = True
+        warn(text)
+
+
+def warn(text: str, *, label: str = "") -> None:
+    """Print a line on standard error, with a label in red before it. Never raises."""
+    shown = f"{paint(label, 'red') if has_colors(_stderr) else label} " if label else ""
+    _stderr.write(f"{shown}{_stderr.replace_unencodable(text)}\n")
+    _stderr.flush()

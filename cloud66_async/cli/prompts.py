@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import getpass
+import os
 import sys
 
 from ..errors import ConfigError
-from .console import warn
+from .console import is_terminal, warn
+from .exits import USAGE, CommandError
 
-__all__ = ["ask_secret"]
+__all__ = ["ask_secret", "confirm", "is_interactive"]
 
 
 def ask_secret(name: str) -> str:
@@ -31,3 +33,33 @@ def _read(name: str) -> str:
         return getpass.getpass(f"{name}: ")
     warn(f"{name}: reading from standard input")
     return sys.stdin.readline()
+
+
+def is_interactive() -> bool:
+    """Return whether a person can answer a prompt: both streams are a terminal, and no CI system runs the program."""
+    in_ci = os.environ.get("CI", "").lower() not in ("", "0", "false")
+    return not in_ci and sys.stdin is not None and sys.stdin.isatty() and is_terminal()  # pyright: ignore[reportUnnecessaryComparison]
+
+
+def confirm(action: str, *, yes: bool, word: str | None = None) -> None:
+    """Ask whether to go on, unless `yes`.
+
+    Args:
+        action: What is about to happen, for example `redeploy 12 stacks`.
+        yes: Whether the user has already agreed.
+        word: Text that has to be typed, for actions with large effects. The default is `y`.
+
+    Raises CommandError if the user declines, or if nobody can be asked.
+    """
+    if yes:
+        return
+    if not is_interactive():
+        raise CommandError(f"{action}: this needs --yes, because there is no terminal to ask on", code=USAGE)
+    question = f"{action[:1].upper()}{action[1:]}?"
+    wanted = "y" if word is None else word
+    try:
+        answer = input(f"{question} [y/N] " if word is None else f"{question} Type {word} to confirm: ")
+    except EOFError:
+        answer = ""
+    if answer.strip().lower() not in {wanted.lower(), "yes" if word is None else wanted.lower()}:
+        raise CommandError("cancelled: nothing was changed")

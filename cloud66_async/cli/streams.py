@@ -10,10 +10,7 @@ from collections.abc import Generator
 from pathlib import Path
 from typing import Any, TextIO, cast
 
-__all__ = ["INTERRUPTED", "Stream", "protect_streams"]
-
-INTERRUPTED = 130
-"""Exit code after Ctrl+C."""
+__all__ = ["Stream", "protect_streams"]
 
 _FAILURES = (OSError, ValueError)  # ValueError: the stream was closed in this process
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from rich.cells import cell_len
 
-__all__ = ["Cell", "Column", "Table"]
+__all__ = ["Cell", "Column", "Table", "paint"]
 
 _GAP = "  "
 _CODES = {"green": "32", "yellow": "33", "red": "1;31", "cyan": "36", "dim": "2"}
@@ -29,7 +29,7 @@ class Column(NamedTuple):
 
 
 class Cell(NamedTuple):
-    """Text with a color: green, yellow, red, cyan or dim."""
+    """Text with a color: green, yellow, red, cyan, dim, or none if it is empty."""
 
     text: str
     style: str = ""
@@ -46,8 +46,8 @@ class Table:
         """Add a row with one cell for each column."""
         self.rows.append(tuple(cell if isinstance(cell, Cell) else Cell(cell) for cell in cells))
 
-    def lines(self, width: int | None = None, *, colors: bool = False) -> Iterator[str]:
-        """Yield the titles and the rows.
+    def lines(self, width: int | None = None, *, colors: bool = False, header: bool = True) -> Iterator[str]:
+        """Yield the titles, with `header`, and the rows.
 
         Columns are left out until the table fits into `width`. If that does not suffice, the lines are wider: what is
         left, such as names and addresses, is of no use if it is cut.
@@ -55,9 +55,12 @@ class Table:
         if not self.rows:
             return
         titles = tuple(Cell(column.title.upper(), "dim") for column in self._columns)
-        widths = [max(cell_len(cells[number].text) for cells in (titles, *self.rows)) for number in range(len(titles))]
+        widths = [
+            max(cell_len(cells[number].text) for cells in ((titles, *self.rows) if header else self.rows))
+            for number in range(len(titles))
+        ]
         shown = self._shown(widths, width)
-        for cells in (titles, *self.rows):
+        for cells in (titles, *self.rows) if header else self.rows:
             yield _line(cells, widths, shown, colors=colors)
 
     def _shown(self, widths: Sequence[int], width: int | None) -> list[int]:
@@ -76,5 +79,10 @@ def _line(cells: Sequence[Cell], widths: Sequence[int], shown: Sequence[int], *,
     for number in shown:
         text, style = cells[number]
         padding = "" if number == shown[-1] else " " * (widths[number] - cell_len(text))
-        parts.append(f"\x1b[{_CODES[style]}m{text}\x1b[0m{padding}" if colors and style else text + padding)
+        parts.append(paint(text, style) + padding if colors and style else text + padding)
     return _GAP.join(parts)
+
+
+def paint(text: str, style: str) -> str:
+    """Return text with the codes of a color."""
+    return f"\x1b[{_CODES[style]}m{text}\x1b[0m"

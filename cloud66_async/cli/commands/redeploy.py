@@ -3,19 +3,40 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Annotated
 
+from cyclopts import Parameter
 from rich.text import Text
 
-from ..client import Cloud66
-from ..resources.actions import Action
-from ..resources.stacks import Redeployment, Stack
-from .console import console, plain, report, spinner
-from .stacks import find_stack
+from ...client import Cloud66
+from ...resources.actions import Action
+from ...resources.stacks import Redeployment
+from ..console import is_terminal, plain, report, rich_console, spinner
+from ..names import find_stack, full_name
+from ..options import DEFAULT_ACCESS, Access, Environment, StackName
+from ..running import run
 
-__all__ = ["describe", "follow", "redeploy"]
+__all__ = ["follow", "redeploy"]
 
 
-async def redeploy(
+def redeploy(
+    stack: StackName,
+    *,
+    environment: Environment = None,
+    git_ref: Annotated[
+        str | None, Parameter(help="Branch, tag or commit hash; the default is the latest code.")
+    ] = None,
+    wait: Annotated[
+        bool, Parameter(help="Wait until the deployment finishes; the exit code reports the result.")
+    ] = True,
+    timeout: Annotated[float, Parameter(help="Maximum time to wait for the deployment, in seconds.")] = 900.0,
+    access: Access = DEFAULT_ACCESS,
+) -> None:
+    """Redeploy a stack and wait until the deployment finishes."""
+    run(_redeploy(access.open(), stack, environment=environment, git_ref=git_ref, timeout=timeout if wait else None))
+
+
+async def _redeploy(
     c66: Cloud66,
     stack: str,
     *,
@@ -25,9 +46,9 @@ async def redeploy(
 ) -> None:
     """Redeploy a stack. Wait at most `timeout` seconds until the deployment finishes, or not at all if it is None."""
     async with c66:
-        found = await find_stack(c66, stack, environment)
+        found = await find_stack(c66, stack, environment, changing=True)
         started = await c66.stacks.redeploy(found.uid, git_ref=git_ref)
-        report(f"{describe(found)}: {_message(started)}")
+        report(f"{full_name(found)}: {_message(started)}")
         if timeout is not None:
             try:
                 await follow(c66, started, timeout=timeout)
@@ -43,7 +64,7 @@ async def follow(
     timeout: float,  # noqa: ASYNC109  raises ActionUnfinished, unlike asyncio.timeout
 ) -> Action:
     """Show the progress of an action on the terminal, and return the action when it has succeeded."""
-    if not console.is_terminal:
+    if not is_terminal():
         shown = ""
 
         def show(action: Action) -> None:
@@ -54,7 +75,7 @@ async def follow(
                 report(f"  {_name(action)}: {state}")
 
         return await c66.actions.wait(started, timeout=timeout, progress=show)
-    with console.status(Text("Waiting for the action"), spinner=spinner()) as status:
+    with rich_console().status(Text("Waiting for the action"), spinner=spinner()) as status:
         action = await c66.actions.wait(
             started,
             timeout=timeout,
@@ -67,12 +88,6 @@ async def follow(
 def _name(action: Action) -> str:
     """Return what an action is called: a redeployment without an action is followed through its deployment."""
     return f"{'Deployment' if action.resource_type == 'deployment' else 'Action'} {action.id}"
-
-
-def describe(stack: Stack) -> str:
-    """Return the name and the environment of a stack, for output."""
-    name = plain(stack.name or stack.uid)
-    return f"{name} ({plain(stack.environment)})" if stack.environment else name
 
 
 def _message(started: Redeployment) -> str:

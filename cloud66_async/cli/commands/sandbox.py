@@ -8,20 +8,61 @@ import time
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Annotated
 
-from ..clock import SystemClock
-from ..errors import ConfigError
-from ..sandbox import FakeCloud66, SandboxServer
-from .console import print_line
-from .faults import FaultName, inject
+from cyclopts import Parameter, validators
 
-__all__ = ["serve"]
+from ...clock import SystemClock
+from ...errors import ConfigError
+from ...sandbox import FakeCloud66, SandboxServer
+from ..console import print_line
+from ..faults import FaultName, inject
+
+__all__ = ["sandbox"]
 
 _ACTION_SECONDS = 15.0
 _REDIRECT_URLS = ("http://127.0.0.1/callback", "http://localhost:8000/callback")
 
 
-def serve(
+def sandbox(
+    *,
+    port: Annotated[int, Parameter(help="Port on 127.0.0.1; 0 selects a free port.")] = 6606,
+    stacks: Annotated[int, Parameter(validator=validators.Number(gte=0), help="Number of simulated stacks.")] = 600,
+    seed: Annotated[int, Parameter(help="Which stacks: each number stands for others.")] = 0,
+    state: Annotated[
+        Path | None, Parameter(help="File that keeps the stacks, with all changes, until the next start.")
+    ] = None,
+    redirect_url: Annotated[
+        list[str] | None,
+        Parameter(negative="", help="Additional redirect URL of the sandbox's OAuth application; may be repeated."),
+    ] = None,
+    latency: Annotated[
+        float,
+        Parameter(validator=validators.Number(gte=0), help="Delay before each response of the API, in seconds."),
+    ] = 0.0,
+    fault: Annotated[
+        list[FaultName] | None,
+        Parameter(negative="", help="What goes wrong with one request in ten; may be repeated."),
+    ] = None,
+    tls: Annotated[
+        bool,
+        Parameter(negative="", show_default=False, help="Use TLS with a throw-away authority; its path is printed."),
+    ] = False,
+) -> None:
+    """Serve a simulated Cloud 66 API with stacks, users and a consent page until you press Ctrl+C."""
+    _serve(
+        port=port,
+        stacks=stacks,
+        seed=seed,
+        state=state,
+        redirect_urls=redirect_url or [],
+        latency=latency,
+        faults=fault or [],
+        tls=tls,
+    )
+
+
+def _serve(
     *,
     port: int,
     stacks: int,

@@ -4,25 +4,74 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
+from typing import Annotated
 
-from ..client import Cloud66
-from ..config import Address
-from ..errors import Cloud66Error, ConfigError
-from ..oauth.browser import open_in_browser
-from ..oauth.callback import OUT_OF_BAND
-from ..oauth.file_store import FileStore
-from ..oauth.login import Login
-from ..oauth.loopback import login_with_browser
-from ..oauth.store import DEFAULT
-from ..resources.ping import Identity
-from ..token import Token
-from .console import plain, report, run
-from .prompts import ask_secret
+from cyclopts import Parameter
 
-__all__ = ["log_in", "log_out", "store_token"]
+from ...client import Cloud66
+from ...config import Address
+from ...errors import Cloud66Error, ConfigError
+from ...oauth.browser import open_in_browser
+from ...oauth.callback import OUT_OF_BAND
+from ...oauth.file_store import FileStore
+from ...oauth.login import Login
+from ...oauth.loopback import login_with_browser
+from ...oauth.store import DEFAULT
+from ...resources.ping import Identity
+from ...token import Token
+from ..console import plain, report
+from ..options import Profile
+from ..prompts import ask_secret
+from ..running import run
+
+__all__ = ["login", "logout"]
 
 
-def log_in(client_id: str | None, *, scope: str, browser: bool, port: int, timeout: float, profile: str | None) -> None:
+def login(
+    *,
+    client_id: Annotated[
+        str | None,
+        Parameter(env_var="CLOUD66_CLIENT_ID", help="Client ID of your OAuth application (Account > Apps)."),
+    ] = None,
+    scope: Annotated[str, Parameter(help="Scopes, separated by commas or spaces.")] = "public,redeploy",
+    browser: Annotated[
+        bool, Parameter(help="Open the consent page in a browser, or print its URL and prompt for the code.")
+    ] = True,
+    port: Annotated[int, Parameter(help="Local port for the callback; 0 selects a free port.")] = 0,
+    timeout: Annotated[float, Parameter(help="Maximum time to wait for the callback, in seconds.")] = 300.0,
+    token: Annotated[
+        bool,
+        Parameter(
+            negative="", show_default=False, help="Prompt for a personal access token, check it, and store it instead."
+        ),
+    ] = False,
+    profile: Profile = None,
+) -> None:
+    """Log in and store the access token.
+
+    The client secret is read from CLOUD66_CLIENT_SECRET or from a prompt.
+    """
+    if token:
+        _store_token(profile=profile)
+    else:
+        _log_in(client_id, scope=scope, browser=browser, port=port, timeout=timeout, profile=profile)
+
+
+def logout(
+    *,
+    client_id: Annotated[
+        str | None,
+        Parameter(env_var="CLOUD66_CLIENT_ID", help="Client ID of your OAuth application, required for revocation."),
+    ] = None,
+    profile: Profile = None,
+) -> None:
+    """Revoke the stored access token if possible, and delete it in any case."""
+    _log_out(client_id, profile=profile)
+
+
+def _log_in(
+    client_id: str | None, *, scope: str, browser: bool, port: int, timeout: float, profile: str | None
+) -> None:
     """Log in with the authorization code flow and store the access token.
 
     Args:
@@ -40,12 +89,12 @@ def log_in(client_id: str | None, *, scope: str, browser: bool, port: int, timeo
         _with_code(c66, scope, profile)
 
 
-def store_token(*, profile: str | None) -> None:
+def _store_token(*, profile: str | None) -> None:
     """Check a personal access token, typed without echo or read from a pipe, and store it if the API accepts it."""
     run(_check_and_save(Token(ask_secret("Personal access token")), profile))
 
 
-def log_out(client_id: str | None, *, profile: str | None) -> None:
+def _log_out(client_id: str | None, *, profile: str | None) -> None:
     """Revoke the stored token if `client_id` is given, then delete it even if the revocation failed."""
     store = _store()
     name = profile or DEFAULT

@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from typing import Annotated
 
+from cyclopts import Parameter, validators
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
-from ..bulk import BulkError, Ok
-from ..client import Cloud66
-from ..clock import SystemClock
-from ..errors import Cloud66Error
-from ..polling import Polling
-from ..resources.common import Health
-from ..resources.stacks import Stack, StackStatus
-from ..sandbox import FakeCloud66, ProviderSettings, SandboxServer, consent
-from .console import console, plain, print_result
-from .redeploy import describe, follow
-from .stacks import health_cell
+from ...bulk import BulkError, Ok
+from ...client import Cloud66
+from ...clock import SystemClock
+from ...errors import Cloud66Error
+from ...polling import Polling
+from ...resources.common import Health
+from ...resources.stacks import Stack, StackStatus
+from ...sandbox import FakeCloud66, ProviderSettings, SandboxServer, consent
+from ..console import is_terminal, plain, print_result, rich_console
+from ..fields import health_style
+from ..names import full_name
+from ..running import run
+from .redeploy import follow
 
 __all__ = ["demo"]
 
@@ -31,7 +35,22 @@ _SAMPLE_SIZE = 20
 _PAGE_SIZE = 30
 
 
-async def demo(*, json: bool, stacks: int, latency: float) -> None:
+def demo(
+    *,
+    json: Annotated[
+        bool,
+        Parameter(negative="", show_default=False, help="Token response as JSON instead of form-encoded."),
+    ] = False,
+    stacks: Annotated[
+        int, Parameter(validator=validators.Number(gte=1), help="Number of simulated stacks, at least 1.")
+    ] = 600,
+    latency: Annotated[float, Parameter(help="Delay before each response of the sandbox, in seconds.")] = 0.025,
+) -> None:
+    """Log in to a local sandbox, fetch all its stacks concurrently, and redeploy one (no account needed)."""
+    run(_demo(json=json, stacks=stacks, latency=latency))
+
+
+async def _demo(*, json: bool, stacks: int, latency: float) -> None:
     """Start a sandbox, log in, fetch every stack concurrently, and redeploy one. Raises Cloud66Error on failure."""
     settings = ProviderSettings(response_format="json" if json else "form")
     fake = FakeCloud66(clock=SystemClock(), provider=settings, action_seconds=_ACTION_SECONDS)
@@ -93,7 +112,7 @@ async def _fetch(c66: Cloud66, uids: list[str]) -> list[Stack]:
     found: list[Stack] = []
     problems: list[Cloud66Error] = []
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+    with Progress(*columns, console=rich_console(), transient=True, disable=not is_terminal()) as progress:
         bar = progress.add_task("Fetching stacks", total=len(uids))
         async with c66.each(c66.stacks.get, uids) as results:
             async for result in results:
@@ -111,7 +130,7 @@ async def _redeploy(c66: Cloud66, stacks: list[Stack]) -> None:
     ready = [stack for stack in stacks if stack.status is StackStatus.DEPLOYED and stack.health is Health.HEALTHY]
     chosen = min(ready or stacks, key=lambda stack: (stack.name or "", stack.environment or ""))
     started = await c66.stacks.redeploy(chosen.uid)
-    _print_line("Redeploy", describe(chosen))
+    _print_line("Redeploy", full_name(chosen))
     await follow(c66, started, timeout=_REDEPLOY_TIMEOUT)
 
 
@@ -122,8 +141,7 @@ def _table(stacks: list[Stack]) -> Table:
     table = Table(title="Stacks by environment and health", title_justify="left", box=None, pad_edge=False)
     table.add_column("")
     for health in healths:
-        cell = health_cell(health)
-        table.add_column(Text(cell.text, style=cell.style), justify="right")
+        table.add_column(Text(plain(health), style=health_style(health)), justify="right")
     table.add_column("total", justify="right", style="bold")
     rows = {environment: [counts[environment, health] for health in healths] for environment, _ in counts}
     for environment, row in sorted(rows.items()):

@@ -1,0 +1,66 @@
+"""Options that many commands have."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final
+
+import attrs
+from cyclopts import Parameter
+
+from ..client import Cloud66
+from .output import Output
+
+__all__ = [
+    "DEFAULT_ACCESS",
+    "DEFAULT_OUTPUT",
+    "Access",
+    "AsJSON",
+    "Environment",
+    "Output",
+    "Profile",
+    "StackName",
+    "StackNames",
+    "Yes",
+]
+
+StackName = Annotated[
+    str, Parameter(name=["--stack", "-s"], help="Name, name/environment or uid of the stack, or its beginning.")
+]
+StackNames = Annotated[
+    list[str],
+    Parameter(name=["--stack", "-s"], negative="", consume_multiple=True, help="Names, name/environment or uids."),
+]
+Environment = Annotated[
+    str | None, Parameter(name=["--environment", "-e"], help="Environment of the stack, for example production.")
+]
+Profile = Annotated[
+    str | None, Parameter(env_var="CLOUD66_PROFILE", show_env_var=False, help="Name of the stored login.")
+]
+AsJSON = Annotated[bool, Parameter(name="--json", negative="", show_default=False, help="JSON output.")]
+Yes = Annotated[bool, Parameter(name=["--yes", "-y"], negative="", show_default=False, help="Do not ask.")]
+
+
+@Parameter(name="*", group="Login")
+@attrs.frozen(kw_only=True)
+class Access:
+    """Options that select the login and the account, and show the requests."""
+
+    account: Annotated[
+        int | None, Parameter(help="ID of the account to act for; the default is every account of the user.")
+    ] = None
+    profile: Profile = None
+    debug: Annotated[
+        bool, Parameter(negative="", show_default=False, help="Show each request on standard error, without secrets.")
+    ] = False
+
+    def open(self) -> Cloud66:
+        """Return a client for this login and account."""
+        if self.debug:
+            from .debug import show_requests  # imported lazily: logging takes some milliseconds
+
+            show_requests()
+        return Cloud66(account=self.account, profile=self.profile)
+
+
+DEFAULT_ACCESS: Final = Access()
+DEFAULT_OUTPUT: Final = Output()
