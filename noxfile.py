@@ -19,13 +19,16 @@ nox.options.error_on_external_run = True
 nox.options.error_on_missing_interpreters = False
 nox.options.reuse_venv = "yes"
 nox.options.sessions = ["lint", "layout", "imports", "types"]
-nox.options.sessions += ["tests", "lowest", "transports", "providers", "coverage", "docs", "build"]
+nox.options.sessions += ["tests", "lowest", "transports", "providers", "coverage", "docs", "breaking", "build"]
 
-PYTHONS = ("3.11", "3.12", "3.13")
+PYTHONS = ("3.11", "3.12", "3.13", "3.14", "3.15")
 LIBRARIES = ("httpx", "httpx2")
+# Users have these versions, but many machines do not: pyright also checks with their standard libraries.
+NOT_RUN = ("3.14", "3.15")
 # Folders with code. mypy and codespell reject a folder that does not exist.
 SOURCES = [path for path in ("cloud66_async", "tests", "benchmarks", "docs", "noxfile.py") if Path(path).exists()]
-PROSE = ["README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "pyproject.toml", ".ci"]
+PROSE = ["README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "pyproject.toml", "hatch_build.py"]
+PROSE += [".ci", ".github"]
 
 # Every test runs, with coverage, on the oldest Python with httpx.
 COMPLETE = {("3.11", "httpx")}
@@ -160,9 +163,11 @@ def types(session: nox.Session) -> None:
     session.run("mypy", *SOURCES)
     session.run("pyright")
     session.run("pyright", "--verifytypes", "cloud66_async", "--ignoreexternal")
+    for version in NOT_RUN:
+        session.run("pyright", "--pythonversion", version, "cloud66_async")
 
 
-@nox.session(python=PYTHONS)
+@nox.session(python=PYTHONS, tags=["tests"])
 @nox.parametrize("library", LIBRARIES)
 def tests(session: nox.Session, library: str) -> None:
     """Run the tests, with httpx alone or with httpx2 installed as well."""
@@ -178,7 +183,7 @@ def tests(session: nox.Session, library: str) -> None:
         session.run("python", *PYTEST, *FAST, *(session.posargs or wide))
 
 
-@nox.session(python=PYTHONS[0])
+@nox.session(python=PYTHONS[0], tags=["tests"])
 @nox.parametrize("library", LIBRARIES)
 def lowest(session: nox.Session, library: str) -> None:
     """Run the tests with the lowest versions of the dependencies that pyproject.toml allows."""
@@ -188,7 +193,7 @@ def lowest(session: nox.Session, library: str) -> None:
     session.run("python", *PYTEST, *FAST, *(session.posargs or LOWEST))
 
 
-@nox.session
+@nox.session(tags=["tests"])
 def transports(session: nox.Session) -> None:
     """Run the tests with every client on the HTTP library's connection pool."""
     session.install("-e", ".[test]")
@@ -196,7 +201,7 @@ def transports(session: nox.Session) -> None:
     session.run("python", *PYTEST, *FAST, *(session.posargs or (*CONNECTED, *COMMANDS)))
 
 
-@nox.session
+@nox.session(tags=["tests"])
 def providers(session: nox.Session) -> None:
     """Run the tests with third-party servers: Django, Flask, Hypercorn, and nginx, Rails, Node.js if installed."""
     session.install("-e", ".[test,providers,httpx2]")
@@ -239,10 +244,27 @@ def docs(session: nox.Session) -> None:
 
 
 @nox.session
+def breaking(session: nox.Session) -> None:
+    """List what has changed in the public interface since the latest tag and breaks programs.
+
+    `nox -s breaking -- REF` compares with another version.
+    """
+    latest = session.run("git", "describe", "--tags", "--abbrev=0", external=True, silent=True, success_codes=[0, 128])
+    against = session.posargs[0] if session.posargs else str(latest).strip()
+    if not session.posargs and against.startswith("fatal"):
+        session.skip("there is no tag to compare with")
+    session.install("griffe>=2")
+    session.run("griffe", "check", "cloud66_async", "--against", against)
+
+
+@nox.session
 def build(session: nox.Session) -> None:
-    """Build the source archive and the wheel, check their contents, and install the wheel in an empty environment."""
-    session.install("build>=1.2")
-    folder = Path(session.create_tmp()).resolve()
+    """Build the source archive and the wheel, check their contents, and run the demo in an empty environment.
+
+    `nox -s build -- FOLDER` keeps them.
+    """
+    session.install("build>=1.2", "cyclonedx-python-lib[json-validation]>=11.12")
+    folder = Path(*session.posargs or [session.create_tmp()]).resolve()
     for old in folder.glob("cloud66_async-*"):
         old.unlink()
     session.run("python", "-m", "build", "--outdir", str(folder))
@@ -252,12 +274,24 @@ def build(session: nox.Session) -> None:
     _try_wheel(session, folder / "empty", wheel)
 
 
+_VALIDATE_BILL = """
+import sys, zipfile
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
+text = zipfile.ZipFile(sys.argv[1]).read(sys.argv[2]).decode()
+sys.exit(JsonStrictValidator(SchemaVersion.V1_7).validate_str(text))
+"""
+
+
 def _check_wheel(session: nox.Session, wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
     # `models.pyi` is read at run time, too.
     _require(session, wheel, names, "cloud66_async/__init__.py", "cloud66_async/models.pyi", "cloud66_async/py.typed")
     _require(session, wheel, names, "licenses/LICENSE")
+    bill = next((name for name in names if name.endswith(".dist-info/sboms/cloud66_async.cdx.json")), "")
+    _require(session, wheel, names, "/sboms/cloud66_async.cdx.json")
+    session.run("python", "-c", _VALIDATE_BILL, str(wheel), bill)
     unexpected = [name for name in names if not name.startswith(("cloud66_async/", "cloud66_async-"))]
     if unexpected:
         session.error(f"unexpected files in {wheel.name}: {unexpected}")
@@ -287,3 +321,4 @@ def _try_wheel(session: nox.Session, empty: Path, wheel: Path) -> None:
         session.run(python, "-W", "error", "-c", "import cloud66_async", external=True)
         session.run(python, "-m", "pip", "install", "-q", f"{wheel}[cli,sandbox]", external=True)
         session.run(str(programs / "cloud66-async"), "--help", external=True)
+        session.run(str(programs / "cloud66-async"), "demo", "--stacks", "60", external=True)
