@@ -95,7 +95,7 @@ def decide(page: Page, button: str = "Authorize", *, user: str = "ada@example.co
 def log_in(page: Page, *, user: str = "ada@example.com") -> None:
     start_login(page)
     decide(page, user=user)
-    heading(page, "All stacks")
+    heading(page, "Stacks")
 
 
 def stack_names(page: Page) -> list[str]:
@@ -106,16 +106,69 @@ def test_consent_leads_to_the_stacks(page: Page, site: Dashboard) -> None:
     site.fake.add_stack("api", environment="staging", fields={"health": 4})
     log_in(page)
     assert stack_names(page) == ["api", "web"]  # stacks with problems come first
-    page.get_by_label("Environment").select_option("production")
-    page.get_by_role("button", name="Show").click()
-    heading(page, "Production stacks")
-    assert stack_names(page) == ["web"]
 
 
 def test_login_leads_back_to_the_requested_page(page: Page) -> None:
     page.goto("/stacks?environment=production")
     decide(page)
-    heading(page, "Production stacks")
+    heading(page, "Stacks")
+    assert page.url.endswith("/stacks?environment=production")
+    assert page.get_by_label("Environment").input_value() == "production"
+
+
+def test_filters_need_no_button(page: Page, site: Dashboard) -> None:
+    for number in range(3):
+        site.fake.add_stack(f"billing-{number}", environment="staging", fields={"health": 4 if number else 3})
+    log_in(page)
+    page.get_by_label("Environment").select_option("staging")
+    page.get_by_text("3 stacks.").wait_for()
+    page.get_by_label("Search").press_sequentially("ing-2")
+    page.get_by_text("1 stack.").wait_for()
+    assert stack_names(page) == ["billing-2"]
+    assert page.url.endswith("/stacks?search=ing-2&environment=staging")
+    assert page.evaluate("document.activeElement.id") == "search"
+    page.get_by_label("Search").fill("nothing like this")
+    page.get_by_role("link", name="Show all stacks").click()
+    page.get_by_text("4 stacks.").wait_for()
+    page.get_by_role("link", name="Failed 2").click()
+    page.get_by_text("2 stacks.").wait_for()
+    assert stack_names(page) == ["billing-1", "billing-2"]
+
+
+def test_filters_work_without_scripts(context: Callable[..., BrowserContext], site: Dashboard) -> None:
+    site.fake.add_stack("api", environment="staging")
+    page = context(java_script_enabled=False).new_page()
+    log_in(page)
+    page.get_by_label("Environment").select_option("staging")
+    page.get_by_role("button", name="Show").click()
+    page.get_by_text("1 stack.").wait_for()
+    assert stack_names(page) == ["api"]
+
+
+def test_many_stacks_are_shown_page_by_page(page: Page, site: Dashboard) -> None:
+    for number in range(30):
+        site.fake.add_stack(f"stack-{number:02}")
+    log_in(page)
+    assert len(stack_names(page)) == 12
+    page.get_by_role("link", name="Next").click()
+    page.get_by_text("Stacks 13 to 24 of 31.").wait_for()
+    page.get_by_role("link", name="Next").click()
+    page.get_by_text("Stacks 25 to 31 of 31.").wait_for()
+    assert page.get_by_role("link", name="Next").count() == 0
+    page.get_by_label("Search").fill("stack-0")
+    page.get_by_text("10 stacks.").wait_for()  # the first page of the results, not the third
+    page.goto("/stacks?page=99")
+    page.get_by_text("Stacks 25 to 31 of 31.").wait_for()
+
+
+def test_error_page_has_a_way_out(page: Page, site: Dashboard) -> None:
+    log_in(page)
+    site.fake.faults.throttle(operation="stacks.list", times=1)
+    page.goto("/stacks?environment=production")
+    heading(page, "Your hourly quota is exhausted until the next full hour")
+    assert page.get_by_role("button", name="Log out").is_visible()
+    page.get_by_role("link", name="Try again").click()
+    heading(page, "Stacks")
     assert page.url.endswith("/stacks?environment=production")
 
 
@@ -154,8 +207,8 @@ def test_concurrent_users(context: Callable[..., BrowserContext], site: Dashboar
     start_login(alan)
     decide(alan, user="alan@example.com")
     decide(ada)
-    heading(ada, "All stacks")
-    heading(alan, "All stacks")
+    heading(ada, "Stacks")
+    heading(alan, "Stacks")
     for _ in range(2):
         assert (stack_names(ada), stack_names(alan)) == (["web"], ["enigma"])
         ada.reload()
@@ -167,11 +220,11 @@ def test_logins_in_two_tabs(page: Page) -> None:
     start_login(page)
     start_login(other)
     decide(page)
-    heading(page, "All stacks")
+    heading(page, "Stacks")
     decide(other)
-    heading(other, "All stacks")
+    heading(other, "Stacks")
     page.reload()
-    heading(page, "All stacks")
+    heading(page, "Stacks")
 
 
 def test_logout_leaves_nothing_behind(page: Page) -> None:
@@ -230,7 +283,7 @@ def test_revoked_token_leads_to_a_new_login(page: Page, site: Dashboard) -> None
     page.reload()
     heading(page, "Authorize Dashboard")
     decide(page)
-    heading(page, "All stacks")
+    heading(page, "Stacks")
 
 
 def test_token_refused_twice_leads_to_an_error_page(page: Page, site: Dashboard) -> None:
@@ -242,7 +295,7 @@ def test_token_refused_twice_leads_to_an_error_page(page: Page, site: Dashboard)
     heading(page, "Cloud 66 refuses this login")
     page.get_by_role("link", name="Log in with Cloud 66").click()
     decide(page)
-    heading(page, "All stacks")
+    heading(page, "Stacks")
 
 
 def test_missing_pages(page: Page) -> None:
@@ -325,8 +378,10 @@ def test_keyboard_navigation(page: Page) -> None:
     assert page.evaluate("document.activeElement.innerText") == "Skip to content"
     page.keyboard.press("Enter")
     page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.id") == "search"
+    page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.id") == "environment"
-    for _ in range(2):
+    for _ in range(3):  # the two links above the stacks come first
         page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.innerText") == "web"
     page.keyboard.press("Enter")

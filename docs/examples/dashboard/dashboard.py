@@ -9,8 +9,10 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import urlencode
 
 from fastapi import Depends, FastAPI, Request
+from fastapi import Query as Parameter
 from fastapi.exception_handlers import http_exception_handler
 from fastapi.responses import RedirectResponse, Response
 from fastapi.staticfiles import StaticFiles
@@ -34,7 +36,7 @@ from cloud66_async.integrations.starlette import Problem, WebLogin
 
 HERE = Path(__file__).parent
 SCOPE = ("public", "redeploy")
-MAX_SHOWN = 60  # the servers of each stack on the page take one request, and the quota is 3,600 requests an hour
+PAGE_SIZE = 12  # the servers of each stack on the page take one request, and the quota is 3,600 requests an hour
 SEVERITY = (Health.FAILED, Health.IMPAIRED, Health.BUILDING, Health.UNKNOWN, Health.HEALTHY)
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; "
@@ -66,18 +68,25 @@ def create_app(login: WebLogin) -> FastAPI:
         return templates.TemplateResponse(request, "start.html", {"scope": SCOPE})
 
     @app.get("/stacks", include_in_schema=False)
-    async def stacks(request: Request, c66: PageClient, environment: str = "") -> Response:
+    async def stacks(request: Request, c66: PageClient, query: Annotated[Query, Depends()]) -> Response:
         found = await c66.stacks.list()
-        chosen = sorted((stack for stack in found if environment in ("", stack.environment)), key=severity)
+        matching = sorted(filter(query.matches, found), key=severity)
+        chosen = [stack for stack in matching if query.health in ("", word(stack.health))]
+        pages = max(1, -(-len(chosen) // PAGE_SIZE))
+        page = min(query.page, pages)
+        first = (page - 1) * PAGE_SIZE
         return templates.TemplateResponse(
             request,
             "stacks.html",
             {
-                "environment": environment,
+                "query": query,
                 "environments": sorted({stack.environment for stack in found if stack.environment}),
-                "counts": counts(chosen),
-                "rows": await with_servers(c66, chosen[:MAX_SHOWN]),
+                "counts": counts(matching),
+                "rows": await with_servers(c66, chosen[first : first + PAGE_SIZE]),
+                "first": first + 1,
                 "total": len(chosen),
+                "page": page,
+                "pages": pages,
                 "quota": c66.quota,
             },
         )
@@ -116,6 +125,43 @@ def create_app(login: WebLogin) -> FastAPI:
     return app
 
 
+# --- filters --------------------------------------------------------------------------------------------
+
+
+class Query:
+    """What the page of stacks shows: the parameters of its address."""
+
+    def __init__(
+        self,
+        search: Annotated[str, Parameter(max_length=200)] = "",
+        environment: Annotated[str, Parameter(max_length=200)] = "",
+        health: Annotated[str, Parameter(max_length=20)] = "",
+        page: Annotated[int, Parameter(ge=1, le=10_000)] = 1,
+    ) -> None:
+        self.search = search.strip()
+        self.environment = environment
+        self.health = health
+        self.page = page
+
+    def matches(self, stack: Stack) -> bool:
+        """Return whether the stack has this environment, and the search text in its name, host name or uid."""
+        if self.environment not in ("", stack.environment):
+            return False
+        wanted = self.search.casefold()
+        return any(wanted in (text or "").casefold() for text in (stack.name, stack.fqdn, stack.uid))
+
+    def address(self, **changes: str | int) -> str:
+        """Return the address of the page with other parameters."""
+        values = {"search": self.search, "environment": self.environment, "health": self.health, **changes}
+        parameters = {name: value for name, value in values.items() if value not in ("", 1)}
+        return f"/stacks?{urlencode(parameters)}" if parameters else "/stacks"
+
+
+def word(health: Health | None) -> str:
+    """Return a health as it stands in the address."""
+    return str(Health.UNKNOWN if health is None else health)
+
+
 # --- data --------------------------------------------------------------------------------------------
 
 
@@ -135,9 +181,9 @@ def severity(stack: Stack) -> tuple[int, str, str]:
     return rank, (stack.name or "").casefold(), stack.environment or ""
 
 
-def counts(stacks: list[Stack]) -> list[tuple[Health | None, int]]:
+def counts(stacks: list[Stack]) -> list[tuple[str, int]]:
     """Return the number of stacks for each health, in the order of `stacks`."""
-    return list(Counter(stack.health for stack in stacks).items())
+    return list(Counter(word(stack.health) for stack in stacks).items())
 
 
 # --- pages -------------------------------------------------------------------------------------------
@@ -176,15 +222,22 @@ async def show_cloud66_error(request: Request, error: Any) -> Response:
         case Forbidden():
             status, title = 403, "You do not have permission"
         case Throttled():
-            status, title = 503, "Your hourly quota is exhausted"
+            status, title = 503, "Your hourly quota is exhausted until the next full hour"
         case TransportError():
             status, title = 502, "Cloud 66 cannot be reached"
         case _:
             status, title = 502, "Cloud 66 returned an error"
     if request.scope["path"].startswith("/api/"):
         return await http_exception_handler(request, HTTPException(status, str(error)))
-    values = {"title": title, "text": str(error)}
+    values = {"title": title, "text": str(error), "retry_url": address_of(request), "logged_in": True}
     return templates.TemplateResponse(request, "problem.html", values, status_code=status)
+
+
+def address_of(request: Request) -> str | None:
+    """Return the address to try again, or None if that would repeat a change."""
+    if request.method != "GET":
+        return None
+    return request.url.path + (f"?{request.url.query}" if request.url.query else "")
 
 
 async def show_http_error(request: Request, error: Any) -> Response:
