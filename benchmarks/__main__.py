@@ -1,4 +1,4 @@
-"""`python -m benchmarks [part ...] [--quick] [--json FILE] [--page FILE] [--plot FILE] [--httpx-python PATH]`."""
+"""`python -m benchmarks [part ...] [--quick] [--json FILE] [--page FILE] [--plots FOLDER] [--from FILE] ...`."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ import sys
 import time
 from functools import partial
 from pathlib import Path
+from typing import Any
 
-from . import page, report, targets
+from . import page, plots, report, targets
 from .harness import open_harness
 from .parts import PARTS, Cell
 
@@ -21,7 +22,10 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="few requests and repetitions: for trying the program")
     parser.add_argument("--json", type=Path, metavar="FILE", help="file for all results as JSON")
     parser.add_argument("--page", type=Path, metavar="FILE", help="file for the tables as Markdown")
-    parser.add_argument("--plot", type=Path, metavar="FILE", help="file for the diagrams (needs matplotlib)")
+    parser.add_argument("--plots", type=Path, metavar="FOLDER", help="folder for the diagrams (needs matplotlib)")
+    parser.add_argument(
+        "--from", type=Path, metavar="FILE", dest="stored", help="JSON file to read instead of measuring"
+    )
     parser.add_argument(
         "--httpx-python",
         metavar="PATH",
@@ -37,6 +41,16 @@ def _arguments() -> argparse.Namespace:
 def main() -> int:
     """Run the benchmarks. Return 0 whatever they measure: a benchmark is not a test."""
     arguments = _arguments()
+    environment, cells, outcomes = _measured(arguments) if arguments.stored is None else report.read(arguments.stored)
+    report.show(cells, outcomes)
+    if arguments.page is not None:
+        arguments.page.write_text(page.render(environment, cells, outcomes))
+    if arguments.plots is not None:
+        plots.draw(arguments.plots, cells)
+    return 0
+
+
+def _measured(arguments: argparse.Namespace) -> tuple[dict[str, Any], dict[str, list[Cell]], list[targets.Outcome]]:
     environment = report.environment(*arguments.parts, *(["--quick"] if arguments.quick else []))
     cells: dict[str, list[Cell]] = {}
     outcomes: list[targets.Outcome] = []
@@ -49,12 +63,7 @@ def main() -> int:
             if arguments.json is not None:  # after each part: nothing is lost if a later one fails
                 report.write(arguments.json, environment, cells, outcomes)
     _show_progress("", "done\n")
-    report.show(cells, outcomes)
-    if arguments.page is not None:
-        arguments.page.write_text(page.render(environment, cells, outcomes))
-    if arguments.plot is not None:
-        report.draw(arguments.plot, cells)
-    return 0
+    return environment, cells, outcomes
 
 
 def _show_progress(part: str, line: str) -> None:

@@ -1,4 +1,4 @@
-"""Results on the terminal, as JSON and as diagrams."""
+"""Results on the terminal and as JSON."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import attrs
 from .parts import PARTS, Cell
 from .targets import Outcome
 
-__all__ = ["draw", "environment", "show", "write"]
+__all__ = ["environment", "read", "show", "write"]
 
 _PACKAGES = (
     "cloud66-async",
@@ -106,49 +106,8 @@ def write(path: Path, machine: dict[str, Any], cells: Mapping[str, list[Cell]], 
     path.write_text(json.dumps(data, indent=1, ensure_ascii=False) + "\n")
 
 
-def draw(path: Path, cells: Mapping[str, list[Cell]]) -> None:
-    """Draw the CPU time of stacks, stacks over TLS and pages by requests in flight, and of stacks by their number."""
-    import matplotlib as mpl
-
-    mpl.use("agg")
-    from matplotlib import pyplot as plt
-
-    parts = [name for name in ("small", "tls", "pages", "growth") if name in cells]
-    if not parts:
-        return
-    figure: Any
-    height = (len(parts) + 1) // 2
-    figure, grid = plt.subplots(height, 2, figsize=(10, 4.4 * height), squeeze=False, layout="constrained")
-    diagrams = grid.flat[: len(parts)]
-    for unused in grid.flat[len(parts) :]:
-        unused.remove()
-    rows = list(dict.fromkeys(cell.row for name in parts for cell in cells[name]))
-    colors = {row: f"C{number}" for number, row in enumerate(rows)}
-    for name, diagram in zip(parts, diagrams, strict=True):
-        for row in dict.fromkeys(cell.row for cell in cells[name]):
-            points = [cell for cell in cells[name] if cell.row == row]
-            width = 2.8 if row == "cloud66-async" else 1.3
-            diagram.plot(
-                [int(cell.point) for cell in points],
-                [cell.values["cpu"] for cell in points],
-                "o-",
-                label=row,
-                color=colors[row],
-                linewidth=width,
-                markersize=4,
-            )
-        diagram.set(xscale="log", yscale="log", title=PARTS[name].title, ylabel=PARTS[name].unit)
-        diagram.set_xlabel(PARTS[name].axis)
-        diagram.grid(visible=True, which="both", alpha=0.25)
-    handles, labels = _legend(diagrams)
-    figure.legend(handles, labels, loc="outside lower center", ncols=4, frameon=False)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=110)
-
-
-def _legend(diagrams: Any) -> tuple[list[Any], list[str]]:
-    handles: dict[str, Any] = {}
-    for diagram in diagrams:
-        for handle, label in zip(*diagram.get_legend_handles_labels(), strict=True):
-            handles.setdefault(label, handle)
-    return list(handles.values()), list(handles)
+def read(path: Path) -> tuple[dict[str, Any], dict[str, list[Cell]], list[Outcome]]:
+    """Return what `write` wrote."""
+    data = json.loads(path.read_text())
+    cells = {name: [Cell(**cell) for cell in part["cells"]] for name, part in data["parts"].items()}
+    return data["machine"], cells, [Outcome(**outcome) for outcome in data["targets"]]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
@@ -70,8 +71,9 @@ def _library_factor(results: Results, in_flight: int) -> float:
 
 
 def _ideal_seconds(results: Results) -> float:
-    """Return how long the requests of the job `read` take if 32 are always in flight."""
-    return results.job("cloud66-async", "read", "50 ms", "requests") / 32 * LATENCY
+    """Return how long the requests of the job `read` take if 32 are always in flight after the first page."""
+    requests = results.job("cloud66-async", "read", "50 ms", "requests")
+    return (1 + math.ceil((requests - 1) / 32)) * LATENCY
 
 
 def _waiting_requests(results: Results, count: int) -> float:
@@ -86,6 +88,13 @@ def _failures_and_leaks(results: Results) -> float:
     """Return the failures after the cancellations, plus the sockets above the limit or left open."""
     excess = max(0.0, results.stress("cancellation", "open") - results.stress("cancellation", "limit"))
     return results.stress("cancellation", "failed") + excess + results.stress("cancellation", "left open")
+
+
+def _start_of(row: str, results: Results) -> float:
+    """Return the time to the first line of a command, without that of Python."""
+    return results.value("startup", row, "", "first output") - results.value(
+        "startup", "python -c pass", "", "first output"
+    )
 
 
 _TARGETS = (
@@ -275,11 +284,17 @@ _TARGETS = (
     _Target(
         "process start to first row of `cloud66-async stacks`, minus that of `python -c pass`",
         250,
-        lambda r: (
-            r.value("startup", "cloud66-async stacks", "", "first output")
-            - r.value("startup", "python -c pass", "", "first output")
-        ),
+        partial(_start_of, "cloud66-async stacks"),
         "ms",
+    ),
+    *(
+        _Target(
+            f"process start to first line of `cloud66-async {arguments}`, minus that of `python -c pass`",
+            130,
+            partial(_start_of, f"cloud66-async {arguments}"),
+            "ms",
+        )
+        for arguments in ("--help", "--version", "unknown")
     ),
     _Target("failed reads in a burst, pool of 20", 0, lambda r: r.stress("burst", "failed"), "reads"),
     _Target("failures and leaked sockets after many cancelled reads, pool of 10", 0, _failures_and_leaks),

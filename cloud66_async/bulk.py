@@ -15,6 +15,7 @@ import msgspec
 from ._core.arguments import check_iterable, check_limit
 from ._core.deadline import inherit_deadlines
 from ._core.loop import running_loop
+from ._core.tasks import Failure, end_tasks
 from .errors import Cloud66Error
 
 __all__ = ["BatchReport", "BatchResult", "BulkError", "Failed", "Ok", "collect", "each", "values"]
@@ -95,7 +96,7 @@ class _Run(Generic[K, V]):
         self._done: deque[Ok[K, V] | Failed[K]] = deque()
         self._changed = asyncio.Event()
         self._room = asyncio.Event()
-        self._failure: BaseException | None = None
+        self._failure = Failure()
         self._tasks: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> AsyncIterator[Ok[K, V] | Failed[K]]:
@@ -106,36 +107,19 @@ class _Run(Generic[K, V]):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._stop()
-        if error is None:
-            self._raise_failure()
-        self._failure = None
-
-    async def _stop(self) -> None:
-        """Cancel the workers and wait for them, also in a cancelled scope."""
-        import anyio  # imported lazily: takes 20 ms, and only bulk calls need it
-
         self._working = 0
         self._changed.set()
-        for task in self._tasks:
-            task.cancel()
-        with anyio.CancelScope(shield=True):
-            await asyncio.wait(self._tasks)
-
-    def _raise_failure(self) -> None:
-        failure, self._failure = self._failure, None
-        if failure is not None:
-            try:
-                raise failure
-            finally:
-                del failure  # break the reference cycle: error -> traceback -> frame -> error
+        await end_tasks(self._tasks)
+        if error is None:
+            self._failure.raise_once()
+        self._failure.error = None
 
     async def _work(self) -> None:
         try:
             await self._work_through()
         except BaseException as error:  # noqa: BLE001  raised in the block
-            if self._working and self._failure is None:
-                self._failure = error
+            if self._working and self._failure.error is None:
+                self._failure.error = error
         else:
             self._working -= 1
         self._changed.set()
@@ -159,12 +143,12 @@ class _Run(Generic[K, V]):
             return await anext(self._items, _END)
 
     async def _results(self) -> AsyncIterator[Ok[K, V] | Failed[K]]:
-        done = self._done
+        done, failure = self._done, self._failure
         while True:
-            while done and self._failure is None:
+            while done and failure.error is None:
                 yield done.popleft()
                 self._room.set()
-            self._raise_failure()
+            failure.raise_once()
             if not self._working:
                 return
             self._changed.clear()

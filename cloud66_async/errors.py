@@ -84,7 +84,12 @@ class Cloud66Warning(UserWarning):
 
 
 class Cloud66Error(Exception):
-    """Base class of every error that this package raises on purpose."""
+    """Base class of every error that this package raises on purpose.
+
+    If it has stopped a rollout, `rollout_results` has the `RolloutResult` of each stack, in the order of the stacks.
+    """
+
+    rollout_results: tuple[Any, ...] = ()
 
     def __reduce__(self) -> tuple[Any, ...]:
         # The default calls the class with `args` only, which fails for keyword-only parameters.

@@ -34,13 +34,14 @@ _MAX_REPORTS = 64
 _reported: set[tuple[str, str]] = set()  # observers and the errors that they raised
 
 # Headers that are shown, and the form of their values. A server might repeat a token anywhere else.
-_COUNT = re.compile(r"[0-9]{1,9}")
-_SHOWN_HEADERS: Final[Mapping[str, re.Pattern[str]]] = {
-    "content-type": re.compile(r"(?:application|text)/[a-z.+]{1,24}(?:; ?charset=[A-Za-z0-9-]{1,16})?"),
-    "retry-after": re.compile(r"[0-9]{1,9}|[A-Z][a-z]{2}, [0-9]{2} [A-Z][a-z]{2} [0-9]{4} [0-9:]{8} GMT"),
+# Patterns as text: they are needed only for output, and to compile them takes a millisecond.
+_COUNT = r"[0-9]{1,9}"
+_SHOWN_HEADERS: Final[Mapping[str, str]] = {
+    "content-type": r"(?:application|text)/[a-z.+]{1,24}(?:; ?charset=[A-Za-z0-9-]{1,16})?",
+    "retry-after": r"[0-9]{1,9}|[A-Z][a-z]{2}, [0-9]{2} [A-Z][a-z]{2} [0-9]{4} [0-9:]{8} GMT",
     "x-ratelimit-limit": _COUNT,
     "x-ratelimit-remaining": _COUNT,
-    "x-request-id": re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}"),
+    "x-request-id": r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}",
 }
 
 
@@ -179,7 +180,7 @@ def _headers(response: RawResponse | None, error: Cloud66Error | None) -> Mappin
     found: dict[str, str] = {}
     for name, form in _SHOWN_HEADERS.items():
         value = response.headers.get(name)
-        if value is not None and form.fullmatch(value):
+        if value is not None and re.fullmatch(form, value):
             found[name] = value
     return found
 

@@ -197,8 +197,9 @@ async def _read_concurrently(read: _Read[T], last: int, limit: int) -> dict[int,
         done = [task for task in tasks if task.done()]
         while done:
             done.pop(0).result()  # not in a variable: see `_Window.take`
-    finally:
+    except BaseException:
         await _end(tasks)
+        raise
     return found
 
 

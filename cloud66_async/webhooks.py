@@ -6,7 +6,7 @@
         case StackEvent(event_type=EventType.STACK_REDEPLOY_FAIL, stack=stack):
             print(stack.name, "was not deployed")
 
-Cloud 66 does not sign webhooks: anyone who knows the URL can send an event. `docs/webhooks.md` says how to receive
+Cloud 66 does not sign webhooks: anyone who knows the URL can send an event. `docs/how-to/webhooks.md` says how to receive
 them safely.
 """
 

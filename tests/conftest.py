@@ -22,7 +22,7 @@ PoolName = Literal["own", "httpx"]
 
 def pytest_configure(config: pytest.Config) -> None:
     """Search what each test logs, and the errors that it catches, for secrets."""
-    config.pluginmanager.register(LeakCheck(), "leaks")
+    config.pluginmanager.register(LeakCheck(frames=True), "leaks")
 
 
 def pytest_collection_finish() -> None:

@@ -15,7 +15,7 @@ import re
 import reprlib
 import secrets
 import sys
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from types import FrameType, TracebackType
 from typing import Any, ClassVar
 
@@ -32,6 +32,8 @@ _MAX_SEARCHED = 200_000  # characters of log records in one test
 _PACKAGE = "cloud66_async."
 # Parts of the package that play the server, the user or the test.
 _OTHERS = ("cloud66_async.sandbox", "cloud66_async.testing", "tests.")
+# It hides every value that no operation declares in the sandbox's own log, such as the URL of a callback.
+_MASKING = "cloud66_async.sandbox.description"
 # Functions whose local variables are not searched, with the reason.
 _HARMLESS = {
     "cloud66_async.oauth.login.start_login": "the state of a login that was not started",
@@ -79,7 +81,7 @@ class LeakCheck(logging.Handler):
 
     def __init__(self, *, frames: bool = False) -> None:
         super().__init__()
-        self._frames = frames
+        self.searches_frames = frames
         self.planted = Planted()
         self._lines: list[str] = []
         self._size = 0
@@ -97,7 +99,7 @@ class LeakCheck(logging.Handler):
         plugin: Any = session.config.pluginmanager.get_plugin("logging-plugin")
         for handler in (plugin.caplog_handler, plugin.report_handler):
             handler.setLevel(logging.WARNING)
-        if self._frames:
+        if self.searches_frames:
             _examine_caught_errors(self)
 
     def pytest_collection_finish(self) -> None:
@@ -130,19 +132,24 @@ class LeakCheck(logging.Handler):
                 self.examine(record.exc_info[1])
 
     def examine(self, error: BaseException) -> None:
-        """Keep the local variables of an error that the package raised, and of the errors behind it."""
+        """Keep the local variables of an error that the package raised, of its members, and of the errors behind it."""
         seen: set[int] = set()
-        current: BaseException | None = error
-        while current is not None and id(current) not in seen:
+        waiting: list[BaseException | None] = [error]
+        while waiting:
+            current = waiting.pop()
+            if current is None or id(current) in seen:
+                continue
             seen.add(id(current))
             frames = list(_frames(current.__traceback__))
             if frames:
-                self._keep(f"{type(current).__name__}: {current}")
+                self._keep(f"{current!r}: {current} {getattr(current, '__notes__', '')}")
                 for frame in frames:
                     for name, value in frame.f_locals.items():
-                        variable = f"{name} in {_place(frame)}"
-                        self._keep(f"{variable}: {_shown(value)}")
-            current = current.__cause__ or (None if current.__suppress_context__ else current.__context__)
+                        if not _is_scope(value):
+                            self._keep(f"{name} in {_place(frame)}: {_shown(value)}")
+            members: Sequence[BaseException] = getattr(current, "exceptions", ())  # of a group
+            waiting += members
+            waiting.append(current.__cause__ or (None if current.__suppress_context__ else current.__context__))
 
     def _keep(self, text: str) -> None:
         self._size += len(text)
@@ -173,7 +180,8 @@ def _record_new(kind: type[Secret], planted: Planted) -> None:
     """Plant the text of each new object. `__new__` has returned before `__init__` can raise: no frame remains."""
 
     def new(cls: type[Secret], text: object = None, *_: object, **__: object) -> Secret:
-        planted.add(text)
+        if sys._getframe(1).f_globals.get("__name__") != _MASKING:
+            planted.add(text)
         return object.__new__(cls)
 
     vars(new)["__wrapped__"] = kind.__init__  # for `inspect.signature`
@@ -231,6 +239,11 @@ def _frames(trace: TracebackType | None) -> Iterator[FrameType]:
         if inside and not frame.f_globals.get("__name__", "").startswith(_OTHERS) and _place(frame) not in _HARMLESS:
             yield frame
         trace = trace.tb_next
+
+
+def _is_scope(value: object) -> bool:
+    """Return whether this is the scope of an ASGI request. Every frame of the server and the framework has it."""
+    return isinstance(value, dict) and "asgi" in value and "headers" in value
 
 
 def _place(frame: FrameType) -> str:

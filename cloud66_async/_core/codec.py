@@ -9,10 +9,12 @@ from __future__ import annotations
 import functools
 from typing import Any
 
+import attrs
 import msgspec
 
 from ..errors import ResponseError
 from ..operation import Many
+from .absent import learn
 from .decoders import UNREADABLE, Decoders, Pagination, decoding_hook, to_page
 
 __all__ = ["decode"]
@@ -30,8 +32,12 @@ def decode(body: bytes, returns: Any) -> Any:
     decoders = _decoders(returns)
     try:
         envelope = decoders.whole(body)
-        if envelope.response is not msgspec.UNSET:
-            return to_page(envelope.response, envelope.pagination) if decoders.many else envelope.response
+        found = envelope.response
+        if found is not msgspec.UNSET:
+            if not decoders.learned and (found or not decoders.many):
+                decoders.learned = True
+                learn(getattr(returns, "item", returns), body)
+            return to_page(found, envelope.pagination) if decoders.many else found
     except UNREADABLE:
         pass
     from . import tolerant  # imported lazily: nearly every response has its expected types
@@ -53,7 +59,7 @@ def _decoders(returns: Any) -> Decoders:
     )
     whole = msgspec.json.Decoder(envelope, strict=False, dec_hook=decoding_hook)
     one = msgspec.json.Decoder(item, strict=False, dec_hook=decoding_hook)
-    return Decoders(whole.decode, one.decode, many)
+    return Decoders(whole.decode, one.decode, many, learned=not (isinstance(item, type) and attrs.has(item)))
 
 
 def _not_json(body: bytes, error: Exception) -> ResponseError:

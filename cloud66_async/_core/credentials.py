@@ -83,6 +83,10 @@ def _stored_token(site: str, profile: str | None) -> Token | None:
     from ..oauth.file_store import FileStore, is_available
     from ..oauth.store import DEFAULT, ToolbeltStore
 
+    found: Any = None
     name = profile or DEFAULT
-    found: Any = FileStore(site=site).read(name) if is_available() else None
+    if is_available():
+        store = FileStore(site=site)
+        name = profile or store.default_profile()
+        found = store.read(name)
     return ToolbeltStore().read(name) if found is None and site == URL else found

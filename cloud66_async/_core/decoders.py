@@ -29,11 +29,15 @@ class Pagination(msgspec.Struct):
 
 
 class Decoders(msgspec.Struct):
-    """Decoders for one type of result: of a `whole` response and of `one` item."""
+    """Decoders for one type of result: of a `whole` response and of `one` item.
+
+    `learned` tells whether the class of the items is known well enough: see `_core.absent`.
+    """
 
     whole: Callable[[bytes], Any]
     one: Callable[[bytes], Any]
     many: bool
+    learned: bool
 
 
 def decoding_hook(kind: Any, value: Any) -> object:

@@ -12,6 +12,7 @@ from typing import Any, ClassVar, cast, get_type_hints
 import attrs
 
 from ..secret import MASK, Secret
+from .absent import Preparation, setter
 from .enums import OpenIntEnum, OpenStrEnum
 from .timestamps import IsoTimestamp, Timestamp, parse_timestamp
 
@@ -64,6 +65,7 @@ class Model:
     set, the twin's value is used: the API sends one, the other, or both.
     """
 
+    __attrs_pre_init__: ClassVar[object] = Preparation()
     __attrs_post_init__: ClassVar[Callable[..., None]] = _TimestampParser()
 
     def to_dict(self, *, words: bool = False) -> dict[str, Any]:
@@ -198,17 +200,9 @@ def _parser(kind: type) -> Callable[[Model], None]:
             source += _CHECK_FIELD.format(name=field.name)
     for name, twin in _timestamps(kind):
         source += _PARSE_FIELD.format(name=name, twin=twin and f"model.{twin}")
-        names[f"set_{name}"] = _setter(kind, name)
+        names[f"set_{name}"] = setter(kind, name)
     exec(source, names)  # noqa: S102  it contains only names of fields
     return cast("Callable[[Model], None]", names["parse"])
-
-
-def _setter(kind: type, name: str) -> Callable[[Model, object], None]:
-    """Return a function that sets this field of a frozen `kind`."""
-    slot = getattr(kind, name, None)
-    if isinstance(slot, types.MemberDescriptorType):
-        return slot.__set__  # takes a third of the time
-    return lambda model, value: object.__setattr__(model, name, value)
 
 
 def _timestamps(kind: type) -> tuple[tuple[str, str | None], ...]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import msgspec
 
-from ..errors import APIError, Cloud66Error, ConfigError, QuotaError, ResponseError, TransportError
+from ..errors import APIError, Cloud66Error, QuotaError, ResponseError, TransportError
 from ..observe import logger as requests
 from ..operation import Call, Response
 from ..secret import Secret
@@ -22,7 +22,7 @@ from ..transport import Request, SharedHeaders, StreamRequest, Timeouts
 from . import notices, wire
 from .deadline import time_left
 from .ending import Ending
-from .loop import NO_LOOP
+from .loop import explained
 from .response import BufferedResponse
 
 if TYPE_CHECKING:
@@ -125,8 +125,8 @@ class Sender:
         try:
             if shared.loop is not asyncio.get_running_loop():
                 shared.open()
-        except RuntimeError:
-            raise ConfigError(NO_LOOP) from None
+        except RuntimeError as error:
+            raise explained(error) from None
         method, safe, limiter, number = call.operation.method, call.operation.repeatable, shared.limiter, 1
         target, body = wire.target(shared.prefix, call), wire.payload(call)
         outcome: Response[T] | _Failure | None = None
@@ -171,8 +171,8 @@ class Sender:
         try:
             if shared.loop is not asyncio.get_running_loop():
                 shared.open()
-        except RuntimeError:
-            raise ConfigError(NO_LOOP) from None
+        except RuntimeError as error:
+            raise explained(error) from None
         return shared.stream_transport(request.origin).stream(request)
 
     @asynccontextmanager

@@ -28,13 +28,8 @@ def parse_timestamp(value: object) -> datetime | None:
     Accepts ISO 8601 with or without a timezone, `2014-08-14 00:38:14 UTC`, nanoseconds and epoch seconds.
     Without a timezone, the API means UTC. Raises ValueError for anything else.
     """
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        try:
-            return datetime.fromtimestamp(value, UTC)
-        except (OverflowError, OSError):
-            raise ValueError("invalid timestamp: out of range") from None
     if not isinstance(value, str):
-        raise ValueError(f"invalid timestamp: {type(value).__name__}")  # noqa: TRY004  bad data, not a bad call
+        return _from_epoch(value)
     text = value.strip()
     if not text or text.startswith(_ZERO_DATE):
         return None  # in container data, Go's zero time means "never"
@@ -42,3 +37,12 @@ def parse_timestamp(value: object) -> datetime | None:
         text = text[:-4] + "+00:00"
     found = datetime.fromisoformat(text)
     return found if found.tzinfo is not None else found.replace(tzinfo=UTC)
+
+
+def _from_epoch(value: object) -> datetime:
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        raise ValueError(f"invalid timestamp: {type(value).__name__}")  # noqa: TRY004  bad data, not a bad call
+    try:
+        return datetime.fromtimestamp(value, UTC)
+    except (OverflowError, OSError):
+        raise ValueError("invalid timestamp: out of range") from None

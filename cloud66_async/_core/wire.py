@@ -25,14 +25,15 @@ __all__ = ["error", "payload", "redact", "target", "value"]
 
 T = TypeVar("T")
 
-_AUTHENTICATE = re.compile(r'(\w+)\s*=\s*(?:"([^"]*)"|([^\s",]+))')
+# Patterns as text: only errors need them, and to compile them takes a millisecond.
+_AUTHENTICATE = r'(\w+)\s*=\s*(?:"([^"]*)"|([^\s",]+))'
 
 _SHORTEST = 4
 
 # What the text of a 503 says if it is not an outage, and what of a web page is not its text.
-_NOT_IMPLEMENTED = re.compile(r"(?<![a-z])not[ _-]?implemented(?![a-z])", re.IGNORECASE)
-_THROTTLED = re.compile(r"(?<![a-z])throttled(?![a-z])", re.IGNORECASE)
-_MARKUP = re.compile(r"<!--.*?(?:-->|\Z)|<(script|style)\b.*?(?:</\1\s*>|\Z)|<[^<>]*>", re.IGNORECASE | re.DOTALL)
+_NOT_IMPLEMENTED = r"(?i)(?<![a-z])not[ _-]?implemented(?![a-z])"
+_THROTTLED = r"(?i)(?<![a-z])throttled(?![a-z])"
+_MARKUP = r"(?is)<!--.*?(?:-->|\Z)|<(script|style)\b.*?(?:</\1\s*>|\Z)|<[^<>]*>"
 _MAX_TEXT = 8192  # bytes of a body that are searched
 
 _MAX_RETRY_AFTER = timedelta(days=366)  # a time further away is taken for a mistake
@@ -69,11 +70,18 @@ class _Target(str):
 def target(prefix: str, call: Call[Any]) -> str:
     """Return the path and query of `call` for the request line. Its `repr()` shows no query and no secret."""
     if call.query:
-        from urllib.parse import urlencode  # imported lazily: takes 3 ms, and only lists have queries
-
-        return _Target(f"{prefix}{call.path}?{urlencode(call.query)}")
+        return _Target(f"{prefix}{call.path}?{_encode_query(call.query)}")
     path = prefix + call.path
     return _Target(path) if call.operation.secrets else path
+
+
+def _encode_query(query: Mapping[str, object]) -> str:
+    page = query.get("page")
+    if type(page) is int and len(query) == 1:
+        return f"page={page}"  # of nearly every list
+    from urllib.parse import urlencode  # imported lazily: takes 3 ms, and few calls need it
+
+    return urlencode(query)
 
 
 def payload(call: Call[Any]) -> bytes | None:
@@ -137,7 +145,7 @@ def _path_secrets(call: Call[Any]) -> Iterator[str]:
     """Yield the secrets in the path of a call, as they are sent and without percent-encoding."""
     if not call.operation.secrets:
         return
-    from urllib.parse import unquote  # imported lazily, as in `target`
+    from urllib.parse import unquote  # imported lazily, as in `_encode_query`
 
     for name in call.operation.secrets:
         for template, segment in zip(call.operation.path.split("/"), call.path.split("/"), strict=True):
@@ -181,9 +189,9 @@ def _kind(response: RawResponse, code: str | None, message: str | None, details:
     if response.status == 503:
         # One status with three meanings: the code in the body decides, then the text, then the quota.
         for text in (code, f"{message} {details}", None if code or message or details else _visible(response.body)):
-            if text and _NOT_IMPLEMENTED.search(text):
+            if text and re.search(_NOT_IMPLEMENTED, text):
                 return errors.Unsupported
-            if text and _THROTTLED.search(text):
+            if text and re.search(_THROTTLED, text):
                 return errors.Throttled
         if response.header(b"x-ratelimit-remaining") == b"0":
             return errors.Throttled
@@ -192,7 +200,7 @@ def _kind(response: RawResponse, code: str | None, message: str | None, details:
 
 def _visible(body: bytes) -> str:
     """Return the text at the beginning of a body that has none of the fields of an error: a web page, for example."""
-    return _MARKUP.sub(" ", body[:_MAX_TEXT].decode("utf-8", "replace"))
+    return re.sub(_MARKUP, " ", body[:_MAX_TEXT].decode("utf-8", "replace"))
 
 
 def _message(kind: type[errors.APIError], call: Call[Any], status: int, reason: str | None, request_id: str) -> str:
@@ -224,7 +232,7 @@ def _challenge(response: RawResponse) -> dict[str, str]:
     """Return the parameters of `WWW-Authenticate`, often the only details of a 401 or 403."""
     # All of them: a server may send one header for each authentication scheme.
     header = response.headers.get("www-authenticate", "")
-    return {name.lower(): clean(quoted or bare) for name, quoted, bare in _AUTHENTICATE.findall(header)}
+    return {name.lower(): clean(quoted or bare) for name, quoted, bare in re.findall(_AUTHENTICATE, header)}
 
 
 def _retry_at(response: RawResponse, now: datetime) -> datetime | None:

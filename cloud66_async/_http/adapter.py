@@ -56,7 +56,7 @@ class TransportAdapter(httpx.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send `request` and return the response with its whole body."""
-        body = await request.aread()
+        body = Hidden(await request.aread())
         sdk_request = Request(
             method=request.method,
             target=request.url.raw_path.decode("ascii"),

@@ -70,11 +70,14 @@ async def login_with_browser(
     async with Listener(host, port, path) as listener:
         login = client.login(scope=scope, redirect_url=listener.url)
         listener.expect(login)
+        limit = asyncio.timeout(timeout)
         try:
-            async with asyncio.timeout(timeout):
+            async with limit:
                 await _open(open_browser, listener)
                 finishing = client.finish_login(login, await listener.callback)
         except TimeoutError:
+            if not limit.expired():
+                raise  # of `open_browser`
             raise LoginError(
                 f"no callback received within {timeout:g} seconds; check the browser window and try again"
             ) from None

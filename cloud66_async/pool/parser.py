@@ -7,7 +7,6 @@ from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 from .._core.text import clean
 from . import headers
 from .errors import InvalidResponse
-from .repair import repair
 
 __all__ = ["ResponseParser"]
 
@@ -213,6 +212,8 @@ class ResponseParser:
         """Repair rejected headers and parse them again. Return False if that does not help."""
         if self.headers_done:
             return False
+        from .repair import repair  # imported lazily: few servers send such headers
+
         received = bytes(self._pending + raw)
         repaired = repair(received)
         if repaired is None:

@@ -11,7 +11,7 @@ from ..transport import Timeouts
 
 __all__ = ["PoolRequest"]
 
-_LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]+)[ \t]*\r\n", re.IGNORECASE)
+_LENGTH = rb"(?i)\r\ncontent-length:[ \t]*([0-9]+)[ \t]*\r\n"
 
 
 class PoolRequest(msgspec.Struct, frozen=True):
@@ -42,5 +42,5 @@ class PoolRequest(msgspec.Struct, frozen=True):
     @property
     def content_length(self) -> int:
         """The length of the body that the headers announce, 0 if they announce none."""
-        found = _LENGTH.search(self.headers)
+        found = re.search(_LENGTH, self.headers)
         return int(found[1]) if found else 0

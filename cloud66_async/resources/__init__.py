@@ -70,6 +70,7 @@ class _Lazy:
 
     def __init__(self, class_name: str) -> None:
         self._class_name = class_name
+        self._kind: type | None = None
 
     def __set_name__(self, owner: type, name: str) -> None:
         self._name = name
@@ -77,8 +78,9 @@ class _Lazy:
     def __get__(self, client: Any, owner: type) -> Any:
         if client is None:
             return self
-        kind = getattr(import_module(f".{self._name}", __package__), self._class_name)
-        resource = client.__dict__[self._name] = kind(client._sender)  # noqa: SLF001  the client's own resource
+        if self._kind is None:
+            self._kind = getattr(import_module(f".{self._name}", __package__), self._class_name)
+        resource = client.__dict__[self._name] = self._kind(client._sender)  # noqa: SLF001  the client's own resource
         return resource
 
 

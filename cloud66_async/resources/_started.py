@@ -13,7 +13,7 @@ import msgspec
 from .._core.arguments import check_iterable, check_text
 from .._core.deadline import time_left
 from .._core.sender import Sender
-from ..errors import Cloud66Error, ConfigError, ServerError, TransportError
+from ..errors import Cloud66Error, ConfigError, RequestTimeout, ResponseError, ServerError, TransportError
 from ..operation import Page
 from . import actions, deployments
 from .actions import Action, Started
@@ -23,8 +23,10 @@ if TYPE_CHECKING:
     from .deployments import Deployment
     from .stacks import Redeployment, Stack
 
-__all__ = ["Found", "find", "find_action", "names", "new_reference", "of_new_stack", "start_once"]
+__all__ = ["LOST", "Found", "find", "find_action", "names", "new_reference", "of_new_stack", "start_once"]
 
+# After these, the request may have been carried out.
+LOST = (TransportError, ServerError, RequestTimeout, ResponseError)
 _PAUSES = (1.0, 4.0)  # in seconds, before each search for an action whose response was lost
 
 
@@ -67,28 +69,29 @@ async def start_once(
     """Start a redeployment, but not twice if the response is lost.
 
     After an error that leaves open whether the API received the request, look for an action with the reference. Send
-    the request once more only if there is none. Raises the last request's error. Without retries, only send it.
+    the request once more only if there is none, and not after an unreadable response, which says that the API accepted
+    it. Raises the last request's error. Without retries, only send it.
     """
     if sender.retry.attempts == 1:
         return await start()
     try:
         return await start()
-    except (TransportError, ServerError) as error:
+    except LOST as error:
         found = await _find_after(error, sender, stack, reference)
         if found is not None:
             return found
+        if isinstance(error, ResponseError):
+            raise
     try:
         return await start()
-    except (TransportError, ServerError) as error:
+    except LOST as error:
         found = await _find_after(error, sender, stack, reference)
         if found is None:
             raise
         return found
 
 
-async def _find_after(
-    error: TransportError | ServerError, sender: Sender, stack: str, reference: str
-) -> Redeployment | None:
+async def _find_after(error: Cloud66Error, sender: Sender, stack: str, reference: str) -> Redeployment | None:
     """Return the redeployment that a request has started whose response was lost, or None if it has not.
 
     Raises `error` if the request did not reach the API, and if it remains unknown what has happened.

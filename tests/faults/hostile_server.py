@@ -13,6 +13,10 @@ __all__ = ["HostileServer", "endless", "hostile"]
 
 Respond = Callable[[ReceivedRequest], Iterable[bytes]]
 
+MOST_BYTES = 96 * 2**20
+MOST_REQUESTS = 100
+"""After these, the server closes the connection: a test of something endless then fails instead of hanging."""
+
 
 class HostileServer:
     """Writes what `respond` returns for each request, part by part, for as long as the client reads it."""
@@ -41,7 +45,9 @@ class HostileServer:
                     writer.write(part)
                     await writer.drain()
                     self.sent += len(part)
-                if self._close:
+                    if self.sent > MOST_BYTES:
+                        return
+                if self._close or len(self.received) >= MOST_REQUESTS:
                     return
         except (OSError, EOFError):
             pass

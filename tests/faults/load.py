@@ -8,23 +8,29 @@ from collections.abc import Mapping
 
 from cloud66_async import Cloud66, Cloud66Error, TransportError
 
-from .chaos import Applied
+from .chaos import UNLIMITED, Applied, ChaosSandbox
 
-__all__ = ["Load"]
+__all__ = ["Load", "slow_writes"]
 
 STEP = 30
 """Reads that are answered between two restarts."""
 
 
+def slow_writes(fake: ChaosSandbox) -> None:
+    """Delay the responses of writes, so that each restart meets some that were carried out and not answered."""
+    fake.faults.slow(0.02, operation="environment_variables.create", times=UNLIMITED, allow_unused=True)
+
+
 class Load:
     """Reads and writes that go on until they are stopped, and their outcomes."""
 
-    def __init__(self, uids: list[str]) -> None:
+    def __init__(self, uids: list[str], *, step: int = STEP) -> None:
         self.outcomes: dict[str, str] = {}
         self.errors: list[BaseException] = []
         self.answered = 0
         self.stopped = False
         self.uids = uids
+        self._step = step
         self._numbers = itertools.count()
 
     async def work(self, c66: Cloud66) -> None:
@@ -33,7 +39,7 @@ class Load:
 
     async def more(self) -> None:
         """Wait until some more reads are answered, which shows that everything works again."""
-        enough = self.answered + STEP
+        enough = self.answered + self._step
         async with asyncio.timeout(30):
             while self.answered < enough:
                 await asyncio.sleep(0.01)
@@ -55,8 +61,9 @@ class Load:
     def wrong(self, applied: Mapping[str, list[Applied]]) -> list[str]:
         """Return what went wrong, one line each. `applied` are the writes that the server knows."""
         found = [f"untyped: {error!r}" for error in self.errors]
+        # A second time ends in a conflict, so every arrival counts, not only those that were successful.
+        found += [f"{marker} arrived {len(writes)} times" for marker, writes in applied.items() if len(writes) > 1]
         done = {marker: [each for each in writes if each.status < 300] for marker, writes in applied.items()}
-        found += [f"{marker} was applied {len(writes)} times" for marker, writes in done.items() if len(writes) > 1]
         for marker, outcome in self.outcomes.items():
             if (outcome == "done" and not done.get(marker)) or (outcome == "unsent" and done.get(marker)):
                 found.append(f"{marker} was reported as {outcome}: {applied.get(marker)}")

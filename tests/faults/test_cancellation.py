@@ -10,7 +10,7 @@ from typing import Any
 import anyio
 import pytest
 
-from cloud66_async import Cloud66, Redeployment, Retry
+from cloud66_async import Cloud66, Redeployment, Retry, each
 from cloud66_async.sandbox.clock import FakeClock
 
 from ..conftest import PoolName
@@ -231,3 +231,35 @@ async def test_closing_fails_every_request_in_flight(transport: PoolName) -> Non
         found = await asyncio.gather(*tasks, return_exceptions=True)
     assert {type(error).__name__ for error in found} <= {"TransportError", "ConnectionLost", "ConfigError", "ReadError"}
     assert sum(type(error).__name__ == "ConfigError" for error in found) == 15
+
+
+# --- cancelled again while a block ends ----------------------------------------------------------
+
+
+@pytest.mark.parametrize("error", [None, ValueError("from the block")], ids=["cancelled", "failed"])
+async def test_block_waits_for_its_calls_when_it_is_cancelled_again(error: ValueError | None) -> None:
+    ended: list[int] = []
+
+    async def slow_to_end(number: int) -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await iterations(20)
+            ended.append(number)
+
+    async def run() -> None:
+        async with each(slow_to_end, range(3)):
+            await iterations(3)
+            if error is not None:
+                raise error
+            await asyncio.Event().wait()
+
+    task = asyncio.create_task(run())
+    await iterations(5)
+    for _ in range(3):
+        task.cancel()
+        await iterations(3)
+    with pytest.raises(asyncio.CancelledError) as caught:
+        await task
+    assert sorted(ended) == [0, 1, 2]
+    assert error is None or caught.value.__context__ is error

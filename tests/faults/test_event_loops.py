@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+from cloud66_async import Cloud66
+
 from ..conftest import PoolName
 
 START = """
@@ -78,6 +80,16 @@ def test_client_in_several_event_loops(name: str, transport: PoolName) -> None:
     assert not [
         line for line in problems if "Traceback" in line or "never retrieved" in line or "never awaited" in line
     ]
+
+
+async def test_failure_to_create_the_transport_propagates_unchanged(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr("cloud66_async.pool.pool.Pool.__init__", fail)
+    async with Cloud66("token", url="http://127.0.0.1:9") as c66:
+        with pytest.raises(RuntimeError, match="can't start new thread"):
+            await c66.stacks.get("a")
 
 
 def test_client_closed_in_another_event_loop() -> None:

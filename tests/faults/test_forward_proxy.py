@@ -17,7 +17,7 @@ from cloud66_async.sandbox import SandboxServer
 from ..pool.test_connector import closed_port
 from .chaos import ChaosSandbox
 from .chaos_client import HurriedClock
-from .load import Load
+from .load import Load, slow_writes
 
 pytest.importorskip("uvicorn", reason="the sandbox's server needs the extra `sandbox`")
 
@@ -106,6 +106,7 @@ def upstream(request: pytest.FixtureRequest) -> Iterator[SandboxServer]:
 async def test_proxy_that_restarts_under_load(upstream: SandboxServer) -> None:
     fake, proxy = upstream.fake, ForwardProxy()
     assert isinstance(fake, ChaosSandbox)
+    slow_writes(fake)
     load = Load([fake.add_stack(f"s{number}").uid for number in range(10)])
     await proxy.start()
     async with Cloud66(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 import os
 import shutil
 import ssl
@@ -14,7 +13,7 @@ from pathlib import Path
 import pytest
 import trustme
 
-from cloud66_async import Cloud66, Cloud66Error, Retry, Timeouts, TransportError
+from cloud66_async import Cloud66, Retry, Timeouts
 from cloud66_async.sandbox import SandboxServer
 
 from ..conftest import PoolName
@@ -22,6 +21,7 @@ from ..pool.test_connector import closed_port
 from ..pool.test_real_servers import nginx_configuration, running
 from .chaos import ChaosSandbox
 from .chaos_client import HurriedClock
+from .load import Load, slow_writes
 
 pytestmark = pytest.mark.slow
 pytest.importorskip("uvicorn", reason="the sandbox's server needs the extra `sandbox`")
@@ -93,57 +93,22 @@ def front(upstream: SandboxServer, tmp_path: Path) -> Iterator[Front]:
 async def test_restarts_under_load(front: Front, upstream: SandboxServer, transport: PoolName) -> None:
     fake = upstream.fake
     assert isinstance(fake, ChaosSandbox)
-    uids = [fake.add_stack(f"s{number}").uid for number in range(10)]
-    numbers, stopped = itertools.count(), False
-    outcomes: dict[str, str] = {}
-    errors: list[BaseException] = []
-    answered = 0
-
-    async def operate(c66: Cloud66, number: int) -> None:
-        nonlocal answered
-        uid, marker = uids[number % len(uids)], f"M{number}"
-        try:
-            if number % 3:
-                assert (await c66.stacks.get(uid)).uid == uid
-                answered += 1
-            else:
-                await c66.environment_variables.create(uid, marker, value="x")
-                outcomes[marker] = "done"
-        except Cloud66Error as error:
-            outcomes[marker] = "unsent" if isinstance(error, TransportError) and not error.sent else "failed"
-        except BaseException as error:
-            errors.append(error)
-
-    async def work(c66: Cloud66) -> None:
-        while not stopped:
-            await operate(c66, next(numbers))
-
-    async def more() -> None:
-        """Wait until some more reads are answered, which shows that everything works again."""
-        enough = answered + STEP
-        async with asyncio.timeout(30):
-            while answered < enough:
-                await asyncio.sleep(0.01)
-
-    options = Retry(attempts=5, base=1), Timeouts(connect=2, read=2, total=10)
+    slow_writes(fake)
+    load = Load([fake.add_stack(f"s{number}").uid for number in range(10)], step=STEP)
     async with Cloud66(
         fake.add_token(), url=front.url, tls=front.tls, pool=transport, clock=HurriedClock(), limit=WORKERS,
-        retry=options[0], timeout=options[1],
+        retry=Retry(attempts=5, base=1), timeout=Timeouts(connect=2, read=2, total=10),
     ) as c66:  # fmt: skip
-        workers = [asyncio.create_task(work(c66)) for _ in range(WORKERS)]
-        await more()
+        workers = [asyncio.create_task(load.work(c66)) for _ in range(WORKERS)]
+        await load.more()
         for interrupt, resume in (
             (front.stop, front.start), (front.kill_workers, lambda: None), (upstream.stop, upstream.start),
         ):  # fmt: skip
             await asyncio.to_thread(interrupt)
             await asyncio.to_thread(resume)
-            await more()
-        stopped = True
+            await load.more()
+        load.stopped = True
         await asyncio.gather(*workers)
-        assert errors == []
         await asyncio.sleep(1.1)  # longer than nginx keeps an idle connection
-        assert (await c66.environment_variables.create(uids[0], "LAST", value="x")).stack == uids[0]
-    done = {marker: [applied for applied in found if applied.status < 300] for marker, found in fake.applied.items()}
-    assert {marker: found for marker, found in done.items() if len(found) > 1} == {}
-    assert [marker for marker, outcome in outcomes.items() if outcome == "done" and not done.get(marker)] == []
-    assert [marker for marker, outcome in outcomes.items() if outcome == "unsent" and done.get(marker)] == []
+        assert (await c66.environment_variables.create(load.uids[0], "LAST", value="x")).stack == load.uids[0]
+    assert load.wrong(fake.applied) == []

@@ -117,6 +117,14 @@ async def test_missing_callback_times_out(client: Cloud66OAuth2Client, server: S
     assert server.requests == []
 
 
+async def test_timeout_of_the_browser_function_propagates_unchanged(client: Cloud66OAuth2Client) -> None:
+    async def fail(url: str) -> None:
+        raise TimeoutError("the browser does not respond")
+
+    with pytest.raises(TimeoutError, match="the browser does not respond"):
+        await login_with_browser(client, open_browser=fail)
+
+
 async def test_callers_deadline_raises_builtin_timeout_error(client: Cloud66OAuth2Client) -> None:
     async def ignore(port: int, path: str, state: str) -> None: ...
 

@@ -182,7 +182,7 @@ async def stopped(rollout: Rollout, kind: type[Cloud66Error]) -> None:
     """Carry out a rollout that this error stops. The error has the results."""
     with pytest.raises(kind) as caught:
         await rollout
-    assert getattr(caught.value, "results", None) == rollout.results
+    assert caught.value.rollout_results == rollout.results
     assert caught.value.__notes__[0].startswith(f"rollout {rollout.id}: ")
     assert rollout.stopped == str(caught.value)
     found = counts(rollout.results)

@@ -10,6 +10,7 @@ import pytest
 from cloud66_async import (
     Cloud66,
     Redeployment,
+    ResponseError,
     TransportError,
 )
 from cloud66_async.resources.actions import Action
@@ -32,6 +33,7 @@ def body(transport: Script) -> Any:
 
 LOST = TransportError("connection lost", sent=True)
 STARTED = {"response": {"ok": True, "async_action_id": 7}}
+UNREADABLE = BufferedResponse(200, b"<html>")
 
 
 def action_with(reference: str | None, number: int = 5) -> BufferedResponse:
@@ -46,7 +48,11 @@ async def redeploy(*replies: Reply, recorder: RecordingClock, **options: Any) ->
     return found, [request.method for request in transport.requests]
 
 
-@pytest.mark.parametrize("lost", [LOST, make_error(500), make_error(502)], ids=["connection", "500", "502"])
+@pytest.mark.parametrize(
+    "lost",
+    [LOST, make_error(500), make_error(502), make_error(408), UNREADABLE],
+    ids=["connection", "500", "502", "408", "unreadable"],
+)
 async def test_action_of_a_lost_response_is_found(recorder: RecordingClock, lost: Reply) -> None:
     found, methods = await redeploy(lost, action_with("r"), recorder=recorder)
     assert (found.async_action_id, found.stack, found.user_reference) == (5, "a", "r")
@@ -69,6 +75,12 @@ async def test_redeployment_is_sent_at_most_twice(recorder: RecordingClock) -> N
     none = make_response({"response": []})
     with pytest.raises(TransportError, match="connection lost"):
         await redeploy(LOST, none, none, LOST, none, none, recorder=recorder)
+
+
+async def test_redeployment_is_not_sent_again_after_an_unreadable_response(recorder: RecordingClock) -> None:
+    none = make_response({"response": []})
+    with pytest.raises(ResponseError, match="web page"):
+        await redeploy(UNREADABLE, none, none, recorder=recorder)
 
 
 @pytest.mark.parametrize("unknown", [make_error(403), make_error(404)], ids=["403", "404"])

@@ -17,7 +17,7 @@ from .watching import Fleet, Rows
 
 @pytest.mark.parametrize(("count", "most"), [(1, 15), (10, 155), (100, 400), (600, 920)])
 async def test_requests_of_five_minutes(count: int, most: int) -> None:
-    """The figures of docs/waiting.md: deployments of 5 minutes among 600 stacks, anywhere in the list."""
+    """The figures of docs/how-to/waiting.md: deployments of 5 minutes among 600 stacks, anywhere in the list."""
     fleet = Fleet(600)
     random.Random(1).shuffle(fleet.stacks)  # type: ignore[arg-type]  # a list
     async with fleet.client() as c66:

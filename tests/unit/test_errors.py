@@ -27,7 +27,8 @@ FIELDS: dict[str, Any] = {
 RETRY_AT = datetime(2026, 3, 2, 10, tzinfo=UTC)
 ERRORS: list[errors.Cloud66Error] = [
     errors.Cloud66Error("plain"),
-    errors.ConfigError("no token"),
+    errors.ConfigError("invalid URL"),
+    errors.MissingToken("no token"),
     errors.LoginError("no"),
     errors.StateMismatch("no"),
     errors.AccessDenied("no"),

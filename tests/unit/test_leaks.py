@@ -14,6 +14,8 @@ from cloud66_async import BadRequest, Cloud66, ConfigError, LoginError
 from cloud66_async._http.library import httpx
 from cloud66_async.oauth import Cloud66OAuth2Client
 
+from ..leaks import LeakCheck
+
 ROOT = Path(__file__).parents[2]
 
 CONFTEST = """
@@ -81,6 +83,30 @@ def test_leak_in_the_text_of_an_error(token):
     with pytest.raises(ConfigError):
         run("raise ConfigError(f'unknown token {token.reveal()}')", token=token)
 
+def test_leak_in_a_member_of_a_group(token):
+    with pytest.raises(ExceptionGroup):
+        try:
+            run(FAIL, token=token)
+        except ConfigError as error:
+            raise ExceptionGroup("several", [error]) from None
+
+def test_leak_in_a_note(token):
+    with pytest.raises(ConfigError):
+        run("""
+error = ConfigError("no reason")
+error.add_note("token " + token.reveal())
+raise error
+""", token=token)
+
+def test_leak_beside_a_scope(token):
+    with pytest.raises(ConfigError):
+        run("""
+def fail(scope):
+    cookie = scope["headers"][0][1]
+    raise ConfigError("no reason")
+fail({"asgi": {}, "headers": [(b"cookie", token.reveal().encode())]})
+""", token=token)
+
 def test_leak_of_a_random_text():
     logging.getLogger("cloud66_async").debug("state %s", secrets.token_urlsafe(32))
 
@@ -114,6 +140,14 @@ def test_clean_record_of_a_test(token):
 def test_clean_error(token):
     with pytest.raises(ConfigError):
         run("raise ConfigError('no reason')", token=token)
+
+def test_clean_scope_of_a_request(token):
+    with pytest.raises(ConfigError):
+        run("""
+def fail(scope):
+    raise ConfigError("no reason")
+fail({"asgi": {}, "headers": [(b"cookie", token.reveal().encode())]})
+""", token=token)
 
 def test_clean_error_whose_context_is_hidden(token):
     with pytest.raises(ConfigError):
@@ -181,8 +215,10 @@ def test_every_planted_test_ran(outcomes: dict[str, list[str]]) -> None:
     assert set(outcomes) == set(NAMES)
 
 
-def test_this_test_is_checked(pytestconfig: pytest.Config) -> None:
-    assert pytestconfig.pluginmanager.has_plugin("leaks")
+def test_every_test_is_checked_with_frames(pytestconfig: pytest.Config) -> None:
+    check = pytestconfig.pluginmanager.get_plugin("leaks")
+    assert isinstance(check, LeakCheck)
+    assert check.searches_frames
 
 
 # Errors whose frames held secrets. The check fails these tests if they do again.

@@ -14,6 +14,7 @@ import msgspec
 from ..._core.arguments import MAX_NUMBER, brief, check_iterable, check_limit, check_number, check_text
 from ..._core.loop import running_loop
 from ..._core.sender import Sender
+from ..._core.tasks import Failure, end_tasks
 from ...errors import Cloud66Error, ConfigError
 from .api import RolloutAPI
 from .file import RolloutFile
@@ -48,7 +49,7 @@ class Rollout:
         self._saved = saved
         self._repeated: frozenset[str] = frozenset()
         self._task: asyncio.Task[None] | None = None
-        self._failure: BaseException | None = None
+        self._failure = Failure()
         self._changes: deque[RolloutResult] = deque()
         self._changed = asyncio.Event()
         self._set_up(data)
@@ -134,27 +135,11 @@ class Rollout:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        task, cancelled = self._task, None
-        assert task is not None
-        task.cancel()
-        while not task.done():
-            try:
-                await asyncio.wait([task])
-            except asyncio.CancelledError as again:  # cancelled while closing: close first, then tell
-                cancelled = again
-        if cancelled is not None and not isinstance(error, asyncio.CancelledError):
-            raise cancelled
+        assert self._task is not None
+        await end_tasks([self._task])
         if error is None:
-            self._raise_failure()
-        self._failure = None
-
-    def _raise_failure(self) -> None:
-        failure, self._failure = self._failure, None
-        if failure is not None:
-            try:
-                raise failure
-            finally:
-                del failure  # break the reference cycle: error -> traceback -> frame -> error
+            self._failure.raise_once()
+        self._failure.error = None
 
     async def _progress(self) -> AsyncIterator[RolloutResult]:
         task, changes = self._task, self._changes
@@ -165,7 +150,7 @@ class Rollout:
             self._changed.clear()
             if not task.done():
                 await self._changed.wait()
-        self._raise_failure()
+        self._failure.raise_once()
 
     async def _run(self) -> None:
         """Carry out the rollout in a task of its own, and note what it leaves behind."""
@@ -176,9 +161,9 @@ class Rollout:
             raise
         except Cloud66Error as error:
             self._data.stopped = str(error)
-            self._failure = error
+            self._failure.error = error
         except BaseException as error:  # noqa: BLE001  raised in the block
-            self._failure = error
+            self._failure.error = error
         finally:
             for target in self._targets:
                 target.close()
@@ -187,17 +172,18 @@ class Rollout:
 
     async def _end(self) -> None:
         """Write down the end, if it was not cut short by an exception that is not an error of this package."""
+        failure = self._failure
         try:
-            if self._file is not None and (self._failure is None or isinstance(self._failure, Cloud66Error)):
+            if self._file is not None and (failure.error is None or isinstance(failure.error, Cloud66Error)):
                 await self._save()
         except asyncio.CancelledError:
             raise
         except BaseException as error:  # noqa: BLE001  raised in the block
-            self._failure = self._failure or error
+            failure.error = failure.error or error
         finally:
-            if isinstance(self._failure, Cloud66Error):
-                self._failure.add_note(f"rollout {self.id}: {_counts(self.results)}")
-                vars(self._failure)["results"] = self.results
+            if isinstance(failure.error, Cloud66Error):
+                failure.error.add_note(f"rollout {self.id}: {_counts(self.results)}")
+                failure.error.rollout_results = self.results
             if self._file is not None:
                 self._file.close()
 

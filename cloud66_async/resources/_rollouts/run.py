@@ -12,13 +12,12 @@ from ...errors import (
     ConfigError,
     LoginError,
     QuotaError,
-    RequestTimeout,
     ResponseError,
-    ServerError,
     Throttled,
     TransportError,
     Unauthenticated,
 )
+from .._started import LOST
 from ..actions import Action, ActionFailed, ActionUnfinished
 from .api import Found, RolloutAPI
 from .state import RolloutData, RolloutState, Target, action_failed
@@ -29,8 +28,6 @@ _PENDING = (RolloutState.QUEUED, RolloutState.RUNNING)
 _BAD = (RolloutState.FAILED, RolloutState.UNFINISHED, RolloutState.UNKNOWN)
 # After these, every further request would fail, too.
 _STOPPING = (QuotaError, Throttled, Unauthenticated, LoginError)
-# After these, the request may have been carried out.
-_LOST = (TransportError, ServerError, RequestTimeout, ResponseError)
 _PAUSES = (1.0, 4.0)  # in seconds, before each early search for an action whose response was lost
 _MAX_SAVE = 5.0  # seconds
 _MAX_SENT = 2  # requests for one deployment, if the first was lost
@@ -184,7 +181,7 @@ class RolloutRun:
                         raise
                     else:
                         await self._conclude(target, RolloutState.FAILED, error=error)
-                elif isinstance(error, _LOST):
+                elif isinstance(error, LOST):
                     sent += 1
                     await self._recover(target, error, last=sent >= _MAX_SENT or self._api.retry.attempts == 1)
                 else:
