@@ -27,8 +27,16 @@ LIBRARIES = ("httpx", "httpx2")
 NOT_RUN = ("3.14", "3.15")
 # Folders with code. mypy and codespell reject a folder that does not exist.
 SOURCES = [path for path in ("cloud66_async", "tests", "benchmarks", "docs", "noxfile.py") if Path(path).exists()]
-PROSE = ["README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "pyproject.toml", "hatch_build.py"]
-PROSE += [".ci", ".github"]
+PROSE = [
+    "README.md",
+    "pyproject.toml",
+    "CHANGELOG.md",
+    "CONTRIBUTING.md",
+    "SECURITY.md",
+    "hatch_build.py",
+    ".ci",
+    ".github",
+]
 
 # Every test runs, with coverage, on the oldest Python with httpx.
 COMPLETE = {("3.11", "httpx")}
@@ -210,7 +218,14 @@ def providers(session: nox.Session) -> None:
     node = Path("tests", "providers", "node")
     if shutil.which("npm") is not None:
         session.run("npm", "ci", "--silent", "--prefix", str(node), external=True)
-    _run_with_coverage(session, "providers", "tests/providers", "tests/pool/test_real_servers.py", *session.posargs)
+    _run_with_coverage(
+        session,
+        "providers",
+        "tests/providers",
+        "tests/pool/test_real_servers.py",
+        "tests/docs/test_programs.py",
+        *session.posargs,
+    )
 
 
 def _run_with_coverage(session: nox.Session, name: str, *arguments: str) -> None:

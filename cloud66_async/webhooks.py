@@ -6,8 +6,8 @@
         case StackEvent(event_type=EventType.STACK_REDEPLOY_FAIL, stack=stack):
             print(stack.name, "was not deployed")
 
-Cloud 66 does not sign webhooks: anyone who knows the URL can send an event. `docs/how-to/webhooks.md` says how to receive
-them safely.
+Cloud 66 does not sign webhooks: anyone who knows the URL can send an event. `docs/how-to/webhooks.md` says how to
+receive them safely.
 """
 
 from __future__ import annotations

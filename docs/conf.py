@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 from sphinx.application import Sphinx
 
@@ -27,7 +29,17 @@ author = "the contributors of cloud66_async"
 project_copyright = author
 version = release = __version__
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx_copybutton", "reference_pages"]
+extensions = [
+    "myst_parser",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.napoleon",
+    "sphinx_copybutton",
+    "sphinx_design",
+    "notfound.extension",
+    "reference_pages",
+    "command_pages",
+    "page_html",
+]
 exclude_patterns = ["_build", "examples"]
 nitpicky = True
 nitpick_ignore_regex = [
@@ -42,7 +54,8 @@ nitpick_ignore_regex = [
 # Docstrings put names into single backquotes.
 default_role = "code"
 
-myst_enable_extensions = ["attrs_block", "colon_fence", "deflist"]
+myst_enable_extensions = ["attrs_block", "attrs_inline", "colon_fence", "deflist", "substitution"]
+myst_substitutions = {"release": release}
 myst_heading_anchors = 3
 
 add_module_names = False
@@ -62,6 +75,9 @@ html_css_files = ["pages.css"]
 html_copy_source = False
 html_show_sphinx = False
 html_theme_options = {"navigation_with_keys": True}
+html_favicon = "_static/favicon.svg"
+html_baseurl = os.environ.get("DOCS_URL", "")  # for canonical addresses; the pages work without it, at any address
+notfound_urls_prefix = urlsplit(html_baseurl).path or "/"
 pygments_style = "friendly"
 copybutton_prompt_text = r"\$ "
 copybutton_prompt_is_regexp = True

@@ -97,7 +97,7 @@ def _index() -> Iterator[str]:
         f"documentation requires; {_DASH} means that it names none. An *asynchronous* operation starts an action, "
         "which {py:meth}`Actions.wait <cloud66_async.resources.actions.Actions.wait>` waits for. *Retried* tells "
         "whether the SDK sends the request again after a lost connection, a timeout or a server error. See "
-        "[Automatic retries](../../errors.md#automatic-retries) for the exact rules."
+        "[Automatic retries](../../how-to/errors.md#automatic-retries) for the exact rules."
     )
     yield (
         "Parameters that are not in the path are sent in the query of GET and DELETE requests, and in the body of "
@@ -157,7 +157,7 @@ def _introduction(module: ModuleType) -> tuple[str, str]:
     title, colon, rest = text.partition(": ")
     if colon and "\n" not in title and len(title) < 40:
         return title, rest[0].upper() + rest[1:]
-    return "Common models", text
+    return ("Common models" if module is _module(_COMMON) else text.partition(".")[0]), text
 
 
 def _public(module: ModuleType) -> dict[str, Any]:

@@ -1,117 +1,48 @@
-"""The tree of commands. They are named here by their place, and imported when they run: the help needs none of them."""
+"""The commands, registered by their place: they are imported when they run. Their names are in `tree`."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import inspect
 from typing import Final
 
-from cyclopts import App
+from cyclopts import App, Group
 
 from .._version import __version__
+from .help import Formatter
+from .tree import DESCRIPTION, TREE
 
-__all__ = ["app", "expand"]
+__all__ = ["app", "use_docstring"]
 
-_COMMANDS = f"{__package__}.commands"
+_COMMANDS: Final = f"{__package__}.commands"
 
 app: App = App(
     name="cloud66-async",
-    help="Manage Cloud 66 stacks from the terminal, or try the SDK with a local sandbox.",
+    help=DESCRIPTION,
     version=__version__,
+    version_flags=("--version", "-V"),
     help_format="plaintext",
+    help_formatter=Formatter(),
     result_action="return_value",
     suppress_keyboard_interrupt=False,  # handled by `exit_on_error`
 )
 
-# Each group with its commands: the name, its place below `commands`, and its help.
-_TREE: Final[Mapping[str, Sequence[tuple[str, str, str]]]] = {
-    "Start": [
-        ("demo", "demo:demo", "Log in to a local sandbox, read its stacks, and redeploy one (no account needed)."),
-        ("sandbox", "sandbox:sandbox", "Serve a simulated Cloud 66 API until you press Ctrl+C."),
-        ("login", "login:login", "Log in and store the access token."),
-        ("logout", "login:logout", "Revoke the stored access token and delete it."),
-        ("whoami", "identity:whoami", "Show who is logged in, where, and with which scopes."),
-        ("profiles", "identity:profiles", "List the stored logins."),
-        ("doctor", "doctor:doctor", "Check the address, the network, the login and the quota, with a remedy for each."),
-        ("completion", "completion:completion", "Print a completion script for bash, zsh or fish."),
-    ],
-    "Look": [
-        ("stacks", "stacks:stacks", "List stacks, or watch them."),
-        ("stack", "stacks:stack", "Show one stack with its servers and its latest deployment."),
-        ("open", "stacks:open_", "Open the site of a stack, or its page in the dashboard, in a browser."),
-        ("fleet", "fleet:fleet", "Show the stacks of all accounts with health, servers and latest deployment."),
-        ("servers", "servers:servers", "List the servers of a stack."),
-        ("ssh-info", "servers:ssh_info", "Show how to reach a server with SSH."),
-        ("deployments", "deployments:app", "List the deployments of a stack, or cancel the running one."),
-        ("actions", "actions:actions", "List what was done with a stack lately."),
-        ("accounts", "identity:accounts", "List the accounts of the user."),
-        ("quota", "identity:quota", "Show how many requests are left this hour."),
-    ],
-    "Change": [
-        ("redeploy", "redeploy:redeploy", "Redeploy stacks and wait until they are deployed."),
-        ("wait", "actions:wait", "Wait until an action or the latest deployment of a stack ends."),
-        ("services", "services:app", "List the services of a stack; scale, restart, pause and resume them."),
-        ("processes", "processes:app", "List the processes of a stack; scale, restart, pause and resume them."),
-        ("jobs", "jobs:app", "List the jobs of a stack, or run one."),
-        ("backups", "backups:app", "List the backups of a stack, or download one."),
-        ("firewall", "firewall:app", "List the firewall rules of a stack, or open a port for some time."),
-    ],
-    "Configure": [
-        ("env", "env:app", "Read, change, compare and copy environment variables."),
-        ("settings", "settings:app", "List the settings of a stack, or change one."),
-    ],
-    "Raw": [
-        ("api", "api:api", "Send a request to the API and print the response."),
-        ("openapi", "openapi:openapi", "Print the API as an OpenAPI 3.1 document."),
-    ],
-}
-
-# What users of other tools type, with what it stands for here.
-_ALIASES: Final[Mapping[str, str]] = {
-    "action": "actions",
-    "account": "accounts",
-    "backup": "backups",
-    "deployment": "deployments",
-    "env-vars": "env",
-    "job": "jobs",
-    "process": "processes",
-    "server": "servers",
-    "service": "services",
-    "setting": "settings",
-}
-_LISTINGS: Final = frozenset(
-    {
-        "accounts",
-        "actions",
-        "backups",
-        "deployments",
-        "firewall",
-        "jobs",
-        "processes",
-        "servers",
-        "services",
-        "settings",
-        "stacks",
-    }
-)
-
 
 def _register() -> None:
-    for group, commands in _TREE.items():
-        for name, place, text in commands:
-            app.command(f"{_COMMANDS}.{place}", name=name, help=text, group=group)
+    for place, (title, commands) in enumerate(TREE.items()):
+        group = Group(title, sort_key=place)
+        for name, attribute, text in commands:
+            app.command(f"{_COMMANDS}.{attribute}", name=name, help=text, group=group)
 
 
-def expand(arguments: Sequence[str]) -> list[str]:
-    """Return arguments with the names of this program, for those who type `server list` or `stack list`."""
-    found = list(arguments)
-    if not found:
-        return found
-    if found[:2] == ["stack", "list"]:
-        found[0] = "stacks"
-    found[0] = _ALIASES.get(found[0], found[0])
-    if found[0] in _LISTINGS and found[1:2] == ["list"]:
-        del found[1]
-    return found
+def use_docstring(name: str) -> None:
+    """Let the help of this command be the docstring of its function, which says more than the line in the tree.
+
+    A group of commands has a help of its own.
+    """
+    is_group = any(name == each and place.endswith(":app") for commands in TREE.values() for each, place, _ in commands)
+    function = app[name].default_command
+    if not is_group and function is not None:
+        app[name].help = inspect.getdoc(function) or ""
 
 
 _register()

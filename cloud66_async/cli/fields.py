@@ -2,22 +2,87 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from ..quota import Quota
 from ..resources.common import Health
+from ..resources.deployments import Deployment
+from ..resources.stacks import StackStatus
+from .durations import duration
 
-__all__ = ["health_style", "quota_note"]
+__all__ = [
+    "deployment_result",
+    "elapsed",
+    "health_style",
+    "quota_note",
+    "result_style",
+    "seconds_between",
+    "short_status",
+    "status_style",
+]
 
-_COLORS = {
+_HEALTHS = {
     Health.HEALTHY: "green",
     Health.IMPAIRED: "yellow",
     Health.FAILED: "red",
     Health.BUILDING: "cyan",
 }
+# Tables of 80 columns have no room for the words of the documentation.
+_SHORT = {
+    StackStatus.DEPLOYMENT_FAILED: "deploy failed",
+    StackStatus.QUEUED_FOR_DEPLOYMENT: "queued",
+    StackStatus.PENDING_ANALYSIS: "not analyzed",
+    StackStatus.ANALYSING: "analyzing",
+    StackStatus.ANALYSED: "analyzed",
+    StackStatus.CANNOT_BE_ANALYSED: "not analyzable",
+}
+_STATUSES = {
+    StackStatus.DEPLOYMENT_FAILED: "red",
+    StackStatus.CANNOT_BE_ANALYSED: "red",
+    StackStatus.QUEUED_FOR_DEPLOYMENT: "cyan",
+    StackStatus.DEPLOYING: "cyan",
+}
+# What the API calls the outcome of a deployment, with the words of this program.
+_RESULTS = {"success": "succeeded", "pending": "running"}
+_COLORS = {"succeeded": "green", "failed": "red", "running": "cyan", "queued": "cyan"}
 
 
 def health_style(health: Health | None) -> str:
     """Return the color of a health."""
-    return "" if health is None else _COLORS.get(health, "")
+    return "" if health is None else _HEALTHS.get(health, "")
+
+
+def short_status(status: StackStatus | None) -> str:
+    """Return the status of a stack in at most 14 characters, if it is a known one."""
+    return "" if status is None else _SHORT.get(status, str(status))
+
+
+def status_style(status: StackStatus | None) -> str:
+    """Return the color of a stack's status."""
+    return "" if status is None else _STATUSES.get(status, "")
+
+
+def deployment_result(deployment: Deployment) -> str:
+    """Return how a deployment ended, or that it runs or is queued."""
+    meaning = (deployment.outcome.meaning if deployment.outcome is not None else None) or ""
+    if meaning == "pending" and deployment.started_at is None:
+        return "queued"
+    return _RESULTS.get(meaning, meaning)
+
+
+def result_style(result: str) -> str:
+    """Return the color of a result, for example `succeeded`."""
+    return _COLORS.get(result, "")
+
+
+def seconds_between(start: datetime | None, end: datetime | None) -> float | None:
+    """Return the seconds from one time to another, or None if one of them is unknown."""
+    return None if start is None or end is None else max(0.0, (end - start).total_seconds())
+
+
+def elapsed(seconds: float | None) -> str:
+    """Return a duration, or an empty string if it is unknown."""
+    return "" if seconds is None else duration(seconds)
 
 
 def quota_note(quota: Quota) -> str:

@@ -6,8 +6,10 @@ import difflib
 import re
 from collections.abc import Iterable, Sequence
 
+from rich.cells import cell_len
+
 from ..client import Cloud66
-from ..errors import AmbiguousName, NotFound
+from ..errors import NotFound
 from ..resources.stacks import Stack
 from .console import plain
 from .exits import FAILED, USAGE, CommandError
@@ -18,38 +20,36 @@ _UID = re.compile(r"[0-9a-f]{32}")
 _BEGINNING_OF_UID = re.compile(r"[0-9a-f]{6,31}")
 _SUGGESTIONS = 3
 _SHORT_UID = 8
+# From here on, the list of all stacks, with 30 of them for each request, is usually cheaper than a search for each.
+_MANY = 8
 
 
 async def find_stack(c66: Cloud66, name: str, environment: str | None = None, *, changing: bool = False) -> Stack:
-    """Return the stack with this uid or name, or whose uid or name begins with this text.
+    """Return the stack with this uid or name, or whose uid or name begins with this text. Case is ignored.
 
-    Beginnings of names are accepted only if nothing is changed.
+    A name takes one request, or two if it contains an environment. Only a name that does not exist takes the whole
+    list.
 
     Args:
         c66: Client.
         name: Uid, name, `name/environment`, or beginning of a uid (at least 6 digits) or a name.
         environment: Environment, for a name without one.
-        changing: Whether the command changes the stack.
+        changing: Whether the command changes the stack. Beginnings of names are not accepted then.
 
     Raises CommandError if there is none, or more than one.
     """
-    if _UID.fullmatch(name) is not None:
-        return await c66.stacks.get(name)
-    for found_name, found_environment in _readings(name, environment):
-        try:
-            return await c66.stacks.find(found_name, environment=found_environment)
-        except NotFound:
-            continue
-        except AmbiguousName as error:
-            raise _ambiguous(name, error.matches) from None
-    return _only(name, environment, await c66.stacks.list(environment=environment), changing=changing)
+    return await _Finder(c66, environment, changing=changing).find(name)
 
 
 async def find_stacks(
     c66: Cloud66, names: Iterable[str], environment: str | None = None, *, changing: bool = False
 ) -> list[Stack]:
     """Return the stacks with these names, each once, in this order. Raises CommandError like `find_stack`."""
-    found = [await find_stack(c66, name, environment, changing=changing) for name in names]
+    wanted = list(dict.fromkeys(names))
+    finder = _Finder(c66, environment, changing=changing)
+    if len(wanted) > _MANY:
+        await finder.read_list()
+    found = [await finder.find(name) for name in wanted]
     return list({stack.uid: stack for stack in found}.values())
 
 
@@ -59,6 +59,75 @@ def full_name(stack: Stack) -> str:
     return f"{name}/{plain(stack.environment)}" if stack.environment else name
 
 
+class _Finder:
+    """Finds stacks. It reads the list of all stacks at most once, and only if it must."""
+
+    def __init__(self, c66: Cloud66, environment: str | None, *, changing: bool) -> None:
+        self._c66 = c66
+        self._environment = environment
+        self._changing = changing
+        self._list: list[Stack] | None = None
+
+    async def read_list(self) -> list[Stack]:
+        """Return every stack."""
+        if self._list is None:
+            self._list = await self._c66.stacks.list()
+        return self._list
+
+    async def find(self, name: str) -> Stack:
+        """Return the stack that a text means. Raises CommandError."""
+        if not name.strip():
+            raise CommandError("the name of the stack is empty", "List them: cloud66-async stacks", code=USAGE)
+        if _UID.fullmatch(name) is not None:
+            return await self._with_uid(name)
+        readings = _readings(name, self._environment)
+        for reading in readings:
+            found = await self._named(*reading)
+            if found:
+                return _only(name, found)
+        stacks = await self.read_list()
+        for found in self._candidates(name, readings, stacks):
+            if found:
+                return _only(name, found)
+        raise _missing(name, self._environment, stacks)
+
+    async def _with_uid(self, uid: str) -> Stack:
+        for stack in self._list or ():
+            if stack.uid == uid:
+                return stack
+        try:
+            return await self._c66.stacks.get(uid)
+        except NotFound:
+            advice = "List them: cloud66-async stacks"
+            raise CommandError(f"no stack that this access token can read has the uid {uid}", advice) from None
+
+    async def _named(self, name: str, environment: str | None) -> Sequence[Stack]:
+        """Return the stacks with this name, of which the server sends only those, if it knows its filters.
+
+        The filters are not documented. If they have no effect, the response is the whole list.
+        """
+        if self._list is not None:
+            return _matching(self._list, name, environment)
+        listed = await self._c66.stacks.list(name=name, environment=environment)
+        if any(not _is_equal(stack.name, name) for stack in listed) and (
+            environment is None or any(not _is_equal(stack.environment, environment) for stack in listed)
+        ):
+            self._list = listed
+        return _matching(listed, name, environment)
+
+    def _candidates(
+        self, name: str, readings: Iterable[tuple[str, str | None]], stacks: Sequence[Stack]
+    ) -> Iterable[Sequence[Stack]]:
+        """Yield what a text may mean, the likeliest first."""
+        for reading in readings:  # the filter of the server may distinguish case
+            yield _matching(stacks, *reading)
+        in_environment = [stack for stack in stacks if _is_in(stack, self._environment)]
+        if _BEGINNING_OF_UID.fullmatch(name) is not None:
+            yield [stack for stack in in_environment if stack.uid.startswith(name)]
+        if not self._changing:
+            yield [stack for stack in in_environment if _begins(stack, name)]
+
+
 def _readings(name: str, environment: str | None) -> Sequence[tuple[str, str | None]]:
     """Return what a text may mean: a name with a slash in it is tried as a whole first."""
     before, slash, after = name.rpartition("/")
@@ -66,16 +135,16 @@ def _readings(name: str, environment: str | None) -> Sequence[tuple[str, str | N
     return [(name, environment), *split]
 
 
-def _only(name: str, environment: str | None, stacks: Sequence[Stack], *, changing: bool) -> Stack:
-    """Return the one stack whose uid or name begins with this text. Raises CommandError."""
-    if _BEGINNING_OF_UID.fullmatch(name) is not None:
-        found = [stack for stack in stacks if stack.uid.startswith(name)]
-        if found:
-            return found[0] if len(found) == 1 else _raise_ambiguous(name, found)
-    begins = [stack for stack in stacks if _begins(stack, name)]
-    if begins and not changing:
-        return begins[0] if len(begins) == 1 else _raise_ambiguous(name, begins)
-    raise CommandError(f'no stack is called "{plain(name)}"{_where(environment)}', *_suggest(name, stacks), code=FAILED)
+def _matching(stacks: Iterable[Stack], name: str, environment: str | None) -> list[Stack]:
+    return [stack for stack in stacks if _is_equal(stack.name, name) and _is_in(stack, environment)]
+
+
+def _is_in(stack: Stack, environment: str | None) -> bool:
+    return environment is None or _is_equal(stack.environment, environment)
+
+
+def _is_equal(value: str | None, wanted: str) -> bool:
+    return (value or "").casefold() == wanted.casefold()
 
 
 def _begins(stack: Stack, text: str) -> bool:
@@ -83,33 +152,35 @@ def _begins(stack: Stack, text: str) -> bool:
     return name.startswith(wanted) or f"{name}/{(stack.environment or '').casefold()}".startswith(wanted)
 
 
-def _where(environment: str | None) -> str:
-    return "" if environment is None else f" in the environment {plain(environment)}"
+def _only(name: str, matches: Sequence[Stack]) -> Stack:
+    """Return the only stack, or raise an error that lists the stacks which this text may mean."""
+    if len(matches) == 1:
+        return matches[0]
+    names = [full_name(stack) for stack in matches]
+    width = max(map(cell_len, names))
+    same = len(set(names)) < len(names)
+    lines: list[str] = []
+    for text, stack in sorted(zip(names, matches, strict=True), key=lambda pair: pair[0]):
+        uid = stack.uid if same else stack.uid[:_SHORT_UID]
+        lines.append(f"  {text}{' ' * (width - cell_len(text))}  {uid}  {plain(stack.status)}")
+    raise CommandError(f'"{plain(name)}" may mean {len(matches)} stacks. Which one?', *lines, code=USAGE)
 
 
-def _suggest(name: str, stacks: Iterable[Stack]) -> Sequence[str]:
-    """Return a line with the names that are most similar, if any."""
-    by_name: dict[str, str] = {}
-    for stack in stacks:
-        by_name.setdefault((stack.name or "").casefold(), plain(stack.name))
-        by_name.setdefault(full_name(stack).casefold(), full_name(stack))
+def _missing(name: str, environment: str | None, stacks: Sequence[Stack]) -> CommandError:
+    """Return an error with the names that are most similar."""
+    if not stacks:
+        return CommandError("there is no stack that this access token can read", "See: cloud66-async whoami")
+    where = "" if environment is None else f" in the environment {plain(environment)}"
+    similar = _similar(name, stacks)
+    advice = f"Did you mean {', '.join(similar)}?" if similar else "List them: cloud66-async stacks"
+    return CommandError(f'no stack is called "{plain(name)}"{where}', advice, code=FAILED)
+
+
+def _similar(name: str, stacks: Iterable[Stack]) -> Sequence[str]:
+    """Return the names that begin with this text, or else those that are most similar."""
+    names = [full_name(stack) if "/" in name else plain(stack.name) for stack in stacks]
+    by_name = {text.casefold(): text for text in sorted(names)}
     wanted = name.casefold()
     close = [text for text in by_name if text.startswith(wanted)][:_SUGGESTIONS]
     close = close or difflib.get_close_matches(wanted, by_name, _SUGGESTIONS)
-    return [f"Did you mean {', '.join(by_name[text] for text in close)}?"] if close else []
-
-
-def _raise_ambiguous(name: str, matches: Sequence[Stack]) -> Stack:
-    raise _ambiguous(name, matches)
-
-
-def _ambiguous(name: str, matches: Sequence[Stack]) -> CommandError:
-    """Return an error that lists the stacks which this text may mean."""
-    names = [full_name(stack) for stack in matches]
-    width = max(map(len, names))
-    same = len(set(names)) < len(names)
-    lines = [
-        f"  {text:<{width}}  {stack.uid if same else stack.uid[:_SHORT_UID]}  {plain(stack.status)}"
-        for text, stack in sorted(zip(names, matches, strict=True), key=lambda pair: pair[0])
-    ]
-    return CommandError(f'"{plain(name)}" may mean {len(matches)} stacks. Which one?', *lines, code=USAGE)
+    return [by_name[text] for text in close]

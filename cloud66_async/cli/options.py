@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import attrs
 from cyclopts import Parameter
 
 from ..client import Cloud66
 from .output import Output
+from .session import SESSION
+
+if TYPE_CHECKING:
+    from ..drift import Drift
 
 __all__ = [
     "DEFAULT_ACCESS",
@@ -53,13 +57,18 @@ class Access:
         bool, Parameter(negative="", show_default=False, help="Show each request on standard error, without secrets.")
     ] = False
 
-    def open(self) -> Cloud66:
+    def open(self, *, drift: Drift | None = None) -> Cloud66:
         """Return a client for this login and account."""
+        self.remember()
+        return Cloud66(account=self.account, profile=self.profile, drift=drift)
+
+    def remember(self) -> None:
+        """Note the options for messages about errors, and show requests if that was asked for."""
+        SESSION.profile, SESSION.is_open, SESSION.debug = self.profile, True, self.debug
         if self.debug:
             from .debug import show_requests  # imported lazily: logging takes some milliseconds
 
             show_requests()
-        return Cloud66(account=self.account, profile=self.profile)
 
 
 DEFAULT_ACCESS: Final = Access()

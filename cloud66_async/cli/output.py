@@ -14,13 +14,14 @@ import attrs
 from cyclopts import Parameter
 
 from .._core.model import Model
-from .console import is_terminal, plain, print_line, print_table
+from .console import is_terminal, plain, print_line, print_table, warn
 from .exits import USAGE, CommandError
 from .table import Cell, Column, Table
 
 __all__ = ["Field", "Listing", "Output", "ago", "count", "print_details", "time_of"]
 
 T = TypeVar("T")
+M = TypeVar("M", bound=Model)
 
 _UID_LENGTH = 32
 _SHORT_UID = 8
@@ -37,6 +38,7 @@ class Field(Generic[T]):
         name: Name of the column, as `--columns` takes it and as it stands in JSON and CSV.
         value: Function that returns the value of a row: text, a number, a time, an enumeration, or None.
         title: Heading on a terminal; the default is the name.
+        shown: Function that returns the text for a terminal, where it differs from the value.
         style: Function that returns the color of a row's cell: green, yellow, red, cyan, dim or an empty string.
         dropped: Place in the order in which columns are left out of a narrow table. None keeps the column.
         extra: Whether the column is only shown with `--wide` or if `--columns` names it.
@@ -46,6 +48,7 @@ class Field(Generic[T]):
     name: str
     value: Callable[[T], object]
     title: str | None = None
+    shown: Callable[[T], str] | None = None
     style: Callable[[T], str] | None = None
     dropped: int | None = None
     extra: bool = False
@@ -68,10 +71,15 @@ class Listing(Generic[T]):
     to_dict: Callable[[T], Mapping[str, Any]]
     kinds: str | None = None
 
-    @classmethod
-    def of_models(cls, kind: str, *fields: Field[T], kinds: str | None = None) -> Listing[T]:
+    @property
+    def plural(self) -> str:
+        """What several rows are."""
+        return self.kinds or f"{self.kind}s"
+
+    @staticmethod
+    def of_models(kind: str, *fields: Field[M], kinds: str | None = None) -> Listing[M]:
         """Return a listing of models, whose JSON has all fields, with words for numbered states."""
-        return cls(kind, fields, _model_to_dict, kinds)
+        return Listing(kind, fields, _model_to_dict, kinds)
 
 
 @Parameter(name="*", group="Output")
@@ -83,19 +91,39 @@ class Output:
     csv: Annotated[bool, Parameter(negative="", show_default=False, help="CSV output with a header.")] = False
     columns: Annotated[str | None, Parameter(help="Columns to print, separated by commas.")] = None
     wide: Annotated[bool, Parameter(negative="", show_default=False, help="All columns, whatever the width.")] = False
-    header: Annotated[
-        bool, Parameter(name=(), negative="--no-header", show_default=False, help="Leave out the header.")
-    ] = True
+    no_header: Annotated[bool, Parameter(negative="", show_default=False, help="Leave out the header.")] = False
 
     @property
     def for_people(self) -> bool:
         """Whether a person reads the output on a terminal."""
         return is_terminal() and not self.json and not self.csv
 
-    def show(self, listing: Listing[T], rows: Iterable[T], *, note: str = "") -> None:
-        """Print rows. `note` is text for people, at the right end of the line below the table.
+    def check(self, listing: Listing[Any]) -> None:
+        """Raise CommandError for options that contradict each other or a column that does not exist.
 
-        Raises CommandError for options that contradict each other or a column that does not exist, and OutputError.
+        Call it before the first request. `show` and `stream` check, too.
+        """
+        self._fields(listing)
+
+    def show(
+        self,
+        listing: Listing[T],
+        rows: Iterable[T],
+        *,
+        note: str = "",
+        summary: str | None = None,
+        empty: Sequence[str] = (),
+    ) -> None:
+        """Print rows.
+
+        Args:
+            listing: What the rows look like.
+            rows: The rows.
+            note: Text for people, at the right end of the line below the table.
+            summary: Text for people at its left end. The default is the number of rows.
+            empty: Lines that take the place of an empty table: that there is nothing, and what to do.
+
+        Raises CommandError like `check`, and OutputError.
         """
         fields = self._fields(listing)
         if self.json:
@@ -104,16 +132,32 @@ class Output:
         elif self.csv:
             self._print_csv(fields, rows)
         else:
-            self._print_table(listing, fields, list(rows), note)
+            found = list(rows)
+            if not found:
+                for line in empty or (f"No {listing.plural}",):
+                    warn(line)
+                return
+            people = is_terminal()
+            text = (count(len(found), listing.kind, listing.kinds) if summary is None else summary) if people else ""
+            print_table(self._table(fields, found), text, note=note if people else "", header=not self.no_header)
 
     async def stream(self, listing: Listing[T], rows: AsyncIterable[T]) -> bool:
-        """Print rows as JSON lines while they arrive. Return False, with no row read, if another output is chosen."""
+        """Print rows as JSON or CSV while they arrive. Return False, with no row read, if a table is to be printed."""
         fields = self._fields(listing)
-        if not self.json:
+        if not self.json and not self.csv:
             return False
+        if self.csv:
+            self._print_csv(fields, ())
         async for row in rows:
-            self._print_json(listing, fields, row)
+            if self.json:
+                self._print_json(listing, fields, row)
+            else:
+                print_line(_csv_line([_to_text(field.value(row)) for field in fields]))
         return True
+
+    def table(self, listing: Listing[T], rows: Sequence[T]) -> Table:
+        """Return rows as a table for a terminal."""
+        return self._table(self._fields(listing), rows)
 
     def _fields(self, listing: Listing[T]) -> Sequence[Field[T]]:
         if self.json and self.csv:
@@ -139,12 +183,12 @@ class Output:
         print_line(json.dumps(values, separators=(",", ":")))
 
     def _print_csv(self, fields: Sequence[Field[T]], rows: Iterable[T]) -> None:
-        if self.header:
+        if not self.no_header:
             print_line(_csv_line([field.name for field in fields]))
         for row in rows:
             print_line(_csv_line([_to_text(field.value(row)) for field in fields]))
 
-    def _print_table(self, listing: Listing[T], fields: Sequence[Field[T]], rows: Sequence[T], note: str) -> None:
+    def _table(self, fields: Sequence[Field[T]], rows: Sequence[T]) -> Table:
         people = is_terminal()
         keep_all = self.wide or self.columns is not None
         lengths = {field.name: _short_length(rows, field) for field in fields if people and field.uid}
@@ -152,11 +196,10 @@ class Output:
         for row in rows:
             cells: list[Cell] = []
             for field in fields:
-                text = _shown(field.value(row), people=people)[: lengths.get(field.name)]
+                text = _shown(row, field, people=people)[: lengths.get(field.name)]
                 cells.append(Cell(text, field.style(row) if field.style is not None else ""))
             table.add(*cells)
-        total = count(len(rows), listing.kind, listing.kinds) if people else ""
-        print_table(table, total, note=note if people else "", header=self.header)
+        return table
 
 
 def print_details(details: Iterable[tuple[str, str]], data: Mapping[str, Any], *, json_output: bool) -> None:
@@ -195,8 +238,7 @@ def _title(field: Field[Any], people: bool) -> str:
     return field.title if people and field.title is not None else field.name
 
 
-def _model_to_dict(model: Any) -> Mapping[str, Any]:
-    assert isinstance(model, Model)
+def _model_to_dict(model: Model) -> Mapping[str, Any]:
     return model.to_dict(words=True)
 
 
@@ -209,8 +251,10 @@ def _short_length(rows: Iterable[T], field: Field[T]) -> int:
     return _UID_LENGTH
 
 
-def _shown(value: object, *, people: bool) -> str:
-    match value:
+def _shown(row: T, field: Field[T], *, people: bool) -> str:
+    if people and field.shown is not None:
+        return plain(field.shown(row)) or _NOTHING
+    match value := field.value(row):
         case None:
             return _NOTHING if people else ""
         case bool():
@@ -218,7 +262,8 @@ def _shown(value: object, *, people: bool) -> str:
         case datetime():
             return time_of(value)
         case _:
-            return plain(_to_text(value))
+            text = _to_text(value)  # whole: what is cut without a sign misleads
+            return plain(text, max_length=len(text)) or (_NOTHING if people else "")
 
 
 def _to_text(value: object) -> str:
@@ -241,5 +286,5 @@ def _to_json(value: object) -> object:
 
 def _csv_line(values: Sequence[str]) -> str:
     line = io.StringIO()
-    csv.writer(line, lineterminator="").writerow(values)
-    return line.getvalue()
+    csv.writer(line, lineterminator="\r\n").writerow(values)  # with another one, line breaks in values are not quoted
+    return line.getvalue().removesuffix("\r\n")

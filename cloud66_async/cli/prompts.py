@@ -58,8 +58,8 @@ def confirm(action: str, *, yes: bool, word: str | None = None) -> None:
     question = f"{action[:1].upper()}{action[1:]}?"
     wanted = "y" if word is None else word
     try:
-        answer = input(f"{question} [y/N] " if word is None else f"{question} Type {word} to confirm: ")
+        given = input(f"{question} [y/N] " if word is None else f"{question} Type {word} to confirm: ")
     except EOFError:
-        answer = ""
-    if answer.strip().lower() not in {wanted.lower(), "yes" if word is None else wanted.lower()}:
+        given = ""
+    if given.strip().lower() not in {wanted.lower(), "yes" if word is None else wanted.lower()}:
         raise CommandError("cancelled: nothing was changed")

@@ -2,67 +2,54 @@
 
 from __future__ import annotations
 
-import asyncio
-import signal
 import sys
+import warnings
 from collections.abc import Callable, Coroutine, Generator
-from contextlib import contextmanager, suppress
-from typing import Any, TypeVar
+from contextlib import contextmanager
+from typing import Any, TextIO, TypeVar
 
-from ..errors import Cloud66Error
+from ..errors import Cloud66Error, Cloud66Warning
 from .console import check_output, flush, is_pipe_closed, warn
-from .exits import DONE, INTERRUPTED, TERMINATED, CommandError, OutputError, Stopped, failure_of
+from .exits import DONE, INTERRUPTED, CommandError, OutputError, Stopped, failure_of
 
 __all__ = ["exit_on_error", "run"]
 
 T = TypeVar("T")
 
 
-class _Terminated(Exception):
-    """The process received SIGTERM."""
-
-
 def run(work: Coroutine[Any, Any, T]) -> T:
     """Run `work` in a new event loop and return its result.
 
-    Ctrl+C and SIGTERM cancel it. A second Ctrl+C ends the program without waiting for what it does then.
+    Ctrl+C and SIGTERM cancel it. The next one ends the program without waiting for what it does then.
     """
-    return asyncio.run(_until_terminated(work))
+    from .stopping import run_until_stopped  # imported lazily: asyncio takes 40 ms, and the help does not need it
 
-
-async def _until_terminated(work: Coroutine[Any, Any, T]) -> T:
-    with _termination() as is_terminated:
-        try:
-            return await work
-        except asyncio.CancelledError:
-            if is_terminated():
-                raise _Terminated from None
-            raise
-        except Stopped as stopped:
-            if is_terminated():
-                stopped.code = TERMINATED
-            raise
+    with _printed_notices():
+        return run_until_stopped(work)
 
 
 @contextmanager
-def _termination() -> Generator[Callable[[], bool]]:
-    """Cancel the current task at SIGTERM. The function that is returned tells whether that has happened."""
-    loop, task = asyncio.get_running_loop(), asyncio.current_task()
-    received = False
+def _printed_notices() -> Generator[None]:
+    """Print warnings of the API as lines for people, even if the environment turns Python's warnings into errors."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", Cloud66Warning)
+        others = warnings.showwarning
 
-    def stop() -> None:
-        nonlocal received
-        received = True
-        if task is not None:
-            task.cancel()
+        def show(  # noqa: PLR0917  the signature of warnings.showwarning
+            message: Warning | str,
+            category: type[Warning],
+            filename: str,
+            lineno: int,
+            file: TextIO | None = None,
+            line: str | None = None,
+        ) -> None:
+            if issubclass(category, Cloud66Warning):
+                warn(f"Cloud 66 says: {message}")
+            else:
+                others(message, category, filename, lineno, file, line)
 
-    with suppress(NotImplementedError):  # Windows has no such handlers
-        loop.add_signal_handler(signal.SIGTERM, stop)
-    try:
-        yield lambda: received
-    finally:
-        with suppress(NotImplementedError):
-            loop.remove_signal_handler(signal.SIGTERM)
+        warnings.showwarning = show
+        yield
 
 
 def exit_on_error(command: Callable[[], object]) -> None:
@@ -81,9 +68,6 @@ def exit_on_error(command: Callable[[], object]) -> None:
         for line in stopped.lines:
             warn(line)
         code = stopped.code
-    except _Terminated:
-        warn("Terminated")
-        code = TERMINATED
     except KeyboardInterrupt:
         warn("Interrupted")
         code = INTERRUPTED

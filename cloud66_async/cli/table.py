@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from rich.cells import cell_len
+from rich.cells import cell_len, set_cell_size
 
-__all__ = ["Cell", "Column", "Table", "paint"]
+__all__ = ["Cell", "Column", "Table", "fit", "paint"]
 
 _GAP = "  "
 _CODES = {"green": "32", "yellow": "33", "red": "1;31", "cyan": "36", "dim": "2"}
@@ -86,3 +86,8 @@ def _line(cells: Sequence[Cell], widths: Sequence[int], shown: Sequence[int], *,
 def paint(text: str, style: str) -> str:
     """Return text with the codes of a color."""
     return f"\x1b[{_CODES[style]}m{text}\x1b[0m"
+
+
+def fit(text: str, width: int) -> str:
+    """Return text cut to a number of columns, with an ellipsis if something is missing."""
+    return text if cell_len(text) <= width else f"{set_cell_size(text, max(0, width - 1)).rstrip()}…"

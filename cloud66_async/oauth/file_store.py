@@ -25,6 +25,8 @@ _NEEDS_EXTRA = "storing logins in a file requires optional packages; run: pip in
 
 # site → profile → account name ("" for none) → fields of a token
 _Logins: TypeAlias = dict[str, dict[str, dict[str, Any]]]
+# site → name of the profile that is used if none is named
+_Defaults: TypeAlias = dict[str, str]
 
 
 class FileStore:
@@ -56,7 +58,7 @@ class FileStore:
 
     def read(self, profile: str = DEFAULT, account: str | None = None) -> Token | None:
         """Return what `load` returns, without an event loop."""
-        logins = self._read_logins().get(self._site, {}).get(profile, {})
+        logins = self._read_logins()[0].get(self._site, {}).get(profile, {})
         found, token = (account or "") in logins, from_fields(logins.get(account or ""))
         del logins  # a traceback may show local variables
         if found and token is None:
@@ -66,7 +68,7 @@ class FileStore:
     def write(self, token: Token, profile: str = DEFAULT, account: str | None = None) -> None:
         """Do what `save` does, without an event loop."""
 
-        def put(logins: _Logins) -> bool:
+        def put(logins: _Logins, _: _Defaults) -> bool:
             logins.setdefault(self._site, {}).setdefault(profile, {})[account or ""] = to_fields(token)
             return True
 
@@ -75,25 +77,48 @@ class FileStore:
     def remove(self, profile: str = DEFAULT, account: str | None = None) -> bool:
         """Do what `delete` does, without an event loop."""
 
-        def pop(logins: _Logins) -> bool:
-            return logins.get(self._site, {}).get(profile, {}).pop(account or "", None) is not None
+        def pop(logins: _Logins, defaults: _Defaults) -> bool:
+            found = logins.get(self._site, {}).get(profile, {})
+            is_removed = found.pop(account or "", None) is not None
+            if not found and defaults.get(self._site) == profile:
+                del defaults[self._site]
+            return is_removed
 
         return read_private(self.path) is not None and self._update(pop)
 
-    def _update(self, change: Callable[[_Logins], bool]) -> bool:
+    def profiles(self) -> tuple[str, ...]:
+        """Return the names of the profiles with a login at this site, in alphabetical order. Raises ConfigError."""
+        return tuple(sorted(name for name, logins in self._read_logins()[0].get(self._site, {}).items() if logins))
+
+    def default_profile(self) -> str:
+        """Return the profile that is used if none is named: the one of `use`, or else `default`."""
+        return self._read_logins()[1].get(self._site, DEFAULT)
+
+    def use(self, profile: str) -> None:
+        """Use this profile if none is named. Raises ConfigError if it has no login."""
+        if profile not in self.profiles():
+            raise ConfigError(f"no login is stored for the profile {profile!r}; log in first")
+
+        def put(_: _Logins, defaults: _Defaults) -> bool:
+            defaults[self._site] = profile
+            return True
+
+        self._update(put)
+
+    def _update(self, change: Callable[[_Logins, _Defaults], bool]) -> bool:
         """Read, change and write the file under a lock. Return whether `change` changed anything."""
         with _locked(self.path):
-            logins = self._read_logins()
-            changed = change(logins)
+            logins, defaults = self._read_logins()
+            changed = change(logins, defaults)
             if changed:
-                body = json.dumps({"version": _VERSION, "logins": logins}, indent=2).encode()
-                write_private(self.path, body + b"\n")
+                content = {"version": _VERSION, "logins": logins} | ({"defaults": defaults} if defaults else {})
+                write_private(self.path, json.dumps(content, indent=2).encode() + b"\n")
             return changed
 
-    def _read_logins(self) -> _Logins:
+    def _read_logins(self) -> tuple[_Logins, _Defaults]:
         body = read_private(self.path)
         if body is None:
-            return {}
+            return {}, {}
         try:
             content: Any = json.loads(body)
         except (ValueError, RecursionError):
@@ -102,9 +127,11 @@ class FileStore:
             raise self._invalid()
         fields = cast("dict[str, Any]", content)
         logins: Any = fields.get("logins")
-        if fields.get("version") != _VERSION or not _is_nested(logins, 2):
+        defaults: Any = fields.get("defaults", {})
+        if fields.get("version") != _VERSION or not _is_nested(logins, 2) or not _is_nested(defaults, 0):
             raise self._invalid()
-        return cast("_Logins", logins)
+        names = {site: name for site, name in defaults.items() if isinstance(name, str)}
+        return cast("_Logins", logins), names
 
     def _invalid(self) -> ConfigError:
         return ConfigError(f"invalid login file {self.path}; delete it and log in again")

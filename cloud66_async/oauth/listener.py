@@ -12,6 +12,7 @@ from typing import Self
 from .._core.origin import DEFAULT_PORTS
 from ..errors import ConfigError, LoginError
 from .callback import verify_callback
+from .callback_pages import POLICY, page
 from .login import Login
 
 __all__ = ["Listener"]
@@ -23,22 +24,11 @@ _MAX_CONNECTIONS = 32
 _REQUEST_LINE = re.compile(r"([A-Z]{1,16}) ([!-~]+) HTTP/1\.[01]")
 _PATH = re.compile(r"/[A-Za-z0-9\-._~/]*")
 
-# One static page for each status: a response never contains anything from the request.
-_PAGES = {
-    "200 OK": "Cloud 66 has responded. You can close this window and return to your terminal.",
-    "302 Found": "Your browser is being redirected to Cloud 66.",
-    "400 Bad Request": "This request does not match the pending login.",
-    "404 Not Found": "This page does not exist.",
-    "405 Method Not Allowed": "This page does not support this request method.",
-    "410 Gone": "This page can be opened only once. You can close this window.",
-    "421 Misdirected Request": "This server does not serve this host name.",
-    "431 Request Header Fields Too Large": "This request is too long.",
-}
 _HEADERS = (
     "Content-Type: text/html; charset=utf-8",
     "Cache-Control: no-store",
     "Referrer-Policy: no-referrer",
-    "Content-Security-Policy: default-src 'none'; frame-ancestors 'none'",
+    f"Content-Security-Policy: {POLICY}",
     "X-Content-Type-Options: nosniff",
     "Allow: GET",
     "Connection: close",
@@ -189,9 +179,7 @@ class Listener:
 
 
 def _page(status: str, *, location: str | None, with_body: bool) -> bytes:
-    body = (
-        f"<!doctype html><html lang=en><meta charset=utf-8><title>Cloud 66</title><p>{_PAGES[status]}</p></html>\n"
-    ).encode("ascii")
+    body = page(status)
     headers = [*_HEADERS, f"Content-Length: {len(body)}"]
     if location is not None:
         headers.append(f"Location: {location}")

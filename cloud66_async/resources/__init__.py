@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -70,7 +70,7 @@ class _Lazy:
 
     def __init__(self, class_name: str) -> None:
         self._class_name = class_name
-        self._kind: type | None = None
+        self._kind: Callable[[Sender], Any] | None = None
 
     def __set_name__(self, owner: type, name: str) -> None:
         self._name = name
@@ -78,9 +78,10 @@ class _Lazy:
     def __get__(self, client: Any, owner: type) -> Any:
         if client is None:
             return self
-        if self._kind is None:
-            self._kind = getattr(import_module(f".{self._name}", __package__), self._class_name)
-        resource = client.__dict__[self._name] = self._kind(client._sender)  # noqa: SLF001  the client's own resource
+        kind = self._kind
+        if kind is None:
+            kind = self._kind = getattr(import_module(f".{self._name}", __package__), self._class_name)
+        resource = client.__dict__[self._name] = kind(client._sender)  # noqa: SLF001  the client's own resource
         return resource
 
 

@@ -51,7 +51,7 @@ def test_login_through_a_browser_then_stacks_then_logout(
     assert "was revoked" in logged_out.stdout
     assert server.fake.tokens[-1].revoked
     assert token not in stored(terminal).read_text()
-    assert terminal.run("stacks", environment={"CLOUD66_URL": server.url}).returncode == 1
+    assert terminal.run("stacks", environment={"CLOUD66_URL": server.url}).returncode == 3
 
 
 @pytest.mark.parametrize(("options", "scopes"), [([], ("public", "redeploy")), (["--scope", "public"], ("public",))])
@@ -72,8 +72,8 @@ def test_login_is_not_used_for_another_server(
 ) -> None:
     terminal.run("login", environment={**application, **browser(terminal, "authorize")})
     elsewhere = terminal.run("stacks", environment={"CLOUD66_URL": "http://127.0.0.1:9"})
-    assert elsewhere.returncode == 1
-    assert "no token" in elsewhere.stderr
+    assert elsewhere.returncode == 3
+    assert "you are not logged in" in elsewhere.stderr
 
 
 def test_denied_login_is_an_error_without_a_token_request(
@@ -121,11 +121,11 @@ def test_personal_token_is_stored_under_a_profile(terminal: Terminal, server: Sa
     done = terminal.run("login", "--token", "--profile", "work", stdin=f"{token}\n", environment=site)
     assert done.returncode == 0, done.stderr
     assert token not in done.stdout + done.stderr
-    assert terminal.run("stacks", environment=site).returncode == 1
+    assert terminal.run("stacks", environment=site).returncode == 3
     assert terminal.run("stacks", "--profile", "work", environment=site).returncode == 0
     # An explicit profile takes precedence over the token in the environment.
     other = terminal.run("stacks", "--profile", "none", environment={**site, "CLOUD66_ACCESS_TOKEN": token})
-    assert other.returncode == 1
+    assert other.returncode == 3
     assert "'none'" in other.stderr
 
 

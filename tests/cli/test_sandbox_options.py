@@ -15,14 +15,14 @@ from cloud66_async.cli.faults import FaultName, inject
 from cloud66_async.sandbox import Faults
 
 from .conftest import Terminal
-from .test_sandbox import running, stacks_of
+from .test_sandbox import count_of, running
 
 
 def test_tls_with_the_printed_authority(terminal: Terminal) -> None:
     with running(terminal, "--stacks", "3", "--tls") as (printed, settings):
         authority = re.findall(r"export SSL_CERT_FILE=(\S+)", printed)[0]
         assert settings["CLOUD66_URL"].startswith("https://127.0.0.1:")
-        assert stacks_of(terminal, {**settings, "SSL_CERT_FILE": authority}).strip().endswith("3 stacks")
+        assert count_of(terminal, {**settings, "SSL_CERT_FILE": authority}) == 3
         refused = terminal.run("stacks", environment=settings)
         assert refused.returncode == 1
         assert "certificate" in refused.stderr

@@ -1,119 +1,165 @@
-"""Tables of the command line on a terminal of 80 columns and in a pipe, and uids of which only the start is given."""
+"""Tables of the command line: on terminals of 80 and 120 columns, in a pipe, and as JSON and CSV."""
 
 from __future__ import annotations
 
+import csv
+import io
+import json
 import re
-from collections.abc import Callable
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from cloud66_async.cli.stacks import ago
-from cloud66_async.cli.table import Cell, Column, Table
+from cloud66_async.cli.output import ago
+from cloud66_async.cli.table import Cell, Column, Table, fit
 from cloud66_async.clock import SystemClock
 from cloud66_async.sandbox import FakeCloud66, SandboxServer
 
-from .conftest import PROGRAM, Terminal
-
-pytest.importorskip("termios")
-
-from ..pseudo_terminal import PseudoTerminal
+from .conftest import Terminal
+from .terminal import access_to, run_on_terminal
 
 NOW = datetime(2026, 11, 26, 12, 0, tzinfo=UTC)
 LONG_NAME = "a-rather-long-name-of-an-application"
-Show = Callable[..., str]
+LONG_ENVIRONMENT = "production-of-the-second-kind"
 
 
-@pytest.fixture
-def access(server: SandboxServer) -> dict[str, str]:
-    return {"CLOUD66_URL": server.url, "CLOUD66_ACCESS_TOKEN": server.fake.add_token().reveal()}
+@pytest.fixture(scope="module")
+def fleet() -> Iterator[SandboxServer]:
+    """Return a sandbox with 600 stacks."""
+    with SandboxServer(FakeCloud66(clock=SystemClock())) as running:
+        running.fake.seed(600)
+        yield running
 
 
-@pytest.fixture
-def show(terminal: Terminal, access: dict[str, str], request: pytest.FixtureRequest) -> Show:
-    """Return a function that runs a command on a terminal and returns what the terminal shows."""
-
-    def run(*arguments: str, columns: int = 80, **variables: str) -> str:
-        environment = {**terminal.environment, **access, "COLUMNS": str(columns), **variables}
-        started = PseudoTerminal([*PROGRAM, *arguments], environment=environment, directory=terminal.home)
-        request.addfinalizer(started.close)
-        assert started.exit_code() == 0, started.shown
-        return started.shown
-
-    return run
+@pytest.fixture(scope="module")
+def access(fleet: SandboxServer) -> Mapping[str, str]:
+    return access_to(fleet)
 
 
-def without_colors(text: str) -> str:
-    return re.sub(r"\x1b\[[0-9;]*m", "", text)
+@pytest.fixture(scope="module")
+def odd() -> Iterator[Mapping[str, str]]:
+    """Return access to a sandbox with two stacks that have unusual names."""
+    with SandboxServer(FakeCloud66(clock=SystemClock())) as running:
+        running.fake.add_stack(LONG_NAME, environment=LONG_ENVIRONMENT, cloud="aws")
+        running.fake.add_stack("日本\x1b[31m", environment="staging", cloud="aws")
+        yield access_to(running)
 
 
-def test_stacks_fit_80_columns_and_keep_name_and_environment(server: SandboxServer, show: Show) -> None:
-    server.fake.seed(40)
-    lines = without_colors(show("stacks")).splitlines()
-    assert max(map(len, lines)) <= 80
-    titles, *rows, total = lines
+@pytest.mark.parametrize("columns", [80, 120])
+def test_600_stacks_fit_and_keep_name_and_environment(
+    fleet: SandboxServer, access: Mapping[str, str], columns: int
+) -> None:
+    shown = run_on_terminal(columns, "stacks", environment=access)
+    assert shown.exit_code == 0
+    titles, *rows, last = shown.lines
+    assert max(map(len, shown.lines)) <= columns
     assert titles.split()[:4] == ["NAME", "ENVIRONMENT", "STATUS", "HEALTH"]
-    assert total == "40 stacks"
-    stacks = server.fake.world.stacks.values()
+    assert ("CLOUD" in titles) == (columns == 120)
+    stacks = fleet.fake.world.stacks.values()
     assert {tuple(row.split()[:2]) for row in rows} == {(stack.name, stack.data["environment"]) for stack in stacks}
     assert {row.split()[-1] for row in rows} == {stack.uid[:8] for stack in stacks}
+    assert re.fullmatch(r"600 stacks +\d,\d{3} of 3,600 requests left", last)
+    assert len(last) == columns
 
 
-def test_long_names_are_not_cut(server: SandboxServer, show: Show) -> None:
-    server.fake.add_stack(LONG_NAME, environment="production-of-the-second-kind")
-    shown = without_colors(show("stacks"))
-    assert LONG_NAME in shown
-    assert "production-of-the-second-kind" in shown
-    assert "CLOUD" not in shown
+def test_long_names_are_never_cut(odd: Mapping[str, str]) -> None:
+    shown = run_on_terminal(80, "stacks", environment=odd)
+    assert f"{LONG_NAME}  {LONG_ENVIRONMENT}  deployed" in shown.text
+    assert "AGO" not in shown.text
+    assert "UID" not in shown.text
+    assert LONG_NAME in run_on_terminal(40, "stacks", environment=odd).text
 
 
-def test_wide_terminals_show_every_column(server: SandboxServer, show: Show) -> None:
-    server.fake.add_stack("web")
-    assert "CLOUD" in show("stacks", columns=120)
+def test_wide_characters_are_aligned_and_codes_of_a_server_removed(odd: Mapping[str, str]) -> None:
+    shown = run_on_terminal(120, "stacks", environment=odd)
+    first, second = shown.lines[1:3]
+    assert second.startswith("日本 [31m")
+    assert second.index("staging") + 2 == first.index(LONG_ENVIRONMENT)  # two characters take two columns each
+    assert "\x1b[31m" not in shown.raw
 
 
-def test_no_color(server: SandboxServer, show: Show) -> None:
-    server.fake.add_stack("web")
-    assert "\x1b[32m" in show("stacks")
-    assert "\x1b[32m" not in show("stacks", NO_COLOR="1")
+def test_colors(access: Mapping[str, str], terminal: Terminal) -> None:
+    colored = "\x1b[1;31mfailed\x1b[0m"
+    arguments = ("stacks", "--health", "failed", "--name", "billing-web")
+    assert colored in run_on_terminal(80, *arguments, environment=access).raw
+    plain = run_on_terminal(80, *arguments, environment={**access, "NO_COLOR": "1"})
+    assert "\x1b" not in plain.raw
+    assert "failed" in plain.raw
+    assert "\x1b" not in terminal.run(*arguments, environment=access).stdout
 
 
-def test_pipes_receive_whole_uids_and_dates(terminal: Terminal, server: SandboxServer, access: dict[str, str]) -> None:
-    stack = server.fake.add_stack("web")
-    done = terminal.run("stacks", environment=access)
-    row = done.stdout.splitlines()[1]
+def test_pipes_receive_whole_uids_and_dates(
+    terminal: Terminal, fleet: SandboxServer, access: Mapping[str, str]
+) -> None:
+    done = terminal.run("stacks", "--name", "billing-web", "-e", "production", environment=access)
+    stack = next(
+        stack
+        for stack in fleet.fake.world.stacks.values()
+        if (stack.name, stack.data["environment"]) == ("billing-web", "production")
+    )
+    titles, row = done.stdout.splitlines()
+    assert titles.split() == ["NAME", "ENVIRONMENT", "STATUS", "HEALTH", "CLOUD", "LAST-ACTIVITY", "UID"]
     assert row.endswith(stack.uid)
     assert re.search(r" \d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ ", row)
-    assert "\x1b" not in done.stdout
+    assert "deployment failed" in row
+    assert done.stderr == ""
 
 
-def test_the_start_of_a_uid_suffices(terminal: Terminal, server: SandboxServer, access: dict[str, str]) -> None:
-    stack = server.fake.add_stack("web")
-    done = terminal.run("servers", stack.uid[:8], environment=access)
-    assert done.returncode == 0, done.stderr
-    assert stack.servers[0]["uid"] in done.stdout
+def test_chosen_columns(access: Mapping[str, str], terminal: Terminal) -> None:
+    done = terminal.run("stacks", "--limit", "1", "--columns", "uid, busy", "--no-header", environment=access)
+    assert re.fullmatch(r"[0-9a-f]{32}  (true|false)\n", done.stdout)
+    as_json = terminal.run("stacks", "--limit", "1", "--columns", "name,health", "--json", environment=access)
+    assert json.loads(as_json.stdout).keys() == {"name", "health"}
+    wide = run_on_terminal(80, "stacks", "--limit", "1", "--wide", environment=access)
+    assert "GIT-BRANCH" in wide.text
+    assert "CLOUD" in wide.text
 
 
-def test_a_start_that_several_uids_share(terminal: Terminal) -> None:
-    fake = FakeCloud66(clock=SystemClock())
-    first, second = fake.add_stack("web-0"), fake.add_stack("web-1")
-    state = fake.to_json().replace(second.uid, first.uid[:8] + second.uid[8:])
-    with SandboxServer(FakeCloud66.from_json(state, clock=SystemClock())) as server:
-        access = {"CLOUD66_URL": server.url, "CLOUD66_ACCESS_TOKEN": server.fake.add_token().reveal()}
-        done = terminal.run("servers", first.uid[:8], environment=access)
-    assert done.returncode == 1
-    assert f"2 uids start with {first.uid[:8]}" in done.stderr
-    assert "web-0" in done.stderr
-
-
-def test_a_name_that_looks_like_the_start_of_a_uid(
-    terminal: Terminal, server: SandboxServer, access: dict[str, str]
+@pytest.mark.parametrize(
+    ("options", "message", "advice"),
+    [
+        (("--columns", "name,oops"), "no column is called 'oops'", "Columns: name, "),
+        (("--columns", ","), "--columns needs at least one name", "Columns: name"),
+        (("--json", "--csv"), "--json and --csv exclude each other", ""),
+    ],
+)
+def test_wrong_options_send_nothing(
+    fleet: SandboxServer,
+    access: Mapping[str, str],
+    terminal: Terminal,
+    options: tuple[str, ...],
+    message: str,
+    advice: str,
 ) -> None:
-    server.fake.add_stack("facade")
-    assert terminal.run("servers", "facade", environment=access).returncode == 0
-    missing = terminal.run("servers", "decade", environment=access)
-    assert missing.returncode == 1
-    assert "no stack has a name or a uid that starts with decade" in missing.stderr
+    before = fleet.request_count
+    for command in (("stacks",), ("servers", "billing-web/production")):
+        done = terminal.run(*command, *options, environment=access)
+        assert done.returncode == 2
+        assert f"error: {message}" in done.stderr
+        assert advice in done.stderr
+    assert fleet.request_count == before
+
+
+def test_csv_and_json_have_every_stack(access: Mapping[str, str], terminal: Terminal) -> None:
+    text = terminal.run("stacks", "--csv", environment=access).stdout
+    from_csv = list(csv.DictReader(io.StringIO(text)))
+    from_json = [json.loads(line) for line in terminal.run("stacks", "--json", environment=access).stdout.splitlines()]
+    assert len(from_csv) == 600
+    assert [row["uid"] for row in from_csv] == [row["uid"] for row in from_json]
+    assert {row["health"] for row in from_json} == {row["health"] for row in from_csv}
+
+
+def test_nothing_to_list(terminal: Terminal) -> None:
+    with SandboxServer(FakeCloud66(clock=SystemClock())) as server:
+        access = access_to(server)
+        done = terminal.run("stacks", environment=access)
+        assert (done.returncode, done.stdout) == (0, "")
+        assert "No stacks: this access token can read none." in done.stderr
+        assert terminal.run("stacks", "--csv", environment=access).stdout.startswith("name,environment,")
+        assert terminal.run("stacks", "--json", environment=access).stdout == ""
+        filtered = run_on_terminal(80, "stacks", "-e", "production", environment=access)
+        assert filtered.lines == ["No stacks match these filters.", "  All stacks: cloud66-async stacks"]
 
 
 @pytest.mark.parametrize(
@@ -132,12 +178,13 @@ def test_time_that_has_passed(passed: timedelta, shown: str) -> None:
     assert ago(NOW - passed, NOW) == shown
 
 
-def test_wide_characters_are_aligned() -> None:
+def test_wide_characters_in_a_table() -> None:
     table = Table(Column("name"), Column("uid"))
     table.add("日本", "1")
     table.add("Zürich", Cell("2", "red"))
     assert list(table.lines()) == ["NAME    UID", "日本    1", "Zürich  2"]
     assert "\x1b[1;31m2\x1b[0m" in "\n".join(table.lines(colors=True))
+    assert [fit("日本語", columns) for columns in (6, 5, 4, 1)] == ["日本語", "日本…", "日…", "…"]
 
 
 def test_columns_are_left_out_in_their_order() -> None:

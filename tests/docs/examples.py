@@ -17,6 +17,8 @@ ROOT = Path(__file__).parents[2]
 PAGES = (
     ROOT / "README.md",
     *sorted((ROOT / "docs").glob("*.md")),
+    *sorted((ROOT / "docs" / "how-to").glob("*.md")),
+    *sorted((ROOT / "docs" / "explain").glob("*.md")),
     *sorted((ROOT / "docs" / "reference").glob("*.md")),  # only those written by hand
 )
 MARK = "<!-- not run: "

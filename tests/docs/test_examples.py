@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import shlex
+import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -51,6 +52,7 @@ async def names(
         return names["callback"]
 
     names |= {"input": paste, "ask_for_code": _ask_for_code}
+    monkeypatch.setattr("sys.path", [str(ROOT / "docs" / "examples" / "service"), *sys.path])  # the tutorial tests it
     monkeypatch.chdir(tmp_path)
     names["c66"] = Cloud66()
     yield names
@@ -109,19 +111,19 @@ def test_commands_on_the_pages_are_valid() -> None:
     from cloud66_async.cli.app import app
 
     lines = [line for page in PAGES for block in blocks(page, "bash") for line in block.text.splitlines()]
-    calls = [line for line in lines if line.startswith("cloud66-async ")]
+    calls = [line for line in lines if line.startswith("cloud66-async ") and "--help" not in line]
     assert len(calls) > 5
     for line in calls:
         command, _bound, _ignored = app.parse_args(
             shlex.split(line, comments=True)[1:], exit_on_error=False, print_error=False
         )
-        assert command.__module__ == "cloud66_async.cli.app", line
+        assert command.__module__.startswith("cloud66_async.cli."), line
 
 
 def test_ci_runs_the_commands_of_the_readme() -> None:
     commands = [line for block in blocks(ROOT / "README.md", "bash") for line in block.text.splitlines()]
     script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
-    patterns = [line.split("'")[1] for line in script.splitlines() if line.startswith('step "README: ')]
+    patterns = re.findall(r"in_copy '([^']+)'", script)
     for pattern in patterns:
         assert len([line for line in commands if re.search(pattern, line)]) == 1, pattern
     environments = [line for line in commands if line.startswith("python3 -m venv")]

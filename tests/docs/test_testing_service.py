@@ -60,7 +60,7 @@ def test_example_notices_a_mistake(tmp_path: Path, right: str, wrong: str, faili
 
 
 def test_page_shows_the_files_of_the_example() -> None:
-    page = (ROOT / "docs" / "testing.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "how-to" / "testing.md").read_text(encoding="utf-8")
     tree = page.partition("testing_service/\n")[2].partition("```")[0]
     named = re.findall(r"[\w./-]+\.(?:py|yml|toml)\b", tree)
     files = [path for path in EXAMPLE.rglob("*") if path.is_file() and "__pycache__" not in path.parts]

@@ -104,3 +104,20 @@ def test_is_available_requires_both_packages(monkeypatch: pytest.MonkeyPatch, pa
 
     monkeypatch.setattr(file_store, "find_spec", find_spec)
     assert not file_store.is_available()
+
+
+async def test_profile_that_is_used_if_none_is_named(path: Path) -> None:
+    store, elsewhere = FileStore(path), FileStore(path, site="https://other.example")
+    assert (store.profiles(), store.default_profile()) == ((), "default")
+    for profile in ("work", "default"):
+        await store.save(TOKEN, profile)
+    assert store.profiles() == ("default", "work")
+    store.use("work")
+    assert (store.default_profile(), elsewhere.default_profile()) == ("work", "default")
+    assert elsewhere.profiles() == ()
+    await store.save(PLAIN, "default")  # other changes keep it
+    assert store.default_profile() == "work"
+    with pytest.raises(ConfigError, match="no login is stored for the profile 'none'"):
+        store.use("none")
+    await store.delete("work")
+    assert (store.profiles(), store.default_profile()) == (("default",), "default")

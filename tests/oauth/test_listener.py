@@ -129,7 +129,9 @@ async def test_page_is_static_and_isolated(client: Cloud66OAuth2Client) -> None:
         headers = dict(line.split(b": ", 1) for line in header_section.split(b"\r\n")[1:])
         assert headers[b"Cache-Control"] == b"no-store"
         assert headers[b"Referrer-Policy"] == b"no-referrer"
-        assert headers[b"Content-Security-Policy"] == b"default-src 'none'; frame-ancestors 'none'"
+        policy = headers[b"Content-Security-Policy"].split(b"; ")
+        assert policy[1].startswith(b"style-src 'sha256-")
+        assert [policy[0], *policy[2:]] == [b"default-src 'none'", b"base-uri 'none'", b"frame-ancestors 'none'"]
         assert headers[b"X-Content-Type-Options"] == b"nosniff"
         assert headers[b"Content-Type"] == b"text/html; charset=utf-8"
         assert headers[b"Connection"] == b"close"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from contextlib import AbstractContextManager, nullcontext
 from typing import Annotated
 
 from cyclopts import Parameter, validators
@@ -19,11 +20,9 @@ from ...polling import Polling
 from ...resources.common import Health
 from ...resources.stacks import Stack, StackStatus
 from ...sandbox import FakeCloud66, ProviderSettings, SandboxServer, consent
-from ..console import is_terminal, plain, print_result, rich_console
+from ..console import is_terminal, plain, print_result, report, rich_console, spinner
 from ..fields import health_style
-from ..names import full_name
 from ..running import run
-from .redeploy import follow
 
 __all__ = ["demo"]
 
@@ -130,8 +129,21 @@ async def _redeploy(c66: Cloud66, stacks: list[Stack]) -> None:
     ready = [stack for stack in stacks if stack.status is StackStatus.DEPLOYED and stack.health is Health.HEALTHY]
     chosen = min(ready or stacks, key=lambda stack: (stack.name or "", stack.environment or ""))
     started = await c66.stacks.redeploy(chosen.uid)
-    _print_line("Redeploy", full_name(chosen))
-    await follow(c66, started, timeout=_REDEPLOY_TIMEOUT)
+    _print_line("Redeploy", f"{plain(chosen.name)} ({plain(chosen.environment)})")
+    report(f"  Action {started.async_action_id}: running")
+    with _waiting():
+        action = await c66.actions.wait(started, timeout=_REDEPLOY_TIMEOUT)
+    seconds = ""
+    if action.started_at is not None and action.finished_at is not None:
+        seconds = f" after {(action.finished_at - action.started_at).total_seconds():.1f} s"
+    report(f"  Action {action.id}: succeeded{seconds}")
+
+
+def _waiting() -> AbstractContextManager[object]:
+    """Return a context manager that shows a spinner on a terminal."""
+    if not is_terminal():
+        return nullcontext()
+    return rich_console().status(Text("Waiting for the action"), spinner=spinner())
 
 
 def _table(stacks: list[Stack]) -> Table:

@@ -9,20 +9,19 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from ...client import Cloud66
-from ...config import Address
 from ...errors import Cloud66Error, ConfigError
 from ...oauth.browser import open_in_browser
 from ...oauth.callback import OUT_OF_BAND
-from ...oauth.file_store import FileStore
 from ...oauth.login import Login
 from ...oauth.loopback import login_with_browser
-from ...oauth.store import DEFAULT
 from ...resources.ping import Identity
 from ...token import Token
-from ..console import plain, report
+from ..console import plain, report, warn
+from ..logins import environment_variable, store as stored_logins
 from ..options import Profile
 from ..prompts import ask_secret
 from ..running import run
+from .identity import identity_lines
 
 __all__ = ["login", "logout"]
 
@@ -96,8 +95,8 @@ def _store_token(*, profile: str | None) -> None:
 
 def _log_out(client_id: str | None, *, profile: str | None) -> None:
     """Revoke the stored token if `client_id` is given, then delete it even if the revocation failed."""
-    store = _store()
-    name = profile or DEFAULT
+    store = stored_logins()
+    name = profile or store.default_profile()
     token = run(store.load(name))
     if token is None:
         raise ConfigError(f"no login is stored{'' if profile is None else f' for the profile {profile!r}'}")
@@ -111,6 +110,7 @@ def _log_out(client_id: str | None, *, profile: str | None) -> None:
         outcome = f"the token was not revoked ({plain(error)}); revoke it under Account > Apps"
     run(store.delete(name))
     report(f"Login deleted; {outcome}")
+    _warn_of_variable("is still set, and is used from now on")
 
 
 def _application(client_id: str | None) -> Cloud66:
@@ -175,23 +175,22 @@ async def _save_issued(token: Token, profile: str | None) -> None:
 
 
 async def _save(token: Token, profile: str | None, identity: Identity) -> None:
-    store = _store()
-    await store.save(token, profile or DEFAULT)
-    user = f" as {plain(identity.user_name)}" if identity.user_name else ""
-    account = f" (account {plain(identity.account_name)})" if identity.account_name else ""
-    scopes = " ".join(token.scopes or ()) or identity.scope or ""
-    report(
-        f"Logged in to {_site()}{user}{account}{scopes and f' with the scopes {plain(scopes)}'}; "
-        f"token stored in {plain(store.path)} (readable only by you)"
-    )
+    store = stored_logins()
+    name = profile or store.default_profile()
+    await store.save(token, name)
+    report(f'Logged in; profile "{plain(name)}" stored in {plain(store.path)} (readable only by you)')
+    scopes = plain(" ".join(token.scopes or ()) or identity.scope or "unknown: Cloud 66 does not say")
+    for label, text in identity_lines(identity, scopes=scopes):
+        if text:
+            report(f"{label:<7}  {text}")
+    if profile is None:
+        _warn_of_variable("is set and comes before this login; unset it to use the login")
 
 
-def _site() -> str:
-    return Address.parse(None).site
-
-
-def _store() -> FileStore:
-    return FileStore(site=_site())
+def _warn_of_variable(text: str) -> None:
+    variable = environment_variable()
+    if variable is not None:
+        warn(f"Note: {variable} {text}")
 
 
 def _open(url: str) -> None:

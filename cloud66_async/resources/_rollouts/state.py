@@ -183,6 +183,8 @@ class Target:
     def accept(self, now: datetime, action: int | None) -> None:
         """Note that the API accepted the request."""
         self.record.state, self.record.started_at, self.record.action = RolloutState.RUNNING, now, action
+        if action is not None:
+            self.action = Action(id=action, stack=self.uid)
 
     def note(self, action: Action) -> None:
         """Note the state of its action, which may be the deployment's if there is no action."""

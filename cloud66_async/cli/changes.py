@@ -1,0 +1,166 @@
+"""Changes of one stack that start an action: asking before it, and waiting until it has finished."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Final, NamedTuple
+
+import attrs
+from cyclopts import Parameter
+
+from ..client import Cloud66
+from ..errors import Cloud66Error, TransportError
+from ..resources.actions import Action
+from ..resources.stacks import Stack
+from ..rollout import RolloutState
+from .commands.actions import follow
+from .console import report
+from .durations import Duration
+from .endings import Ending, print_task
+from .exits import DONE
+from .names import full_name
+from .options import Access
+from .progress import Progress, show_progress
+from .prompts import confirm
+from .running import run
+from .tasks import Task
+
+__all__ = ["DEFAULT_WAITING", "Change", "Telling", "Waiting", "carry_out"]
+
+
+@Parameter(name="*", group="Waiting")
+@attrs.frozen(kw_only=True)
+class Waiting:
+    """Options that choose whether to wait for what a command starts."""
+
+    wait: Annotated[
+        bool,
+        Parameter(
+            name=["--wait", "--listen"],
+            negative="--no-wait",
+            show_default=False,
+            help="Wait until it has finished; the exit code reports the result. [default: --wait]",
+        ),
+    ] = True
+    timeout: Annotated[
+        Duration, Parameter(show_default=False, help="Longest wait, for example 90s, 15m or 1h. [default: 15m]")
+    ] = 900.0
+
+
+DEFAULT_WAITING: Final = Waiting()
+
+
+class Change(NamedTuple):
+    """A change that is ready to be started.
+
+    Args:
+        stack: The stack.
+        text: What is done, for example `restart web`.
+        start: Function that starts it.
+    """
+
+    stack: Stack
+    text: str
+    start: Callable[[Cloud66], Awaitable[Action]]
+
+
+class Telling(NamedTuple):
+    """How a change is told: its progress, and its end as text or as JSON."""
+
+    progress: Progress
+    as_json: bool
+
+
+def carry_out(
+    access: Access,
+    prepare: Callable[[Cloud66], Awaitable[Change]],
+    *,
+    yes: bool,
+    waiting: Waiting,
+    telling: Telling,
+    interrupts: bool = False,
+) -> int:
+    """Start a change, wait for it and return the exit code. Ask first, unless `yes`.
+
+    Args:
+        access: Login and account.
+        prepare: Function that finds out what to change.
+        yes: Whether not to ask.
+        waiting: Whether and how long to wait.
+        telling: How it is told.
+        interrupts: Whether the change takes something out of service. In production, the name of the stack has to be
+            typed then.
+    """
+    carrying = _Carrying(access, waiting, telling)
+    if yes:
+        return run(carrying.prepare_and_start(prepare))
+    change = run(carrying.prepare(prepare))
+    stack = change.stack
+    is_production = (stack.environment or "").casefold() == "production"
+    confirm(
+        f"{change.text} of {full_name(stack)}", yes=False, word=stack.name if interrupts and is_production else None
+    )
+    return run(carrying.start(change))
+
+
+class _Carrying:
+    """The steps of carrying out a change. Each opens a client: questions are asked between them, without event loop."""
+
+    def __init__(self, access: Access, waiting: Waiting, telling: Telling) -> None:
+        self._access = access
+        self._waiting = waiting
+        self._as_json = telling.as_json
+        self._heartbeat = telling.progress.heartbeat
+        display = telling.progress.display(beside=telling.as_json or access.debug)
+        self._ending = Ending(access=access, display=display, as_json=telling.as_json)
+
+    async def prepare(self, prepare: Callable[[Cloud66], Awaitable[Change]]) -> Change:
+        async with self._access.open() as c66:
+            return await prepare(c66)
+
+    async def start(self, change: Change) -> int:
+        async with self._access.open() as c66:
+            return await self._start(c66, change)
+
+    async def prepare_and_start(self, prepare: Callable[[Cloud66], Awaitable[Change]]) -> int:
+        async with self._access.open() as c66:
+            return await self._start(c66, await prepare(c66))
+
+    async def _start(self, c66: Cloud66, change: Change) -> int:
+        """Start the change and, if that is wanted, wait for its action. Return the exit code.
+
+        If the connection breaks or the user stops before the response, the change may have been started.
+        """
+        task = Task.of(change.stack)
+        try:
+            action = await change.start(c66)
+        except asyncio.CancelledError:
+            task.change(RolloutState.UNKNOWN)
+            raise self._ending.stop([task]) from None
+        except TransportError as error:
+            if not error.sent:
+                raise
+            task.change(RolloutState.UNKNOWN, None, error)
+            return self._ending.finish([task])
+        task.change(RolloutState.RUNNING, action)
+        return await self._follow(c66, change, task, action)
+
+    async def _follow(self, c66: Cloud66, change: Change, task: Task, action: Action) -> int:
+        if not self._as_json and self._ending.display != "nothing":
+            report(f"{task.name}: {change.text} (action {action.id})")
+        if not self._waiting.wait:
+            if self._as_json:
+                print_task(task)
+            return DONE
+        failure: Cloud66Error | None = None
+        try:
+            async with show_progress(c66, [task], self._ending.display, heartbeat=self._heartbeat) as show:
+                await follow(c66, task, action, timeout=self._waiting.timeout, show=show)
+        except asyncio.CancelledError:
+            raise self._ending.stop([task]) from None
+        except Cloud66Error as error:
+            failure = error
+        if self._as_json:
+            print_task(task)
+        return self._ending.finish([task], failure)
