@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from .streams import protect_streams
+from .terminal.streams import protect_streams
 
 __all__ = ["main"]
 

@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import Cloud66Error
-from .console import print_line
 from .logins import Login, find_login, site
 from .running import run
+from .terminal.console import print_line
 
 __all__ = ["complete"]
 
@@ -62,7 +62,7 @@ async def _read() -> list[str] | None:
     """Return the names of all stacks, or None if they cannot be read in a few seconds."""
     from ..client import Cloud66  # imported lazily: the cache suffices most of the time
     from ..retry import Retry
-    from .names import full_name
+    from .lookup.names import full_name
 
     profile = os.environ.get("CLOUD66_PROFILE") or None
     try:

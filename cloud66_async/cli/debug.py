@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from .console import warn
+from .terminal.console import warn
 
 __all__ = ["show_requests"]
 

@@ -11,7 +11,7 @@ import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from .console import print_line
+from .terminal.console import print_line
 from .tree import DESCRIPTION, TREE
 
 if TYPE_CHECKING:

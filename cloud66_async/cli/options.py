@@ -8,8 +8,8 @@ import attrs
 from cyclopts import Parameter
 
 from ..client import Cloud66
-from .output import Output
 from .session import SESSION
+from .terminal.output import Output
 
 if TYPE_CHECKING:
     from ..drift import Drift

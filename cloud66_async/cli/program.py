@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .console import plain
 from .exits import USAGE, CommandError
 from .help import print_help, print_topic
 from .running import exit_on_error
+from .terminal.console import plain
 from .tree import expand, is_command, suggestions
 
 __all__ = ["run_program"]

@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from typing import Any, TextIO, TypeVar
 
 from ..errors import Cloud66Error, Cloud66Warning
-from .console import check_output, flush, is_pipe_closed, warn
 from .exits import DONE, INTERRUPTED, CommandError, OutputError, Stopped, failure_of
+from .terminal.console import check_output, flush, is_pipe_closed, warn
 
 __all__ = ["exit_on_error", "run"]
 

@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any, TypeVar
 
-from .console import is_terminal
 from .exits import INTERRUPTED, TERMINATED, Stopped
+from .terminal.console import is_terminal
 
 __all__ = ["run_until_stopped"]
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from cloud66_async.cli.backup_parts import BackupParts
+from cloud66_async.cli.work.backup_parts import BackupParts
 from cloud66_async.clock import SystemClock
 from cloud66_async.sandbox import FakeCloud66, FakeStack, SandboxServer
 from cloud66_async.sandbox.storage import SIZE, content

@@ -15,9 +15,9 @@ from cloud66_async import Cloud66
 from cloud66_async.cli.commands import board_lines
 from cloud66_async.cli.commands.board import Reading, Watch
 from cloud66_async.cli.commands.board_screen import board_lines as lines_of
-from cloud66_async.cli.names import full_name
+from cloud66_async.cli.lookup.names import full_name
+from cloud66_async.cli.lookup.selection import Selection
 from cloud66_async.cli.options import Output
-from cloud66_async.cli.selection import Selection
 from cloud66_async.retry import Retry
 from cloud66_async.sandbox import FakeCloud66, SandboxServer
 

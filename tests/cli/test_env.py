@@ -13,7 +13,7 @@ import pytest
 
 from cloud66_async.cli.commands._env_files import FileFormat, format_variables, parse_variables
 from cloud66_async.cli.exits import CommandError
-from cloud66_async.cli.secrets_shown import looks_secret
+from cloud66_async.cli.terminal.secrets_shown import looks_secret
 from cloud66_async.clock import SystemClock
 from cloud66_async.sandbox import FakeCloud66, SandboxServer
 from cloud66_async.secret import Secret

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping
 
 import pytest
 
-from cloud66_async.cli.console import has_colors
 from cloud66_async.cli.exits import FAILED, NOT_LOGGED_IN, THROTTLED, UNFINISHED, worst
-from cloud66_async.cli.streams import Stream
+from cloud66_async.cli.terminal.console import has_colors
+from cloud66_async.cli.terminal.streams import Stream
 from cloud66_async.clock import SystemClock
 from cloud66_async.sandbox import FakeCloud66, SandboxServer
 

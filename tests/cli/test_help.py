@@ -23,7 +23,7 @@ PRINT_HELPS = """
 import json
 from cloud66_async.cli.app import app
 from cloud66_async.cli.program import run_program
-from cloud66_async.cli.streams import protect_streams
+from cloud66_async.cli.terminal.streams import protect_streams
 
 def walk(found, *words):
     yield words, found

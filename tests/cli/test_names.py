@@ -8,7 +8,7 @@ import pytest
 
 from cloud66_async import Cloud66
 from cloud66_async.cli.exits import FAILED, USAGE, CommandError
-from cloud66_async.cli.names import find_stack, find_stacks, full_name
+from cloud66_async.cli.lookup.names import find_stack, find_stacks, full_name
 from cloud66_async.pager import Pager
 from cloud66_async.resources.stacks import Stack
 from cloud66_async.sandbox import FakeCloud66

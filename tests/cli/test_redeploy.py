@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from cloud66_async import Action, ActionUnfinished, QuotaError, RolloutState
-from cloud66_async.cli.rollouts import new_path
-from cloud66_async.cli.tasks import Task, code_of
+from cloud66_async.cli.work.rollouts import new_path
+from cloud66_async.cli.work.tasks import Task, code_of
 from cloud66_async.clock import SystemClock
 from cloud66_async.sandbox import FakeCloud66, SandboxServer
 

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from cloud66_async.cli.faults import FaultName, inject
+from cloud66_async.cli.commands._sandbox_faults import FaultName, inject
 from cloud66_async.sandbox import Faults
 
 from .conftest import Terminal

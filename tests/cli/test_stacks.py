@@ -11,7 +11,7 @@ import pytest
 
 from cloud66_async import Cloud66
 from cloud66_async.cli.exits import USAGE, CommandError
-from cloud66_async.cli.selection import Selection, Sort, sort_stacks
+from cloud66_async.cli.lookup.selection import Selection, Sort, sort_stacks
 from cloud66_async.clock import SystemClock
 from cloud66_async.resources.common import Health
 from cloud66_async.resources.stacks import Stack, StackStatus

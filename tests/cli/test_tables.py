@@ -11,8 +11,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from cloud66_async.cli.output import ago
-from cloud66_async.cli.table import Cell, Column, Table, fit
+from cloud66_async.cli.terminal.output import ago
+from cloud66_async.cli.terminal.table import Cell, Column, Table, fit
 from cloud66_async.clock import SystemClock
 from cloud66_async.sandbox import FakeCloud66, SandboxServer
 

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import CodeType
-from typing import Any, cast
+from typing import Any, TypeAlias
 
 import pytest
 
@@ -20,6 +20,8 @@ from cloud66_async.sandbox import FakeCloud66, SandboxServer
 
 EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
 TIMEOUT = 60
+
+Node: TypeAlias = "str | int | list[Node] | dict[str, Node] | None"
 
 
 @pytest.fixture(scope="module")
@@ -49,13 +51,13 @@ def run(command: list[str], environment: Mapping[str, str], directory: Path) -> 
     )
 
 
-def scripts(value: Any) -> Iterator[str]:
+def scripts(value: Node) -> Iterator[str]:
     """Yield the lines that a CI file runs."""
-    if isinstance(value, Mapping):
-        for name, inner in cast("Mapping[str, Any]", value).items():
+    if isinstance(value, dict):
+        for name, inner in value.items():
             yield from [str(inner)] if name == "run" else scripts(inner)
     elif isinstance(value, list):
-        for inner in cast("list[Any]", value):
+        for inner in value:
             yield from [inner] if isinstance(inner, str) else scripts(inner)
 
 

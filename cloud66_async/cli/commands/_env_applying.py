@@ -12,17 +12,17 @@ from ...client import Cloud66
 from ...resources.environment_variables import EnvironmentPlan
 from ...resources.stacks import Stack
 from ...secret import Secret
-from ..changes import DEFAULT_WAITING, Telling, Waiting
-from ..console import plain, warn
 from ..exits import USAGE, CommandError, failure_of, worst
-from ..following import Following
-from ..keys import unknown_key
-from ..names import find_stack, find_stacks, full_name
+from ..lookup.keys import unknown_key
+from ..lookup.names import find_stack, find_stacks, full_name
 from ..options import DEFAULT_ACCESS, Access, AsJSON, Environment, StackName, Yes
-from ..output import count
-from ..plans import Planned
-from ..progress import DEFAULT_PROGRESS, Progress
 from ..running import run
+from ..terminal.console import plain, warn
+from ..terminal.output import count
+from ..work.changes import DEFAULT_WAITING, Telling, Waiting
+from ..work.following import Following
+from ..work.plans import Planned
+from ..work.progress import DEFAULT_PROGRESS, Progress
 from ._env_files import FileFormat, format_of, parse_variables, read_source
 from ._env_plans import Strategy, finish, plan_of
 from ._env_reading import note_of

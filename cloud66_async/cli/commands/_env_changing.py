@@ -11,18 +11,18 @@ from cyclopts import Parameter
 from ...client import Cloud66
 from ...resources.environment_variables import EnvironmentPlan
 from ...secret import Secret
-from ..changes import DEFAULT_WAITING, Telling, Waiting
-from ..console import plain
 from ..exits import USAGE, CommandError
-from ..following import Following
-from ..keys import unknown_key
-from ..names import find_stack, full_name
+from ..lookup.keys import unknown_key
+from ..lookup.names import find_stack, full_name
 from ..options import DEFAULT_ACCESS, Access, AsJSON, Environment, StackName, Yes
-from ..output import count
-from ..plans import Planned
-from ..progress import DEFAULT_PROGRESS, Progress
-from ..prompts import ask_secret
 from ..running import run
+from ..terminal.console import plain
+from ..terminal.output import count
+from ..terminal.prompts import ask_secret
+from ..work.changes import DEFAULT_WAITING, Telling, Waiting
+from ..work.following import Following
+from ..work.plans import Planned
+from ..work.progress import DEFAULT_PROGRESS, Progress
 from ._env_files import read_source
 from ._env_plans import Strategy, finish, plan_of
 

@@ -12,14 +12,14 @@ from ...client import Cloud66
 from ...resources.environment_variables import EnvironmentVariable
 from ...resources.stacks import Stack
 from ...secret import MASK, Secret
-from ..console import is_terminal, plain, print_line, print_table, warn, width
 from ..exits import DONE, FAILED, USAGE, CommandError
-from ..names import find_stack, full_name
+from ..lookup.names import find_stack, full_name
 from ..options import DEFAULT_ACCESS, DEFAULT_OUTPUT, Access, Output
-from ..output import Field, Listing
 from ..running import run
-from ..secrets_shown import cut, hidden_mark, one_line, room_beside
-from ..table import Cell, Column, Table
+from ..terminal.console import is_terminal, plain, print_line, print_table, warn, width
+from ..terminal.output import Field, Listing
+from ..terminal.secrets_shown import cut, hidden_mark, one_line, room_beside
+from ..terminal.table import Cell, Column, Table
 from ._env_reading import Reveal, is_hidden
 
 __all__ = ["diff"]

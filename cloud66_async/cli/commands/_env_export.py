@@ -9,12 +9,12 @@ from cyclopts import Parameter
 
 from ...resources.environment_variables import EnvironmentVariable
 from ...secret import Secret
-from ..console import is_terminal, plain, report, warn
-from ..names import full_name
+from ..lookup.names import full_name
 from ..options import DEFAULT_ACCESS, Access, Environment, StackName, Yes
-from ..output import count
-from ..prompts import confirm
 from ..running import run
+from ..terminal.console import is_terminal, plain, report, warn
+from ..terminal.output import count
+from ..terminal.prompts import confirm
 from ._env_files import FileFormat, format_variables
 from ._env_reading import note_of, read_variables
 from ._env_text import print_exactly, write_private

@@ -12,8 +12,8 @@ from typing import Literal, NoReturn, cast
 from ...dotenv import format_dotenv, parse_dotenv
 from ...errors import ConfigError
 from ...secret import Secret
-from ..console import plain, warn
 from ..exits import USAGE, CommandError
+from ..terminal.console import plain, warn
 
 __all__ = ["FileFormat", "format_of", "format_variables", "parse_variables", "read_source"]
 

@@ -11,12 +11,12 @@ from ...client import Cloud66
 from ...resources.environment_variables import ApplyStrategy, EnvironmentPlan, PlanResult
 from ...secret import Secret
 from ..exits import DONE, USAGE, CommandError
-from ..following import Following
-from ..names import full_name
-from ..output import count
-from ..plans import Planned, carry_out_plans, print_plan, show_plan
-from ..prompts import confirm
+from ..lookup.names import full_name
 from ..running import run
+from ..terminal.output import count
+from ..terminal.prompts import confirm
+from ..work.following import Following
+from ..work.plans import Planned, carry_out_plans, print_plan, show_plan
 
 __all__ = ["Strategy", "ask", "carry_out", "effect_of", "finish", "plan_of"]
 

@@ -11,14 +11,14 @@ from ...client import Cloud66
 from ...resources.environment_variables import EnvironmentVariable
 from ...resources.stacks import Stack
 from ...secret import MASK
-from ..console import plain, warn
 from ..exits import CommandError
-from ..keys import unknown_key
-from ..names import find_stack
+from ..lookup.keys import unknown_key
+from ..lookup.names import find_stack
 from ..options import DEFAULT_ACCESS, DEFAULT_OUTPUT, Access, AsJSON, Environment, Output, StackName
-from ..output import Field, Listing, count
 from ..running import run
-from ..secrets_shown import cut, hidden_mark, looks_secret, one_line, room_beside
+from ..terminal.console import plain, warn
+from ..terminal.output import Field, Listing, count
+from ..terminal.secrets_shown import cut, hidden_mark, looks_secret, one_line, room_beside
 from ._env_text import print_exactly
 
 __all__ = ["Reveal", "get", "is_hidden", "list_", "note_of", "read_variables"]

@@ -8,8 +8,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from ...secret import Secret
-from ..console import is_terminal, plain, print_line
 from ..exits import CommandError
+from ..terminal.console import is_terminal, plain, print_line
 
 __all__ = ["print_exactly", "write_private"]
 

@@ -3,27 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from typing import Annotated
 
 from cyclopts import Parameter, validators
 
 from ...client import Cloud66
 from ...errors import NotFound
-from ...resources.actions import Action, ActionFailed, ActionUnfinished
+from ...resources.actions import Action
 from ...resources.stacks import Stack
-from ...rollout import RolloutState
-from ..durations import Duration, duration
-from ..endings import Ending, print_task
 from ..exits import CommandError
-from ..names import find_stack, full_name
+from ..lookup.names import find_stack, full_name
 from ..options import DEFAULT_ACCESS, DEFAULT_OUTPUT, Access, AsJSON, Environment, Output, StackName
-from ..output import Field, Listing
-from ..progress import DEFAULT_PROGRESS, Progress, show_progress
 from ..running import run
-from ..tasks import Task
+from ..terminal.durations import Duration, duration
+from ..terminal.output import Field, Listing
+from ..work.endings import Ending, print_task
+from ..work.progress import DEFAULT_PROGRESS, Progress, show_progress
+from ..work.tasks import Task, follow
 
-__all__ = ["ACTIONS", "actions", "follow", "wait"]
+__all__ = ["ACTIONS", "actions", "wait"]
 
 
 def _state(action: Action) -> str:
@@ -150,33 +148,6 @@ async def _wait(
     if ending.as_json:
         print_task(task)
     return ending.finish([task])
-
-
-async def follow(
-    c66: Cloud66,
-    task: Task,
-    action: Action,
-    *,
-    timeout: float,  # noqa: ASYNC109  the action goes on, unlike with asyncio.timeout
-    show: Callable[[Task], None],
-) -> None:
-    """Wait for an action of a task, and show how it ends."""
-    if action.finished:
-        task.change(RolloutState.SUCCEEDED if action.succeeded else RolloutState.FAILED, action)
-        show(task)
-        return
-    task.change(RolloutState.RUNNING, action)
-    show(task)
-    try:
-        ended = await c66.actions.wait(action, stack=task.uid, timeout=timeout)
-    except ActionFailed as error:
-        task.change(RolloutState.FAILED, error.action, error)
-    except ActionUnfinished as error:
-        task.change(RolloutState.UNFINISHED, error.action, error)
-        task.took = timeout  # so long was waited: the action may be older
-    else:
-        task.change(RolloutState.SUCCEEDED, ended)
-    show(task)
 
 
 async def _find(c66: Cloud66, stack: Stack, number: int | None) -> Action:

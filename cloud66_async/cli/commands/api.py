@@ -14,10 +14,10 @@ from cyclopts import Parameter
 
 from ...client import Cloud66
 from ...errors import APIError, ResponseError
-from ..console import is_terminal, plain, print_line, warn
 from ..exits import USAGE, CommandError
 from ..options import DEFAULT_ACCESS, Access
 from ..running import run
+from ..terminal.console import is_terminal, plain, print_line, warn
 
 __all__ = ["api"]
 

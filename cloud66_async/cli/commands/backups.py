@@ -12,17 +12,17 @@ from cyclopts import App, Parameter
 from ...client import Cloud66
 from ...resources.backups import Backup, BackupStatus, VerifyStatus
 from ...resources.common import DatabaseSelection, DatabaseType
-from ..console import is_terminal, plain, print_line, report
-from ..downloads import Destination, Plan, download, newest_first, plan
-from ..durations import duration
 from ..exits import USAGE, CommandError
-from ..names import find_stack, full_name
+from ..lookup.names import find_stack, full_name
 from ..options import DEFAULT_ACCESS, DEFAULT_OUTPUT, Access, AsJSON, Environment, Output, StackName, Yes
-from ..output import Field, Listing
-from ..progress import DEFAULT_PROGRESS, Progress
-from ..prompts import confirm
 from ..running import run
-from ..transfer import size_of
+from ..terminal.console import is_terminal, plain, print_line, report
+from ..terminal.durations import duration
+from ..terminal.output import Field, Listing
+from ..terminal.prompts import confirm
+from ..work.downloads import Destination, Plan, download, newest_first, plan
+from ..work.progress import DEFAULT_PROGRESS, Progress
+from ..work.transfer import size_of
 
 __all__ = ["BACKUPS", "app"]
 

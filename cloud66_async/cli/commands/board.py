@@ -21,11 +21,11 @@ from ...polling import Polling
 from ...quota import Quota, next_hour
 from ...resources.actions import Action
 from ...resources.stacks import Stack, StackStatus
-from ..console import is_terminal
 from ..exits import Stopped
-from ..names import full_name
+from ..lookup.names import full_name
+from ..lookup.selection import Selection, Sort, sort_stacks
 from ..options import Output
-from ..selection import Selection, Sort, sort_stacks
+from ..terminal.console import is_terminal
 
 __all__ = ["Change", "Reading", "Watch", "watch_stacks"]
 

@@ -6,11 +6,11 @@ import json
 from collections import Counter
 from datetime import datetime
 
-from ..console import plain, print_line, warn
-from ..durations import duration
-from ..fields import quota_note
-from ..names import full_name
-from ..output import count
+from ..lookup.names import full_name
+from ..terminal.console import plain, print_line, warn
+from ..terminal.durations import duration
+from ..terminal.fields import quota_note
+from ..terminal.output import count
 from .board import Change, Reading, Watch
 
 __all__ = ["print_changes"]

@@ -10,13 +10,13 @@ from rich.text import Text
 
 from ...resources.actions import Action
 from ...resources.stacks import Stack
-from ..console import has_colors, plain, rich_console
-from ..durations import duration
-from ..fields import elapsed, quota_note, seconds_between
-from ..names import full_name
+from ..lookup.names import full_name
 from ..options import Output
-from ..output import count
-from ..table import Cell, Column, Table, fit, paint
+from ..terminal.console import has_colors, plain, rich_console
+from ..terminal.durations import duration
+from ..terminal.fields import elapsed, quota_note, seconds_between
+from ..terminal.output import count
+from ..terminal.table import Cell, Column, Table, fit, paint
 from .board import Reading, Watch
 from .stacks import STACKS
 

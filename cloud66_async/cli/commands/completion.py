@@ -6,7 +6,7 @@ from typing import Annotated, Final, Literal
 
 from cyclopts import Parameter
 
-from ..console import print_line
+from ..terminal.console import print_line
 
 __all__ = ["WITH_STACK", "completion"]
 

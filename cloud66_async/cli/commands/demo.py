@@ -20,9 +20,9 @@ from ...polling import Polling
 from ...resources.common import Health
 from ...resources.stacks import Stack, StackStatus
 from ...sandbox import FakeCloud66, ProviderSettings, SandboxServer, consent
-from ..console import is_terminal, plain, print_result, report, rich_console, spinner
-from ..fields import health_style
 from ..running import run
+from ..terminal.console import is_terminal, plain, print_result, report, rich_console, spinner
+from ..terminal.fields import health_style
 
 __all__ = ["demo"]
 

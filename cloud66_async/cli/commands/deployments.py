@@ -10,14 +10,14 @@ from ...client import Cloud66
 from ...quota import Quota
 from ...resources.deployments import Deployment
 from ...resources.stacks import Stack
-from ..console import plain, report
 from ..exits import CommandError
-from ..fields import deployment_result, elapsed, quota_note, result_style, seconds_between
-from ..names import find_stack, full_name
+from ..lookup.names import find_stack, full_name
 from ..options import DEFAULT_ACCESS, DEFAULT_OUTPUT, Access, Environment, Output, StackName, Yes
-from ..output import Field, Listing, count
-from ..prompts import confirm
 from ..running import run
+from ..terminal.console import plain, report
+from ..terminal.fields import deployment_result, elapsed, quota_note, result_style, seconds_between
+from ..terminal.output import Field, Listing, count
+from ..terminal.prompts import confirm
 
 __all__ = ["DEPLOYMENTS", "app"]
 

@@ -11,12 +11,12 @@ from cyclopts import Parameter
 
 from ..._version import __version__
 from ...errors import Cloud66Error
-from ..console import has_colors, plain, print_line, warn
 from ..exits import NOT_LOGGED_IN, THROTTLED, CommandError, worst
 from ..logins import find_login
 from ..options import DEFAULT_ACCESS, Access, AsJSON
 from ..running import run
-from ..table import paint
+from ..terminal.console import has_colors, plain, print_line, warn
+from ..terminal.table import paint
 from ._doctor_checks import Checks, Result, check_address, failed
 
 __all__ = ["doctor"]

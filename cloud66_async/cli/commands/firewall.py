@@ -15,16 +15,16 @@ from ...errors import Cloud66Error
 from ...resources.actions import Action
 from ...resources.firewall_rules import FirewallRule
 from ...resources.stacks import Stack
-from ..changes import DEFAULT_WAITING, Change, Telling, Waiting, carry_out
-from ..console import plain, report
-from ..durations import parse_duration
 from ..exits import DONE, USAGE, CommandError
-from ..names import find_stack, full_name
+from ..lookup.names import find_stack, full_name
 from ..options import DEFAULT_ACCESS, DEFAULT_OUTPUT, Access, AsJSON, Environment, Output, StackName, Yes
-from ..output import Field, Listing
-from ..progress import DEFAULT_PROGRESS, Progress
-from ..prompts import confirm
 from ..running import run
+from ..terminal.console import plain, report
+from ..terminal.durations import parse_duration
+from ..terminal.output import Field, Listing
+from ..terminal.prompts import confirm
+from ..work.changes import DEFAULT_WAITING, Change, Telling, Waiting, carry_out
+from ..work.progress import DEFAULT_PROGRESS, Progress
 
 __all__ = ["RULES", "app", "firewall", "open_"]
 

@@ -15,14 +15,14 @@ from ...client import Cloud66
 from ...errors import QuotaError
 from ...quota import Quota
 from ...resources.common import Health
-from ..console import plain, warn
 from ..exits import failure_of, worst
-from ..fields import elapsed, health_style, result_style
-from ..names import full_name
+from ..lookup.names import full_name
+from ..lookup.selection import DEFAULT_SELECTION, Selection, Sort, sort_stacks
 from ..options import DEFAULT_ACCESS, DEFAULT_OUTPUT, Access, Output
-from ..output import Field, Listing, count
 from ..running import run
-from ..selection import DEFAULT_SELECTION, Selection, Sort, sort_stacks
+from ..terminal.console import plain, warn
+from ..terminal.fields import elapsed, health_style, result_style
+from ..terminal.output import Field, Listing, count
 from .fleet_details import Budget, Details, Row, Unread, read_details
 from .fleet_progress import show_progress
 

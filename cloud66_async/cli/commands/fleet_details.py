@@ -15,7 +15,7 @@ from ...resources.common import Health
 from ...resources.deployments import Deployment
 from ...resources.servers import Server
 from ...resources.stacks import Stack
-from ..fields import deployment_result, seconds_between
+from ..terminal.fields import deployment_result, seconds_between
 
 __all__ = ["Budget", "Details", "Row", "Unread", "read_details"]
 

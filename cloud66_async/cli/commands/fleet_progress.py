@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 
-from ..console import rich_console, warn
-from ..durations import duration
+from ..terminal.console import rich_console, warn
+from ..terminal.durations import duration
 
 __all__ = ["Progress", "show_progress"]
 

@@ -12,11 +12,11 @@ from ...errors import Cloud66Error
 from ...quota import Quota, next_hour
 from ...resources.accounts import Account
 from ...resources.ping import Identity
-from ..console import plain
 from ..logins import Login, environment_variable, find_login, masked, site, store
 from ..options import DEFAULT_ACCESS, DEFAULT_OUTPUT, Access, AsJSON, Output
-from ..output import Field, Listing, print_details
 from ..running import run
+from ..terminal.console import plain
+from ..terminal.output import Field, Listing, print_details
 
 __all__ = ["ACCOUNTS", "accounts", "identity_lines", "quota", "whoami"]
 

@@ -10,15 +10,15 @@ from cyclopts import App, Parameter
 from ...client import Cloud66
 from ...resources.actions import Action
 from ...resources.jobs import Job, JobStatus
-from ..changes import DEFAULT_WAITING, Change, Telling, Waiting, carry_out
-from ..console import plain
-from ..members import find_server, pick
-from ..names import find_stack, full_name
+from ..lookup.members import find_server, pick
+from ..lookup.names import find_stack, full_name
 from ..options import DEFAULT_ACCESS, DEFAULT_OUTPUT, Access, AsJSON, Environment, Output, StackName
-from ..output import Field, Listing
-from ..parts import ServerName
-from ..progress import DEFAULT_PROGRESS, Progress
 from ..running import run
+from ..terminal.console import plain
+from ..terminal.output import Field, Listing
+from ..work.changes import DEFAULT_WAITING, Change, Telling, Waiting, carry_out
+from ..work.parts import ServerName
+from ..work.progress import DEFAULT_PROGRESS, Progress
 
 __all__ = ["JOBS", "app"]
 

@@ -16,11 +16,11 @@ from ...oauth.login import Login
 from ...oauth.loopback import login_with_browser
 from ...resources.ping import Identity
 from ...token import Token
-from ..console import plain, report, warn
 from ..logins import environment_variable, store as stored_logins
 from ..options import Profile
-from ..prompts import ask_secret
 from ..running import run
+from ..terminal.console import plain, report, warn
+from ..terminal.prompts import ask_secret
 from .identity import identity_lines
 
 __all__ = ["login", "logout"]

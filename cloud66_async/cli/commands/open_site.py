@@ -12,12 +12,12 @@ from ...client import Cloud66
 from ...config import Address
 from ...oauth.browser import open_in_browser
 from ...resources.stacks import Stack
-from ..console import plain, print_line, report
 from ..exits import CommandError
-from ..names import find_stack, full_name
+from ..lookup.names import find_stack, full_name
 from ..options import DEFAULT_ACCESS, Access, Environment, StackName
-from ..prompts import is_interactive
 from ..running import run
+from ..terminal.console import plain, print_line, report
+from ..terminal.prompts import is_interactive
 
 __all__ = ["open_site"]
 

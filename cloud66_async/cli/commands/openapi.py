@@ -9,8 +9,8 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from ...openapi import openapi as document
-from ..console import print_line
 from ..exits import OutputError
+from ..terminal.console import print_line
 
 __all__ = ["openapi"]
 

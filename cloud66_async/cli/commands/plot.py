@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from ...resources.common import Health
-from ..console import plain
 from ..exits import USAGE, CommandError
+from ..terminal.console import plain
 from .fleet_details import Row
 
 __all__ = ["check_plot", "draw"]

@@ -12,14 +12,14 @@ from ...client import Cloud66
 from ...resources.actions import Action
 from ...resources.processes import Process
 from ...resources.stacks import Stack
-from ..changes import DEFAULT_WAITING, Change, Telling, Waiting, carry_out
-from ..members import find_server, pick
-from ..names import find_stack, full_name
+from ..lookup.members import find_server, pick
+from ..lookup.names import find_stack, full_name
 from ..options import DEFAULT_ACCESS, DEFAULT_OUTPUT, Access, AsJSON, Environment, Output, StackName, Yes
-from ..output import Field, Listing
-from ..parts import Count, Find, Place, ScaledServers, ServerName, check_count, command_of, scaled, servers_of
-from ..progress import DEFAULT_PROGRESS, Progress
 from ..running import run
+from ..terminal.output import Field, Listing
+from ..work.changes import DEFAULT_WAITING, Change, Telling, Waiting, carry_out
+from ..work.parts import Count, Find, Place, ScaledServers, ServerName, check_count, command_of, scaled, servers_of
+from ..work.progress import DEFAULT_PROGRESS, Progress
 
 __all__ = ["PROCESSES", "app"]
 

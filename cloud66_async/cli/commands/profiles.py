@@ -8,11 +8,11 @@ from typing import Annotated, Any, NamedTuple
 
 from cyclopts import App, Parameter
 
-from ..console import plain, report
 from ..exits import NOT_LOGGED_IN, USAGE, CommandError
 from ..logins import masked, store
 from ..options import DEFAULT_OUTPUT, Output
-from ..output import Field, Listing
+from ..terminal.console import plain, report
+from ..terminal.output import Field, Listing
 
 __all__ = ["app"]
 

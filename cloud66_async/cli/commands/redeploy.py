@@ -13,18 +13,18 @@ from ...client import Cloud66
 from ...resources.deployments import DeployStrategy, RolloutStrategy
 from ...resources.stacks import Stack
 from ...rollout import Rollout, RolloutState
-from ..console import print_line, report, warn
-from ..durations import Duration
-from ..endings import Ending, print_task
 from ..exits import DONE, USAGE, CommandError
-from ..names import find_stacks, full_name
+from ..lookup.names import find_stacks, full_name
 from ..options import DEFAULT_ACCESS, Access, AsJSON, Environment, Yes
-from ..output import count
-from ..progress import DEFAULT_PROGRESS, Progress
-from ..prompts import confirm, is_interactive
-from ..rollouts import carry_out, new_path, stacks_of
 from ..running import run
-from ..tasks import FINAL, Task, tasks_of
+from ..terminal.console import print_line, report, warn
+from ..terminal.durations import Duration
+from ..terminal.output import count
+from ..terminal.prompts import confirm, is_interactive
+from ..work.endings import Ending, print_task
+from ..work.progress import DEFAULT_PROGRESS, Progress
+from ..work.rollouts import carry_out, new_path, stacks_of
+from ..work.tasks import FINAL, Task, tasks_of
 
 __all__ = ["redeploy"]
 

@@ -15,8 +15,8 @@ from cyclopts import Parameter, validators
 from ...clock import SystemClock
 from ...errors import ConfigError
 from ...sandbox import FakeCloud66, SandboxServer
-from ..console import print_line
-from ..faults import FaultName, inject
+from ..terminal.console import print_line
+from ._sandbox_faults import FaultName, inject
 
 __all__ = ["sandbox"]
 

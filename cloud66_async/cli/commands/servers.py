@@ -6,11 +6,11 @@ from ...client import Cloud66
 from ...quota import Quota
 from ...resources.servers import Server
 from ...resources.stacks import Stack
-from ..fields import health_style, quota_note
-from ..names import find_stack, full_name
+from ..lookup.names import find_stack, full_name
 from ..options import DEFAULT_ACCESS, DEFAULT_OUTPUT, Access, Environment, Output, StackName
-from ..output import Field, Listing
 from ..running import run
+from ..terminal.fields import health_style, quota_note
+from ..terminal.output import Field, Listing
 
 __all__ = ["SERVERS", "servers"]
 

@@ -10,19 +10,19 @@ from cyclopts import App, Parameter
 from ...client import Cloud66
 from ...resources.stack_settings import Setting, SettingsPlan
 from ...resources.stacks import Stack
-from ..changes import DEFAULT_WAITING, Telling, Waiting
-from ..console import plain, report
 from ..exits import DONE, USAGE, CommandError
-from ..following import Following
-from ..keys import unknown_key
-from ..names import find_stack, full_name
+from ..lookup.keys import unknown_key
+from ..lookup.names import find_stack, full_name
 from ..options import DEFAULT_ACCESS, DEFAULT_OUTPUT, Access, AsJSON, Environment, Output, StackName, Yes
-from ..output import Field, Listing
-from ..plans import Planned, carry_out_plans, print_plan
-from ..progress import DEFAULT_PROGRESS, Progress
-from ..prompts import confirm
 from ..running import run
-from ..secrets_shown import cut, one_line, room_beside
+from ..terminal.console import plain, report
+from ..terminal.output import Field, Listing
+from ..terminal.prompts import confirm
+from ..terminal.secrets_shown import cut, one_line, room_beside
+from ..work.changes import DEFAULT_WAITING, Telling, Waiting
+from ..work.following import Following
+from ..work.plans import Planned, carry_out_plans, print_plan
+from ..work.progress import DEFAULT_PROGRESS, Progress
 
 __all__ = ["app", "set_", "settings"]
 

@@ -14,14 +14,14 @@ from ...client import Cloud66
 from ...resources.servers import Server
 from ...resources.stacks import Stack
 from ...secret import Secret
-from ..console import plain, report
 from ..exits import USAGE, CommandError
-from ..members import find_servers
-from ..names import find_stack, full_name
+from ..lookup.members import find_servers
+from ..lookup.names import find_stack, full_name
 from ..options import DEFAULT_ACCESS, DEFAULT_OUTPUT, Access, Environment, Output, StackName, Yes
-from ..output import Field, Listing
-from ..prompts import confirm
 from ..running import run
+from ..terminal.console import plain, report
+from ..terminal.output import Field, Listing
+from ..terminal.prompts import confirm
 
 __all__ = ["ssh_command", "ssh_info"]
 

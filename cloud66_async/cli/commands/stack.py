@@ -12,12 +12,12 @@ from ...quota import Quota
 from ...resources.deployments import Deployment
 from ...resources.servers import Server
 from ...resources.stacks import Stack
-from ..console import is_terminal, plain, print_line
-from ..fields import deployment_result, elapsed, quota_note, seconds_between, short_status
-from ..names import find_stack, full_name
+from ..lookup.names import find_stack, full_name
 from ..options import DEFAULT_ACCESS, Access, AsJSON, Environment, StackName
-from ..output import Output, count, print_details, time_of
 from ..running import run
+from ..terminal.console import is_terminal, plain, print_line
+from ..terminal.fields import deployment_result, elapsed, quota_note, seconds_between, short_status
+from ..terminal.output import Output, count, print_details, time_of
 from .servers import SERVERS
 
 __all__ = ["stack"]

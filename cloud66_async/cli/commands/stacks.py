@@ -9,11 +9,11 @@ from cyclopts import Parameter, validators
 from ...client import Cloud66
 from ...resources.stacks import Stack
 from ..exits import USAGE, CommandError
-from ..fields import health_style, quota_note, short_status, status_style
+from ..lookup.selection import DEFAULT_SELECTION, Selection, Sort, sort_stacks
 from ..options import DEFAULT_ACCESS, DEFAULT_OUTPUT, Access, Output
-from ..output import Field, Listing, count
 from ..running import run
-from ..selection import DEFAULT_SELECTION, Selection, Sort, sort_stacks
+from ..terminal.fields import health_style, quota_note, short_status, status_style
+from ..terminal.output import Field, Listing, count
 
 __all__ = ["STACKS", "stacks"]
 

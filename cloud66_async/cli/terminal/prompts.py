@@ -6,9 +6,9 @@ import getpass
 import os
 import sys
 
-from ..errors import ConfigError
+from ...errors import ConfigError
+from ..exits import USAGE, CommandError
 from .console import is_terminal, warn
-from .exits import USAGE, CommandError
 
 __all__ = ["ask_secret", "confirm", "is_interactive"]
 

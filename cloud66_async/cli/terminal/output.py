@@ -13,9 +13,9 @@ from typing import Annotated, Any, Generic, TypeVar
 import attrs
 from cyclopts import Parameter
 
-from .._core.model import Model
+from ..._core.model import Model
+from ..exits import USAGE, CommandError
 from .console import is_terminal, plain, print_line, print_table, warn
-from .exits import USAGE, CommandError
 from .table import Cell, Column, Table
 
 __all__ = ["Field", "Listing", "Output", "ago", "count", "print_details", "time_of"]

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from ..sandbox import Faults  # not at run time: no other command needs the sandbox
+    from ...sandbox import Faults  # not at run time: no other command needs the sandbox
 
 __all__ = ["FaultName", "inject"]
 

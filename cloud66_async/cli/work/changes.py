@@ -9,22 +9,21 @@ from typing import Annotated, Final, NamedTuple
 import attrs
 from cyclopts import Parameter
 
-from ..client import Cloud66
-from ..errors import Cloud66Error, TransportError
-from ..resources.actions import Action
-from ..resources.stacks import Stack
-from ..rollout import RolloutState
-from .commands.actions import follow
-from .console import report
-from .durations import Duration
+from ...client import Cloud66
+from ...errors import Cloud66Error, TransportError
+from ...resources.actions import Action
+from ...resources.stacks import Stack
+from ...rollout import RolloutState
+from ..exits import DONE
+from ..lookup.names import full_name
+from ..options import Access
+from ..running import run
+from ..terminal.console import report
+from ..terminal.durations import Duration
+from ..terminal.prompts import confirm
 from .endings import Ending, print_task
-from .exits import DONE
-from .names import full_name
-from .options import Access
 from .progress import Progress, show_progress
-from .prompts import confirm
-from .running import run
-from .tasks import Task
+from .tasks import Task, follow
 
 __all__ = ["DEFAULT_WAITING", "Change", "Telling", "Waiting", "carry_out"]
 

@@ -10,8 +10,8 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
-from .console import report, rich_console, warn
-from .durations import duration
+from ..terminal.console import report, rich_console, warn
+from ..terminal.durations import duration
 from .progress import Progress
 
 if TYPE_CHECKING:

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 from rich.cells import cell_len
 
-from .._core.text import clean
-from .exits import OutputError
+from ..._core.text import clean
+from ..exits import OutputError
 from .streams import Stream
 from .table import Table, paint
 

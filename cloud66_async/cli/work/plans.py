@@ -7,18 +7,18 @@ import json
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from ..bulk import Failed, Ok
-from ..client import Cloud66
-from ..errors import Cloud66Error, TransportError
-from ..resources._plan import Plan, PlanResult, PlanUnfinished
-from ..resources.stacks import Stack
-from ..secret import Secret
-from .console import has_colors, plain, print_line, report, warn
-from .exits import Stopped, failure_of, worst
+from ...bulk import Failed, Ok
+from ...client import Cloud66
+from ...errors import Cloud66Error, TransportError
+from ...resources._plan import Plan, PlanResult, PlanUnfinished
+from ...resources.stacks import Stack
+from ...secret import Secret
+from ..exits import Stopped, failure_of, worst
+from ..lookup.names import full_name
+from ..terminal.console import has_colors, plain, print_line, report, warn
+from ..terminal.output import count
+from ..terminal.table import paint
 from .following import Following, Pending, follow_all
-from .names import full_name
-from .output import count
-from .table import paint
 
 __all__ = ["AnyPlan", "Planned", "carry_out_plans", "print_plan", "show_plan"]
 

@@ -11,14 +11,14 @@ from typing import Annotated, Final, Literal, TypeVar
 import attrs
 from cyclopts import Parameter
 
-from ..client import Cloud66
-from ..pager import Pager
-from ..resources.common import Health
-from ..resources.stacks import Stack, StackStatus
-from .console import plain
-from .exits import USAGE, CommandError
-from .fields import short_status
-from .options import Environment
+from ...client import Cloud66
+from ...pager import Pager
+from ...resources.common import Health
+from ...resources.stacks import Stack, StackStatus
+from ..exits import USAGE, CommandError
+from ..options import Environment
+from ..terminal.console import plain
+from ..terminal.fields import short_status
 
 __all__ = ["DEFAULT_SELECTION", "Selection", "Sort", "sort_stacks"]
 

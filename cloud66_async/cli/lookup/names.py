@@ -8,11 +8,11 @@ from collections.abc import Iterable, Sequence
 
 from rich.cells import cell_len
 
-from ..client import Cloud66
-from ..errors import NotFound
-from ..resources.stacks import Stack
-from .console import plain
-from .exits import FAILED, USAGE, CommandError
+from ...client import Cloud66
+from ...errors import NotFound
+from ...resources.stacks import Stack
+from ..exits import FAILED, USAGE, CommandError
+from ..terminal.console import plain
 
 __all__ = ["find_stack", "find_stacks", "full_name"]
 

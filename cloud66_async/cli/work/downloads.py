@@ -9,18 +9,18 @@ from functools import partial
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from ..bulk import Failed
-from ..client import Cloud66
-from ..errors import Cloud66Error, NotFound
-from ..resources._partial_file import run_in_thread
-from ..resources.backups import Backup, BackupStatus
-from ..resources.stacks import Stack
+from ...bulk import Failed
+from ...client import Cloud66
+from ...errors import Cloud66Error, NotFound
+from ...resources._partial_file import run_in_thread
+from ...resources.backups import Backup, BackupStatus
+from ...resources.stacks import Stack
+from ..exits import USAGE, CommandError, Stopped, failure_of
+from ..lookup.names import full_name
+from ..options import Access
+from ..terminal.console import plain
+from ..terminal.output import count, time_of
 from .backup_parts import BackupParts, safe_name
-from .console import plain
-from .exits import USAGE, CommandError, Stopped, failure_of
-from .names import full_name
-from .options import Access
-from .output import count, time_of
 from .progress import Progress
 from .transfer import Meter, show_transfer, size_of
 

@@ -5,22 +5,23 @@ from __future__ import annotations
 import shlex
 import time
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
 import attrs
 
-from ..errors import Cloud66Error
-from ..resources.actions import Action, ActionUnfinished
-from ..resources.stacks import Stack
-from ..rollout import RolloutResult, RolloutState
-from .console import plain
-from .durations import duration
-from .exits import DONE, FAILED, UNFINISHED, failure_of, worst
-from .names import full_name
+from ...client import Cloud66
+from ...errors import Cloud66Error
+from ...resources.actions import Action, ActionFailed, ActionUnfinished
+from ...resources.stacks import Stack
+from ...rollout import RolloutResult, RolloutState
+from ..exits import DONE, FAILED, UNFINISHED, failure_of, worst
+from ..lookup.names import full_name
+from ..terminal.console import plain
+from ..terminal.durations import duration
 
-__all__ = ["FINAL", "Task", "code_of", "counts", "tasks_of"]
+__all__ = ["FINAL", "Task", "code_of", "counts", "follow", "tasks_of"]
 
 FINAL: Final = frozenset(
     {
@@ -172,3 +173,30 @@ def code_of(tasks: Iterable[Task], error: Cloud66Error | None = None) -> int:
         elif task.timed_out or (task.state is RolloutState.UNFINISHED and (error is None or task.error is not None)):
             codes.append(UNFINISHED)
     return worst(codes)
+
+
+async def follow(
+    c66: Cloud66,
+    task: Task,
+    action: Action,
+    *,
+    timeout: float,  # noqa: ASYNC109  the action goes on, unlike with asyncio.timeout
+    show: Callable[[Task], None],
+) -> None:
+    """Wait for an action of a task, and show how it ends."""
+    if action.finished:
+        task.change(RolloutState.SUCCEEDED if action.succeeded else RolloutState.FAILED, action)
+        show(task)
+        return
+    task.change(RolloutState.RUNNING, action)
+    show(task)
+    try:
+        ended = await c66.actions.wait(action, stack=task.uid, timeout=timeout)
+    except ActionFailed as error:
+        task.change(RolloutState.FAILED, error.action, error)
+    except ActionUnfinished as error:
+        task.change(RolloutState.UNFINISHED, error.action, error)
+        task.took = timeout  # so long was waited: the action may be older
+    else:
+        task.change(RolloutState.SUCCEEDED, ended)
+    show(task)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from ..quota import Quota
-from ..resources.common import Health
-from ..resources.deployments import Deployment
-from ..resources.stacks import StackStatus
+from ...quota import Quota
+from ...resources.common import Health
+from ...resources.deployments import Deployment
+from ...resources.stacks import StackStatus
 from .durations import duration
 
 __all__ = [

@@ -14,9 +14,9 @@ from rich.live import Live
 from rich.spinner import Spinner
 from rich.text import Text
 
-from ..rollout import RolloutState
-from .console import rich_console, spinner
-from .durations import duration
+from ...rollout import RolloutState
+from ..terminal.console import rich_console, spinner
+from ..terminal.durations import duration
 from .tasks import FINAL, Task
 
 __all__ = ["Board"]

@@ -14,10 +14,10 @@ from typing import Annotated, Final, Literal
 import attrs
 from cyclopts import Parameter, validators
 
-from ..client import Cloud66
-from ..rollout import RolloutState
-from .console import is_terminal, warn
-from .durations import Duration, duration
+from ...client import Cloud66
+from ...rollout import RolloutState
+from ..terminal.console import is_terminal, warn
+from ..terminal.durations import Duration, duration
 from .tasks import FINAL, Task
 
 __all__ = ["DEFAULT_PROGRESS", "Display", "Progress", "show_progress"]

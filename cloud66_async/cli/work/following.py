@@ -8,17 +8,16 @@ from typing import NamedTuple
 
 import attrs
 
-from ..client import Cloud66
-from ..errors import Cloud66Error
-from ..resources.actions import Action
-from ..resources.stacks import Stack
-from ..rollout import RolloutState
+from ...client import Cloud66
+from ...errors import Cloud66Error
+from ...resources.actions import Action
+from ...resources.stacks import Stack
+from ...rollout import RolloutState
+from ..options import Access
 from .changes import Telling, Waiting
-from .commands.actions import follow
 from .endings import Ending
-from .options import Access
 from .progress import show_progress
-from .tasks import Task
+from .tasks import Task, follow
 
 __all__ = ["Following", "Pending", "follow_all"]
 

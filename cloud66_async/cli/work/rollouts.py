@@ -10,11 +10,11 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-from ..bulk import Ok
-from ..client import Cloud66
-from ..errors import Cloud66Error
-from ..resources.stacks import Stack
-from ..rollout import Rollout, RolloutState
+from ...bulk import Ok
+from ...client import Cloud66
+from ...errors import Cloud66Error
+from ...resources.stacks import Stack
+from ...rollout import Rollout, RolloutState
 from .endings import Ending, print_task
 from .progress import show_progress
 from .tasks import FINAL, Task, tasks_of

@@ -6,10 +6,10 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..rollout import RolloutState
-from .console import plain, warn
-from .durations import duration
-from .exits import DONE, FAILED, THROTTLED, UNFINISHED
+from ...rollout import RolloutState
+from ..exits import DONE, FAILED, THROTTLED, UNFINISHED
+from ..terminal.console import plain, warn
+from ..terminal.durations import duration
 from .tasks import Task
 
 __all__ = ["tell_github"]

@@ -19,8 +19,8 @@ from typing import Final
 
 import msgspec
 
-from .console import plain
-from .exits import CommandError
+from ..exits import CommandError
+from ..terminal.console import plain
 
 __all__ = ["BackupParts", "safe_name"]
 

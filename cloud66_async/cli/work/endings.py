@@ -9,13 +9,13 @@ from pathlib import Path
 
 import attrs
 
-from ..errors import Cloud66Error
-from ..rollout import RolloutState
-from .console import report, warn
-from .durations import duration
-from .exits import DONE, Stopped, failure_of
+from ...errors import Cloud66Error
+from ...rollout import RolloutState
+from ..exits import DONE, Stopped, failure_of
+from ..options import Access
+from ..terminal.console import report, warn
+from ..terminal.durations import duration
 from .github import tell_github
-from .options import Access
 from .progress import Display
 from .tasks import Task, code_of, counts
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
-from ..client import Cloud66
-from ..resources.servers import Server
-from ..resources.stacks import Stack
-from .console import plain
-from .exits import USAGE, CommandError
+from ...client import Cloud66
+from ...resources.servers import Server
+from ...resources.stacks import Stack
+from ..exits import USAGE, CommandError
+from ..terminal.console import plain
 from .names import full_name
 
 __all__ = ["find_server", "find_servers", "pick"]

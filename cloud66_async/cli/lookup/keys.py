@@ -5,9 +5,9 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
-from ..resources.stacks import Stack
-from .console import plain
-from .exits import CommandError
+from ...resources.stacks import Stack
+from ..exits import CommandError
+from ..terminal.console import plain
 from .names import full_name
 
 __all__ = ["unknown_key"]

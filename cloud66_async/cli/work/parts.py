@@ -8,15 +8,15 @@ from typing import Annotated, Final, NamedTuple, Protocol
 
 from cyclopts import Parameter
 
-from ..client import Cloud66
-from ..resources.actions import Action
-from ..resources.servers import Server
-from ..resources.stacks import Stack
+from ...client import Cloud66
+from ...resources.actions import Action
+from ...resources.servers import Server
+from ...resources.stacks import Stack
+from ..exits import USAGE, CommandError
+from ..lookup.members import find_server, find_servers
+from ..lookup.names import find_stack, full_name
+from ..terminal.console import plain
 from .changes import Change
-from .console import plain
-from .exits import USAGE, CommandError
-from .members import find_server, find_servers
-from .names import find_stack, full_name
 
 __all__ = [
     "Count",

@@ -7,7 +7,7 @@ from typing import Final
 
 from rich.cells import cell_len
 
-from ..secret import MASK
+from ...secret import MASK
 from .console import is_terminal, plain, width
 
 __all__ = ["cut", "hidden_mark", "looks_secret", "one_line", "room_beside"]

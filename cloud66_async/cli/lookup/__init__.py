@@ -1,0 +1,1 @@
+"""What users call things: stacks, servers and keys by name, by uid, or by their beginning."""

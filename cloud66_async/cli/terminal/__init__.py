@@ -1,0 +1,1 @@
+"""The terminal: streams, tables, prompts, and how values look on it."""

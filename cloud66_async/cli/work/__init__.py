@@ -1,0 +1,1 @@
+"""What takes time: changes, rollouts, downloads and plans, with their progress and their ends."""
