@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from cloud66_async.cli.app import app
+from cloud66_async.cli.app import app, use_docstring, use_usage
 from cloud66_async.cli.tree import TREE
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ def commands(page: str) -> str:
     for group in PAGES[page]:
         parts.append(f"## {group}")
         for name, _place, _text in TREE[group]:
+            use_docstring(name)
             parts += _command(app[name], name, "###")
     return "\n\n".join(parts)
 
@@ -68,10 +70,11 @@ def shared_options() -> str:
 
 def _command(command: Any, name: str, level: str) -> Iterator[str]:
     yield f"{level} {name}"
-    yield command.help
+    yield from map(_paragraph, inspect.cleandoc(command.help).split("\n\n"))
     if command.default_command is not None:
         groups = _options(command)
-        yield f"```text\n{_usage(name, groups)}\n```"
+        use_usage(name.split())
+        yield f"```text\n{command.usage or _usage(name, groups)}\n```"
         yield from _listed([option for title, options in groups.items() if title not in _SHARED for option in options])
         also = [f"[{title.lower()} options](cli.md#{_SHARED[title]})" for title in groups if title in _SHARED]
         if also:
@@ -79,6 +82,17 @@ def _command(command: Any, name: str, level: str) -> Iterator[str]:
     for inner in command:
         if not inner.startswith("-"):
             yield from _command(command[inner], f"{name} {inner}", "####")
+
+
+def _paragraph(text: str) -> str:
+    """Return a paragraph of a help text: indented lines are commands, below a line such as `For example:`."""
+    lines = text.splitlines()
+    first = next((number for number, line in enumerate(lines) if line.startswith("  ")), None)
+    if first is not None:
+        block = "\n".join(line.strip() for line in lines[first:])
+        return "\n".join([*lines[:first], "", f"```console\n{block}\n```"])
+    start, example, command = text.partition("For example: ")
+    return f"{start}{example.strip()}\n\n```console\n{' '.join(command.split())}\n```" if example else text
 
 
 def _options(command: Any) -> dict[str, list[Any]]:

@@ -96,7 +96,8 @@ def record() -> str:
 
 
 def _environment(settings: dict[str, str]) -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("CLOUD66_", "NO_COLOR", "CI"))}
+    others = ("CLOUD66_", "NO_COLOR", "CI", "COLUMNS", "LINES")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(others)}
     return {**kept, **settings, "TERM": "xterm-256color", "FORCE_COLOR": "1"}
 
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Sequence
 from typing import Final
 
-from cyclopts import App, Group
+from cyclopts import App, Argument, Group
 
 from .._version import __version__
 from .help import Formatter
 from .tree import DESCRIPTION, TREE
 
-__all__ = ["app", "use_docstring"]
+__all__ = ["app", "use_docstring", "use_usage"]
 
 _COMMANDS: Final = f"{__package__}.commands"
 
@@ -43,6 +44,27 @@ def use_docstring(name: str) -> None:
     function = app[name].default_command
     if not is_group and function is not None:
         app[name].help = inspect.getdoc(function) or ""
+
+
+def use_usage(arguments: Sequence[str]) -> None:
+    """Let the usage of the command that these arguments name show each positional argument by its name."""
+    chain, apps, _ = app.parse_commands(arguments)
+    command = apps[-1]
+    if command.default_command is None or any(not name.startswith("-") for name in command):
+        return  # the usage of a group names its commands
+    command.usage = " ".join([app.name[0], *chain, "[OPTIONS]", *map(_in_usage, _positional(command))])
+
+
+def _positional(command: App) -> list[Argument]:
+    found = [argument for argument in command.assemble_argument_collection() if argument.index is not None]
+    return sorted(found, key=lambda argument: argument.index or 0)
+
+
+def _in_usage(argument: Argument) -> str:
+    """Return a positional argument for a usage line: `[STACK]...` may be left out or repeated."""
+    name = argument.name.lstrip("-").upper()
+    _, takes_several = argument.token_count()
+    return f"{name if argument.required else f'[{name}]'}{'...' if takes_several else ''}"
 
 
 _register()

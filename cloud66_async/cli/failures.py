@@ -31,6 +31,7 @@ __all__ = ["failure_of", "plain_reason", "reason_of", "waiting_time"]
 # Messages end with advice, which must not be cut off.
 _MAX_MESSAGE = 4000
 _LOG_IN = "Log in: cloud66-async login"
+_TRY = "Try it without an account: cloud66-async demo"
 _CANNOT_CONNECT = re.compile(r"cannot connect to (.+?):(\d+)(?:: (.*)| in time .*)", re.DOTALL)
 _ERRNO = re.compile(r"\[Errno (-?\d+)\] ([^,()]*)")
 _OPENSSL = re.compile(r"\[[A-Z0-9_]+(?:: [A-Z0-9_]+)?\] | \(_ssl\.c:\d+\)")
@@ -79,7 +80,7 @@ def _missing(error: MissingToken, text: str) -> Failure:
         advice = _LOG_IN if name is None else f"{_LOG_IN} --profile {clean(name)}    or see: cloud66-async profiles"
         return Failure(text, (advice,), NOT_LOGGED_IN)
     known = "you are not logged in (no stored login, CLOUD66_ACCESS_TOKEN not set)"
-    return Failure(known, (f"{_LOG_IN}    or try it all: cloud66-async demo",), NOT_LOGGED_IN)
+    return Failure(known, (_LOG_IN, "In CI, set CLOUD66_ACCESS_TOKEN", _TRY), NOT_LOGGED_IN)
 
 
 def _unauthenticated(error: Unauthenticated, text: str) -> Failure:  # noqa: ARG001

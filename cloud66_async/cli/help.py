@@ -25,9 +25,12 @@ _MAX_NAMES = 30  # wider names stand on a line of their own
 _OPTIONS = (("-h, --help", "Show the help of the program or of a command."), ("-V, --version", "Show the version."))
 _TOPICS = "Exit codes: cloud66-async help exit-codes"
 _EXIT_CODES = (
-    ("0", "Done. Also if the program that reads the output has ended, as in | head."),
+    ("0", "Success, even if the reader of the output exits early, as with | head."),
     ("1", "Failed: the API refused, the network failed, an action or one of several stacks failed."),
-    ("2", "Wrong usage: an unknown command, option or value, an ambiguous name, or nobody to ask. Nothing was sent."),
+    (
+        "2",
+        "Wrong usage: an unknown command, option or value, an ambiguous name, nobody to ask. Nothing was changed.",
+    ),
     ("3", "Not logged in, or the access token is not accepted."),
     ("4", "Throttled: the hourly quota is used up."),
     ("5", "Not ended in time: what was started may still run."),
@@ -119,11 +122,17 @@ def _meaning(entry: HelpEntry) -> str:
     notes = [
         f"choices: {', '.join(entry.choices)}" if entry.choices else "",
         f"environment variable: {', '.join(entry.env_var)}" if entry.env_var else "",
-        f"default: {_text(entry.default)}" if entry.default is not None else "",
+        f"default: {_default(entry)}" if entry.default is not None else "",
         "required" if entry.required else "",
     ]
     shown = "; ".join(note for note in notes if note)
     return f"{_text(entry.description).strip()}{f' [{shown}]' if shown else ''}".strip()
+
+
+def _default(entry: HelpEntry) -> str:
+    """Return the default of an option: of one that can be turned off, the name that turns it on."""
+    text = _text(entry.default)
+    return entry.positive_names[0] if text == "True" and entry.positive_names else text
 
 
 def _text(value: Any) -> str:

@@ -11,7 +11,7 @@ from ..oauth.file_store import FileStore, is_available
 from ..oauth.store import DEFAULT, ToolbeltStore
 from ..token import Token
 
-__all__ = ["Login", "environment_variable", "find_login", "masked", "site", "store"]
+__all__ = ["Login", "described", "environment_variable", "find_login", "masked", "site", "store"]
 
 _VARIABLES = ("CLOUD66_ACCESS_TOKEN", "CLOUD66_TOKEN")
 _SHOWN = 4
@@ -57,9 +57,15 @@ def environment_variable() -> str | None:
 
 
 def masked(token: Token) -> str:
-    """Return the end of a token, by which its owner recognizes it, but not its length."""
+    """Return the end of a token, by which its owner recognizes it, but not its length. A short token has none."""
     text = token.reveal()
-    return f"…{text[-_SHOWN:]}" if len(text) >= 4 * _SHOWN else "…"
+    return f"…{text[-_SHOWN:]}" if len(text) >= 4 * _SHOWN else ""
+
+
+def described(login: Login) -> str:
+    """Return where a token is from, and its end."""
+    end = masked(login.token)
+    return f"{login.origin} (ends in {end})" if end else login.origin
 
 
 def site() -> str:

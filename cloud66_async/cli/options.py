@@ -19,26 +19,28 @@ __all__ = [
     "DEFAULT_OUTPUT",
     "Access",
     "AsJSON",
+    "ChangedStackName",
     "Environment",
     "Output",
     "Profile",
     "StackName",
-    "StackNames",
     "Yes",
 ]
 
 StackName = Annotated[
     str, Parameter(name=["--stack", "-s"], help="Name, name/environment or uid of the stack, or its beginning.")
 ]
-StackNames = Annotated[
-    list[str],
-    Parameter(name=["--stack", "-s"], negative="", consume_multiple=True, help="Names, name/environment or uids."),
+# Of commands that change something: the beginning of a name may mean another stack tomorrow.
+ChangedStackName = Annotated[
+    str,
+    Parameter(name=["--stack", "-s"], help="Name, name/environment or uid of the stack (whole names only)."),
 ]
 Environment = Annotated[
     str | None, Parameter(name=["--environment", "-e"], help="Environment of the stack, for example production.")
 ]
 Profile = Annotated[
-    str | None, Parameter(env_var="CLOUD66_PROFILE", show_env_var=False, help="Name of the stored login.")
+    str | None,
+    Parameter(env_var="CLOUD66_PROFILE", help="Name of the stored login."),
 ]
 AsJSON = Annotated[bool, Parameter(name="--json", negative="", show_default=False, help="JSON output.")]
 Yes = Annotated[bool, Parameter(name=["--yes", "-y"], negative="", show_default=False, help="Do not ask.")]

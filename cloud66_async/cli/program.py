@@ -61,12 +61,13 @@ def _unknown(name: str) -> CommandError:
 def _call(arguments: Sequence[str]) -> object:
     from cyclopts import CycloptsError  # imported lazily, as above
 
-    from .app import app, use_docstring
+    from .app import app, use_docstring, use_usage
     from .stack_first import stack_first
 
     try:
         if not {"--help", "-h"}.isdisjoint(arguments):
             use_docstring(arguments[0])
+            use_usage([word for word in arguments if word not in _HELP_NAMES])
         return app(stack_first(app, arguments), print_error=False, exit_on_error=False)
     except CycloptsError as error:
         from .usage import usage_text

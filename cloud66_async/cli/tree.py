@@ -29,17 +29,17 @@ TREE: Final[Mapping[str, Sequence[tuple[str, str, str]]]] = {
         ("servers", "servers:servers", "List the servers of a stack."),
         ("ssh-info", "ssh_info:ssh_info", "Show how to reach a server with SSH."),
         ("deployments", "deployments:app", "List the deployments of a stack, or cancel the running one."),
-        ("actions", "actions:actions", "List what was done with a stack lately."),
+        ("actions", "actions:actions", "List the recent actions of a stack."),
         ("accounts", "identity:accounts", "List the accounts of the user."),
         ("quota", "identity:quota", "Show how many requests are left this hour."),
     ],
     "Change": [
         ("redeploy", "redeploy:redeploy", "Redeploy stacks and wait until they are deployed."),
         ("wait", "actions:wait", "Wait until an action or the latest deployment of a stack ends."),
-        ("services", "services:app", "List the services of a stack; scale, restart, pause and resume them."),
+        ("services", "services:app", "List the services of a stack; scale, restart, pause, resume and stop them."),
         ("processes", "processes:app", "List the processes of a stack; scale, restart, pause and resume them."),
         ("jobs", "jobs:app", "List the jobs of a stack, or run one."),
-        ("backups", "backups:app", "List the backups of a stack, or download one."),
+        ("backups", "backups:app", "List the backups of a stack, download one, or start a new one."),
         ("firewall", "firewall:app", "List the firewall rules of a stack, or open a port for some time."),
     ],
     "Configure": [
@@ -65,6 +65,8 @@ _ALIASES: Final[Mapping[str, str]] = {
     "service": "services",
     "setting": "settings",
 }
+# What is similar in meaning, and not in its letters.
+_MEANT: Final[Mapping[str, str]] = {"status": "stack", "deploy": "redeploy", "ps": "processes", "ssh": "ssh-info"}
 _LISTINGS: Final = frozenset(
     {
         "accounts",
@@ -91,7 +93,9 @@ def suggestions(name: str) -> list[str]:
     """Return the names of commands that are similar to this text, the most similar first."""
     import difflib  # imported lazily: takes 4 ms, and only an unknown command needs it
 
-    return difflib.get_close_matches(name, [command for commands in TREE.values() for command, _, _ in commands])
+    close = difflib.get_close_matches(name, [command for commands in TREE.values() for command, _, _ in commands])
+    meant = _MEANT.get(name)
+    return close if meant is None else list(dict.fromkeys([meant, *close]))
 
 
 def expand(arguments: Sequence[str]) -> list[str]:

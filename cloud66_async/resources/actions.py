@@ -163,7 +163,7 @@ class Actions(Resource):
         Args:
             started: Action, or the response that started one.
             stack: uid of the stack, if `started` does not hold it.
-            timeout: Longest wait in seconds.
+            timeout: Maximum time to wait, in seconds.
             progress: Function that is called with each state of the action that is read.
 
         Raises ActionFailed if the action finished without success, ActionUnfinished if it did not finish before

@@ -26,6 +26,7 @@ PATHS = ("/", _STATE)
 """The paths of the page and of the part of it that changes."""
 
 _LATEST = 8
+_HEALTHS = (Health.HEALTHY, Health.IMPAIRED, Health.FAILED, Health.BUILDING, Health.UNKNOWN)  # as they are shown
 _RUNNING = 5
 
 _SCRIPT = """
@@ -125,12 +126,16 @@ def _state(overview: Overview) -> str:
     return (
         f'<dl class="figures">{terms}</dl>'
         + _table(
-            "Stacks by health", ("Health", "Stacks"), ((str(each), f"{health[each]:,}") for each in sorted(health))
+            "Stacks by health", ("Health", "Stacks"), ((str(each), f"{health[each]:,}") for each in _order(health))
         )
         + _table("Running actions", ("Stack", "Action", "Time left"), actions)
         + _table("Latest requests", ("Time", "Operation", "Response"), latest)
         + _table("Requests left this hour", ("User", "Left"), quota)
     )
+
+
+def _order(health: Iterable[Health]) -> list[Health]:
+    return sorted(health, key=_HEALTHS.index)
 
 
 def _running(stack: FakeStack, now: datetime) -> Iterator[tuple[str, float]]:

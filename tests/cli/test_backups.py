@@ -163,7 +163,7 @@ def test_existing_file_is_not_replaced_without_asking(
     path.write_text("kept")
     before = len(downloads(served.fake))
     backups("download", FULL, "--output", "kept.tar", code=2)
-    assert "error: replace kept.tar: this needs --yes" in backups.err
+    assert "error: --yes is required to replace kept.tar without a terminal" in backups.err
     assert path.read_text() == "kept"
     assert len(downloads(served.fake)) == before
     backups("download", FULL, "--output", "kept.tar", "--yes")

@@ -16,7 +16,7 @@ import pytest
 
 from cloud66_async.cli.app import app
 from cloud66_async.cli.commands import completion
-from cloud66_async.cli.options import StackName, StackNames
+from cloud66_async.cli.options import ChangedStackName, StackName
 from cloud66_async.cli.tree import TREE
 from cloud66_async.clock import SystemClock
 from cloud66_async.sandbox import FakeCloud66, SandboxServer
@@ -110,7 +110,7 @@ def test_names_are_completed_for_every_command_with_a_stack() -> None:
     for name in (name for commands in TREE.values() for name, _, _ in commands):
         function = app[name].default_command
         annotations = {} if function is None else inspect.get_annotations(function, eval_str=True)
-        takes_stack = any(annotations.get(parameter) in (StackName, StackNames) for parameter in ("stack", "stacks"))
+        takes_stack = annotations.get("stack") in (ChangedStackName, StackName)
         assert takes_stack <= (name in completed), name
 
 

@@ -29,7 +29,7 @@ def test_demo_logs_in_fetches_every_stack_and_redeploys_one(
     assert "2960 of 3600 requests remaining this hour" in text
     assert re.search(r"Estimate  [\d.]+ s one by one", text) is not None
     redeployed = (
-        r"^Redeploy  billing-api \(production\)\n  Action (\d+): running\n  Action \1: succeeded after [\d.]+ s$"
+        r"^Redeploy  billing-api/production\n  Action (\d+): running\n  Action \1: succeeded \(took [\d.]+ s\)$"
     )
     assert re.search(redeployed, text, re.MULTILINE) is not None
     assert "━" not in text, "progress bar in a pipe"

@@ -94,7 +94,7 @@ def test_cancel_in_a_pipe_needs_yes(fake: FakeCloud66, access: Mapping[str, str]
     running, queued = (fake.add_deployment(stack, outcome="pending") for _ in range(2))
     done = terminal.run("deployments", "cancel", "web", environment=access)
     assert done.returncode == 2
-    assert "needs --yes" in done.stderr
+    assert "--yes is required to " in done.stderr
     assert fake.calls("deployments.cancel") == 0
     done = terminal.run("deployments", "cancel", "web", "--id", str(queued.id), "--yes", environment=access)
     assert (done.returncode, done.stderr) == (0, "")

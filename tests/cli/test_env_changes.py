@@ -52,7 +52,7 @@ def test_set_adds_and_changes_with_one_request_and_waits(commands: Commands, sit
         "  ~ LOG_LEVEL=********",
     ]
     assert lines[4].startswith(f"{stack.name}/staging: 2 added, 1 changed (action ")
-    assert f"{stack.name}/staging: succeeded after " in lines[5]
+    assert f"{stack.name}/staging: succeeded (took " in lines[5]
     assert "hush" not in done.stdout + done.stderr
     assert writes(site) == 1
     found = values_of(site, stack)
@@ -119,7 +119,7 @@ def test_an_action_that_does_not_end_in_time(commands: Commands, site: SandboxSe
     stack = commands.stack()
     site.fake.faults.action_never_ends()
     done = commands.run("env", "set", stack, "A=1", "--timeout", "1s", code=5)
-    assert "still runs" in done.stderr
+    assert "is still running" in done.stderr
     assert f"cloud66-async wait {stack.name}/staging --action " in done.stderr
 
 
@@ -131,7 +131,7 @@ def test_ctrl_c_tells_what_still_runs(commands: Commands, site: SandboxServer, a
         started.wait_for(f"{stack.name}/staging ")
         started.type("\x03")
         assert started.exit_code() == 130
-        assert "Cloud 66 carries on with what has started." in started.shown
+        assert "What has started continues at Cloud 66." in started.shown
         assert f"cloud66-async wait {stack.name}/staging --action " in started.shown
 
 
@@ -156,7 +156,7 @@ def test_ctrl_c_during_the_change(commands: Commands, site: SandboxServer, acces
 def test_unset_asks(commands: Commands, site: SandboxServer, access: dict[str, str]) -> None:
     stack = commands.stack(A="1", B="2", C="3")
     refused = commands.run("env", "unset", stack, "A", "B", code=2)
-    assert "needs --yes" in refused.stderr
+    assert "--yes is required to " in refused.stderr
     assert writes(site) == 0
     with on_terminal(80, "env", "unset", stack.uid, "A", environment=access) as started:
         started.wait_for("Delete 1 variable")
@@ -227,7 +227,7 @@ def test_apply_shows_the_plan_and_asks(commands: Commands, site: SandboxServer, 
     assert dry.stdout.splitlines() == plan
     refused = commands.run("env", "apply", stack, "web.env", code=2)
     assert refused.stdout.splitlines() == plan
-    assert f"change 2 variables of {stack.name}/staging: this needs --yes" in refused.stderr
+    assert f"--yes is required to change 2 variables of {stack.name}/staging without a terminal" in refused.stderr
     assert writes(site) == 0
     home = commands.terminal.home
     with on_terminal(80, "env", "apply", stack.uid, "web.env", "--no-wait", environment=access, home=home) as started:
@@ -246,7 +246,7 @@ def test_apply_from_standard_input_with_a_strategy(commands: Commands, site: San
     assert "1 added, 2 deleted, with effect from the next deployment (action " in done.stdout
     site.fake.assert_called("environment_variables.replace_all", apply_strategy="deployment")
     assert {"OLD", "NEW"} & values_of(site, stack).keys() == {"NEW"}
-    assert "needs --yes" in commands.run("env", "apply", stack, "-", stdin="A=1", code=2).stderr
+    assert "--yes is required to " in commands.run("env", "apply", stack, "-", stdin="A=1", code=2).stderr
 
 
 def test_apply_as_json(commands: Commands, site: SandboxServer) -> None:
@@ -287,7 +287,7 @@ def test_copy_to_several_stacks(commands: Commands, site: SandboxServer, access:
     first, second = commands.stack(LOG_LEVEL="info"), commands.stack(OWN="1")
     arguments = ("env", "copy", "source/base", first, second, "--except", "RAILS_ENV,SECRET_KEY_BASE")
     refused = commands.run(*arguments, code=2)
-    assert "change 3 variables on 2 stacks: this needs --yes" in refused.stderr
+    assert "--yes is required to change 3 variables on 2 stacks without a terminal" in refused.stderr
     assert "Left out: 2 variables, which are generated or read-only in source/base" in refused.stderr
     assert writes(site) == 0
     words = [word if isinstance(word, str) else word.uid for word in arguments]

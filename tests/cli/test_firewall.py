@@ -110,7 +110,7 @@ def test_a_port_for_every_address_asks(commands: Commands, access: dict[str, str
     stack = commands.stack()
     before = commands.site.fake.calls("firewall_rules.create")
     refused = commands.run("firewall", "open", stack, "--from", "0.0.0.0/0", code=2)
-    assert "to every address: this needs --yes" in refused.stderr
+    assert "to every address without a terminal" in refused.stderr
     words = ("firewall", "open", stack.uid, "--from", "::/0", "--no-wait")
     with on_terminal(80, *words, environment=access) as started:
         started.wait_for("[y/N]")

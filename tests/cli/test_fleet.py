@@ -21,7 +21,7 @@ from cloud66_async.errors import Forbidden, QuotaError, Unauthenticated
 from cloud66_async.sandbox import FakeCloud66, SandboxServer
 
 from .conftest import Terminal
-from .terminal import run_on_terminal
+from .terminal import on_terminal, run_on_terminal
 
 KINDS = Details().kinds
 
@@ -62,7 +62,7 @@ async def c66(fake: FakeCloud66) -> AsyncIterator[Cloud66]:
 @pytest.mark.parametrize("columns", [80, 120])
 def test_600_stacks_on_a_terminal(server: SandboxServer, access: Mapping[str, str], columns: int) -> None:
     before = server.request_count
-    shown = run_on_terminal(columns, "fleet", environment=access)
+    shown = run_on_terminal(columns, "fleet", "--yes", environment=access)
     assert shown.exit_code == 0
     assert server.request_count - before == 1220
     lines = shown.lines
@@ -126,6 +126,16 @@ def test_errors_are_listed(server: SandboxServer, access: Mapping[str, str], ter
     assert "Not read: 1 request for 1 stack (" in done.stderr
     assert "  shop/production  servers  " in done.stderr
     assert "shop" in done.stdout
+
+
+def test_a_person_is_asked_before_much_of_the_quota_is_used(server: SandboxServer, access: Mapping[str, str]) -> None:
+    before = server.request_count
+    with on_terminal(80, "fleet", environment=access) as started:
+        started.wait_for("Send 1,200 requests? [y/N] ")
+        started.type("n\n")
+        assert started.exit_code() == 1
+    assert server.request_count - before == 20
+    assert "cancelled: nothing was changed" in started.shown
 
 
 def test_nothing_to_show(access: Mapping[str, str]) -> None:

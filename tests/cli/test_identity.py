@@ -130,10 +130,10 @@ def test_profile_that_is_not_stored(terminal: Terminal, server: SandboxServer) -
     nothing = terminal.run("profiles", "use", "work", environment=site)
     assert (nothing.returncode, nothing.stdout) == (3, "")
     log_in(terminal, server, "work", ["public"])
-    similar = terminal.run("profiles", "use", "wrok", environment=site)
+    similar = terminal.run("profiles", "use", "works", environment=site)
     assert (similar.returncode, similar.stdout) == (2, "")
     assert similar.stderr.splitlines() == [
-        'error: no login is stored for the profile "wrok"',
+        'error: no login is stored for the profile "works"',
         "  Did you mean work?",
     ]
 

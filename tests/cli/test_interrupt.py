@@ -80,7 +80,7 @@ def test_ctrl_c_says_what_runs_and_how_to_go_on(terminal: Terminal, server: Sand
         assert shown.exit_code() == 130
         assert shown.is_restored
     assert "\x1b[?25h" in shown.shown.rpartition("\x1b[?25l")[2], "the cursor stays hidden"
-    text = shown.shown.rpartition("Stopped waiting. Cloud 66 carries on with what has started.")[2]
+    text = shown.shown.rpartition("Stopped waiting. What has started continues at Cloud 66.")[2]
     assert re.search(r"^  running      web/production \(action \d+\)\n  not started  1 stack$", text, re.MULTILINE)
     assert "Traceback" not in text
     (wait,) = commands_in(text, "Keep waiting")
@@ -146,7 +146,7 @@ def test_signal_in_a_pipe(terminal: Terminal, server: SandboxServer, number: sig
         _, text = process.communicate(timeout=TIMEOUT)
     assert process.returncode == code
     lines = text.splitlines()
-    assert lines[0] == "Stopped waiting. Cloud 66 carries on with what has started."
+    assert lines[0] == "Stopped waiting. What has started continues at Cloud 66."
     assert {line.split(" (")[0] for line in lines[1:3]} == {
         "  running      web/production",
         "  running      api/production",
@@ -195,7 +195,7 @@ def test_signal_before_the_response_of_the_first_request(terminal: Terminal, ser
         _, text = process.communicate(timeout=TIMEOUT)
     assert process.returncode == 130
     assert text.splitlines() == [
-        "Stopped waiting. Cloud 66 carries on with what has started.",
+        "Stopped waiting. What has started continues at Cloud 66.",
         "  unknown      web/production (it may have started)",
         "See what has started:  cloud66-async actions web/production",
     ]

@@ -106,8 +106,8 @@ def test_unknown_job(stack: FakeStack, jobs: Piped) -> None:
 
 def test_success(stack: FakeStack, jobs: Piped) -> None:
     jobs("run", FULL, NAME)
-    assert re.fullmatch(rf"{FULL}: succeeded after \ds", jobs.out.splitlines()[-1])
-    assert re.search(rf"^\d\d:\d\d:\d\dZ {FULL}  succeeded  after \ds$", jobs.err, re.MULTILINE)
+    assert re.fullmatch(rf"{FULL}: succeeded \(took \ds\)", jobs.out.splitlines()[-1])
+    assert re.fullmatch(rf"\d\d:\d\d:\d\dZ {FULL}  running    action \d+\n", jobs.err)
 
 
 def test_failure(served: SandboxServer, stack: FakeStack, jobs: Piped) -> None:
@@ -120,5 +120,5 @@ def test_not_ended_in_time(served: SandboxServer, stack: FakeStack, jobs: Piped)
     served.fake.faults.action_never_ends()
     jobs("run", FULL, NAME, "--timeout", "1s", "--quiet", code=5)
     assert jobs.out == ""
-    assert f"error: {FULL}: not ended after " in jobs.err
+    assert f"error: {FULL}: not finished after " in jobs.err
     assert f"cloud66-async wait {FULL} --action " in jobs.err

@@ -60,6 +60,7 @@ def uid_of(fake: FakeCloud66, name: str, environment: str = "production") -> str
         ("SHOP/Staging", None, "shop/staging", 2),
         ("shop-", None, "shop-admin/production", 4),
         ("shop/st", None, "shop/staging", 5),
+        ("shop-a/prod", None, "shop-admin/production", 5),
         ("shop-a", "production", "shop-admin/production", 4),
     ],
 )
@@ -91,7 +92,7 @@ async def test_an_ambiguous_name_lists_what_it_may_mean(fake: FakeCloud66, c66: 
     with pytest.raises(CommandError) as error:
         await find_stack(c66, "shop")
     assert error.value.code == USAGE
-    assert str(error.value) == '"shop" may mean 2 stacks. Which one?'
+    assert str(error.value) == '"shop" matches 2 stacks. Name one, such as shop/production:'
     production, staging = error.value.advice
     assert production == f"  shop/production  {uid_of(fake, 'shop')[:8]}  deployed"
     assert staging.startswith("  shop/staging     ")
@@ -113,7 +114,7 @@ async def test_beginnings_change_nothing(fake: FakeCloud66, c66: Cloud66, text: 
     [
         ("shop-admn", None, 'no stack is called "shop-admn"', "Did you mean shop-admin"),
         ("shop/stagin", None, "shop/stagin", "shop/staging"),
-        ("shop-admin", "staging", "in the environment staging", "Did you mean shop-admin?"),
+        ("shop-admin", "staging", "in the environment staging", "There is shop-admin/production"),
         ("zzzzzz", None, 'no stack is called "zzzzzz"', "List them: cloud66-async stacks"),
         ("日本語", None, "日本語", "日本"),
         ("\x1b[2J", None, r'no stack is called "\[2J"', "List them"),

@@ -113,7 +113,7 @@ def test_commands(verb: str, stack: FakeStack, processes: Piped) -> None:
 def test_nothing_is_sent_if_nobody_can_be_asked(arguments: tuple[str, ...], stack: FakeStack, processes: Piped) -> None:
     verb, *rest = arguments
     processes(verb, FULL, "worker", *rest, code=2)
-    assert "needs --yes" in processes.err
+    assert "--yes is required to " in processes.err
     assert processes.changes == []
 
 

@@ -44,10 +44,9 @@ def test_one_stack_needs_no_terminal_and_no_yes(terminal: Terminal, server: Sand
         server.fake.add_stack("web")
         done = terminal.run("redeploy", "web", environment=access_to(server))
     assert done.returncode == 0, done.stderr
-    assert re.fullmatch(r"web/production: succeeded after \d+s\n", done.stdout)
-    started, succeeded = done.stderr.splitlines()
+    assert re.fullmatch(r"web/production: succeeded \(took \d+s\)\n", done.stdout)
+    (started,) = done.stderr.splitlines()
     assert re.fullmatch(r"\d\d:\d\d:\d\dZ web/production  started    action \d+", started)
-    assert re.fullmatch(r"\d\d:\d\d:\d\dZ web/production  succeeded  after \d+s", succeeded)
     assert server.fake.calls(REDEPLOY) == 1
     assert not files(terminal)
 
@@ -61,7 +60,7 @@ def test_time_is_up(terminal: Terminal, server: SandboxServer) -> None:
     assert done.returncode == 5
     lines = done.stderr.splitlines()
     assert re.fullmatch(r"\d\d:\d\d:\d\dZ still waiting after 1s: 1 running", lines[1])
-    problem = re.fullmatch(r"error: web/production: not ended after 2s; action (\d+) still runs", lines[-2])
+    problem = re.fullmatch(r"error: web/production: not finished after 2s; action (\d+) is still running", lines[-2])
     assert problem is not None
     assert lines[-1] == f"Keep waiting:  cloud66-async wait web/production --action {problem[1]} --account 1"
 
@@ -88,7 +87,7 @@ def test_options_reach_the_api(terminal: Terminal, server: SandboxServer) -> Non
     ("arguments", "code", "text"),
     [
         ((), 2, "needs the name of a stack"),
-        (("web", "api"), 2, "this needs --yes"),
+        (("web", "api"), 2, "--yes is required to redeploy 2 stacks without a terminal"),
         (("missing",), 1, 'no stack is called "missing"'),
         (("we",), 1, 'no stack is called "we"'),
         (("web", "--timeout", "soon"), 2, "for example 90s, 15m"),
@@ -232,7 +231,7 @@ def test_plan_of_the_rest(terminal: Terminal, server: SandboxServer) -> None:
         plain = terminal.run(*arguments, environment=environment)
         as_json = terminal.run(*arguments, "--retry-failed", "--json", environment=environment)
     assert plain.stdout == "api/production\nmail/production\n"
-    assert "Would take up 2 stacks; nothing was started" in plain.stderr
+    assert "Would resume 2 stacks; nothing was started" in plain.stderr
     found = [json.loads(line) for line in as_json.stdout.splitlines()]
     assert [(one["name"], one["state"]) for one in found] == [
         ("web/production", "queued"),

@@ -34,7 +34,7 @@ def running(
         try:
             assert process.stdout is not None
             printed = ""
-            while "client_id=" not in printed:
+            while "Registered redirect URLs: " not in printed:
                 line = process.stdout.readline()
                 assert line, process.communicate(timeout=TIMEOUT)
                 printed += line

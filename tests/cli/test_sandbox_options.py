@@ -6,12 +6,11 @@ import http.client
 import re
 import time
 from pathlib import Path
-from typing import get_args
 from urllib.parse import urlsplit
 
 import pytest
 
-from cloud66_async.cli.commands._sandbox_faults import FaultName, inject
+from cloud66_async.cli.commands._sandbox_faults import FAULTS, Fault, inject
 from cloud66_async.sandbox import Faults
 
 from .conftest import Terminal
@@ -43,21 +42,34 @@ def test_latency(terminal: Terminal) -> None:
 
 
 def test_faults_are_named_and_injected(terminal: Terminal) -> None:
-    with running(terminal, "--stacks", "3", "--fault", "html", "--fault", "slow") as (printed, _):
-        assert "One request in ten is affected by each of these faults: html, slow" in printed
+    with running(terminal, "--stacks", "3", "--fault", "html", "--fault", "slow=0.5") as (printed, _):
+        assert "Faults, each with its share of the requests or actions: html=0.1, slow=0.5" in printed
 
 
 def test_unknown_fault_lists_the_known_ones(terminal: Terminal) -> None:
     result = terminal.run("sandbox", "--fault", "explode")
     assert result.returncode == 2
-    for name in get_args(FaultName):
+    for name in FAULTS:
         assert name in result.stderr.replace("\n", " ")
 
 
-@pytest.mark.parametrize("name", get_args(FaultName))
-def test_every_fault_applies_to_some_requests(name: FaultName) -> None:
+@pytest.mark.parametrize("share", ["0", "1.5", "nan", "", "often"])
+def test_a_share_that_is_not_possible(terminal: Terminal, share: str) -> None:
+    result = terminal.run("sandbox", "--fault", f"action-fails={share}")
+    assert result.returncode == 2
+    assert "expected a number above 0 and up to 1, such as action-fails=0.5" in result.stderr
+
+
+def test_a_fault_of_every_action(terminal: Terminal) -> None:
+    with running(terminal, "--stacks", "1", "--fault", "action-fails=1") as (_, settings):
+        done = terminal.run("redeploy", "web/production", "--no-wait", environment=settings)
+        assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_every_fault_applies_to_some_requests(name: str) -> None:
     faults = Faults()
-    inject(faults, [name])
+    inject(faults, [Fault(name)])
     if name == "action-fails":
         found = sum(faults.take_failure("stack_redeploy") is not None for _ in range(1000))
     else:

@@ -92,7 +92,7 @@ def test_an_existing_file_is_not_replaced_without_being_asked(
     before = server.request_count
     done = terminal.run("ssh-info", "one", "--key", str(path), environment=access)
     assert done.returncode == 2
-    assert "needs --yes" in done.stderr
+    assert "--yes is required to " in done.stderr
     with on_terminal(80, "ssh-info", "one", "--key", str(path), environment=access, home=terminal.home) as typed:
         typed.wait_for("[y/N]")
         typed.type("n\n")

@@ -172,14 +172,14 @@ def test_commands_on_all_servers_or_on_one(verb: str, servers: tuple[dict[str, A
 def test_nothing_is_sent_if_nobody_can_be_asked(arguments: tuple[str, ...], stack: FakeStack, services: Piped) -> None:
     verb, *rest = arguments
     services(verb, FULL, "worker", *rest, code=2)
-    assert services.err.startswith(f"error: {verb} worker")
-    assert "needs --yes" in services.err
+    assert services.err.startswith(f"error: --yes is required to {verb} worker")
+    assert "--yes is required to " in services.err
     assert services.changes == []
 
 
 def test_unknown_service(stack: FakeStack, services: Piped) -> None:
-    services("restart", FULL, "wokrer", "--yes", code=1)
-    assert services.err.splitlines() == [f'error: no service of {FULL} is called "wokrer"', "  Did you mean worker?"]
+    services("restart", FULL, "workers", "--yes", code=1)
+    assert services.err.splitlines() == [f'error: no service of {FULL} is called "workers"', "  Did you mean worker?"]
 
 
 def test_beginning_of_a_stack_name_is_not_enough_to_change_it(stack: FakeStack, services: Piped) -> None:
@@ -212,7 +212,7 @@ def test_restarting_needs_a_yes(stack: FakeStack, services: Piped, access: dict[
 def test_failure_is_told(served: SandboxServer, stack: FakeStack, services: Piped) -> None:
     served.fake.faults.action_fails(message="Out of memory")
     services("scale", FULL, "worker", "2", code=1)
-    assert re.search(rf"{FULL}  failed +after \ds: Out of memory", services.err)
+    assert re.search(rf"error: {FULL}: failed after \ds: Out of memory", services.err)
 
 
 def test_ctrl_c_tells_how_to_go_on(served: SandboxServer, stack: FakeStack, access: dict[str, str]) -> None:
@@ -221,7 +221,7 @@ def test_ctrl_c_tells_how_to_go_on(served: SandboxServer, stack: FakeStack, acce
         started.wait_for("running, action ")
         started.type("\x03")
         assert started.exit_code() == 130
-    assert "Stopped waiting. Cloud 66 carries on with what has started." in started.shown
+    assert "Stopped waiting. What has started continues at Cloud 66." in started.shown
     assert re.search(rf"cloud66-async wait {FULL} --action \d+", started.shown)
 
 

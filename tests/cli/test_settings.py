@@ -88,7 +88,7 @@ def test_a_setting_with_a_warning_asks(commands: Commands, access: dict[str, str
     stack = commands.stack()
     refused = commands.run("settings", "set", stack, "maintenance.mode", "true", code=2)
     assert "Visitors see the maintenance page." in refused.stdout
-    assert "needs --yes" in refused.stderr
+    assert "--yes is required to " in refused.stderr
     words = ("settings", "set", stack.uid, "maintenance.mode", "true", "--no-wait")
     for answer, code, value in (("\n", 1, False), ("y\n", 0, True)):
         with on_terminal(80, *words, environment=access) as started:

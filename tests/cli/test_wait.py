@@ -37,7 +37,7 @@ def test_running_action_is_waited_for(terminal: Terminal, running: SandboxServer
     number = start(running, "running", 2)
     done = terminal.run("wait", "running", environment=access)
     assert done.returncode == 0, done.stderr
-    assert done.stdout == "running/production: succeeded after 2s\n"
+    assert done.stdout == "running/production: succeeded (took 2s)\n"
     assert f"running/production  running    action {number}\n" in done.stderr
 
 
@@ -53,7 +53,7 @@ def test_time_is_up(terminal: Terminal, running: SandboxServer, access: dict[str
     arguments = ("wait", "slow", "--action", str(number), "--timeout", "1s", "--json")
     done = terminal.run(*arguments, environment=access)
     assert done.returncode == 5
-    assert f"not ended after 1s; action {number} still runs" in done.stderr
+    assert f"not finished after 1s; action {number} is still running" in done.stderr
     assert done.stderr.endswith(f"Keep waiting:  cloud66-async wait slow/production --action {number}\n")
     found = json.loads(done.stdout)
     assert (found["name"], found["state"], found["action"]) == ("slow/production", "unfinished", number)
@@ -66,7 +66,7 @@ def test_action_that_has_ended_is_reported_without_waiting(
     before = running.fake.calls("actions.get")
     done = terminal.run("wait", "done", "--action", str(number), environment=access)
     assert done.returncode == 0, done.stderr
-    assert done.stdout == "done/production: succeeded after 0s\n"
+    assert done.stdout == "done/production: succeeded (took 0s)\n"
     assert running.fake.calls("actions.get") == before + 1
 
 

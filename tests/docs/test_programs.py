@@ -84,7 +84,7 @@ def test_report_of_the_cron_script(environment: Mapping[str, str], tmp_path: Pat
     token.write_text("wrong")
     refused = {**environment, "CLOUD66_ACCESS_TOKEN_FILE": str(token)}
     done = run([sys.executable, str(EXAMPLES / "cron" / "report.py")], refused, tmp_path)
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert done.stderr.startswith("no report: 401")
 
 

@@ -126,7 +126,7 @@ def test_killed_rollouts_among_faults(seed: int, tmp_path: Path) -> None:
             retried = [each.uid for each in told if each.state != "succeeded"]
             if not retried:
                 return
-    pytest.fail(f"seed {seed}: the rollout has not ended after {MOST} processes")
+    pytest.fail(f"seed {seed}: the rollout has not finished after {MOST} processes")
 
 
 def wrong(fake: ChaosSandbox, uids: list[str], told: list[Told]) -> list[str]:

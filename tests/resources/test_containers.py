@@ -78,7 +78,7 @@ async def test_runtime_is_hidden_in_every_output() -> None:
     assert "hush" not in f"{found} {found!r} {found.to_dict()} {output.getvalue()}"
 
 
-@pytest.mark.parametrize("runtime", [None, Secret("[1]"), Secret("not JSON")])
+@pytest.mark.parametrize("runtime", [None, Secret("[1]"), Secret("{unclosed")])
 def test_runtime_that_is_not_an_object(runtime: Secret | None) -> None:
     assert Container(uid="c", runtime=runtime).reveal_runtime() is None
 

@@ -71,7 +71,7 @@ async def test_new_rollout_does_not_replace_a_file(tmp_path: Path) -> None:
     fleet, path = Fleet(1), tmp_path / "rollout.json"
     path.write_text("{}")
     async with fleet.client() as c66:
-        with pytest.raises(ConfigError, match="exists; take up its rollout with resume_rollout"):
+        with pytest.raises(ConfigError, match="exists; resume its rollout with resume_rollout"):
             await c66.stacks.rollout(fleet.uids, path=path)
     assert path.read_text() == "{}"
     assert fleet.fake.calls() == 0
@@ -150,7 +150,7 @@ async def test_file_that_is_not_one_of_a_rollout_is_rejected(content: str, tmp_p
     ("path", "message"),
     [
         ("missing/rollout.json", "cannot create .*: No such file or directory"),
-        (".", "exists; take up its rollout"),
+        (".", "exists; resume its rollout"),
     ],
 )
 async def test_path_of_a_new_rollout_is_checked_before_a_request(path: str, message: str, tmp_path: Path) -> None:

@@ -93,12 +93,12 @@ with open({result!r}, "w", encoding="utf-8") as file:
     file.write(found)
 """
 LOCAL, TLS = {"CLOUD66_URL": "http://127.0.0.1:9"}, {"CLOUD66_URL": "https://127.0.0.1:9", "TOKEN": "t"}
-LOST, INVALID, NO_TOKEN = "TransportError", "ConfigError", "MissingToken"
+LOST, INVALID, NO_LOGIN = "TransportError", "ConfigError", "MissingToken"
 ENVIRONMENTS: dict[str, tuple[dict[str, str | bytes], str]] = {
     "home is a device": ({**LOCAL, "HOME": "/dev/null"}, INVALID),
-    "home does not exist": ({**LOCAL, "HOME": "/nowhere/at/all"}, NO_TOKEN),
-    "home is empty": ({**LOCAL, "HOME": ""}, NO_TOKEN),
-    "relative directories": ({**LOCAL, "XDG_CONFIG_HOME": "a", "XDG_STATE_HOME": ".", "XDG_DATA_HOME": ".."}, NO_TOKEN),
+    "home does not exist": ({**LOCAL, "HOME": "/nowhere/at/all"}, NO_LOGIN),
+    "home is empty": ({**LOCAL, "HOME": ""}, NO_LOGIN),
+    "relative directories": ({**LOCAL, "XDG_CONFIG_HOME": "a", "XDG_STATE_HOME": ".", "XDG_DATA_HOME": ".."}, NO_LOGIN),
     "token with a space": ({**LOCAL, "CLOUD66_ACCESS_TOKEN": "a b"}, INVALID),
     "token that is not UTF-8": ({**LOCAL, "CLOUD66_ACCESS_TOKEN": b"\xff"}, INVALID),
     "toolbelt login": ({"CLOUD66_TOKEN": "%%%"}, INVALID),
@@ -166,4 +166,4 @@ def test_unknown_user_without_a_home(pool: PoolName) -> None:
             found = run(pool, LOCAL, Path(folder), user=54321)
         except PermissionError:
             pytest.skip("other users cannot run this interpreter")
-    assert found.startswith(f"{NO_TOKEN}: ")
+    assert found.startswith(f"{NO_LOGIN}: ")

@@ -24,7 +24,7 @@ from ...resources.ping import Identity
 from ...retry import Retry
 from ..exits import DONE, FAILED, NOT_LOGGED_IN, THROTTLED
 from ..failures import failure_of, plain_reason
-from ..logins import Login, environment_variable, masked
+from ..logins import Login, described, environment_variable
 
 __all__ = ["Checks", "Result", "check_address"]
 
@@ -90,7 +90,7 @@ class Checks:
         proxy = self.find_proxy()
         self._pong = asyncio.create_task(_caught(self._c66.send(ping.CHECK.bind())))
         self._identity = asyncio.create_task(_caught(self._c66.send(ping.CHECK_TOKEN.bind())))
-        network = (self.name(), self.proxy(proxy), self.tls(), self.clock())
+        network = (self.name(), self.proxy(proxy), self.connect(), self.tls(), self.clock())
         access = (self.token(), self.account(), self.scopes(), self.quota())
         return [asyncio.create_task(check) for check in (*network, *access)]
 
@@ -102,7 +102,7 @@ class Checks:
         """Look up the name of the server."""
         origin = self._address.origin
         if ip_address(origin.host) is not None:
-            return Result("name", "skipped", "the address has a number and no name")
+            return Result("name", "skipped", "not needed: the address is an IP address")
         if self._proxy:
             return Result("name", "skipped", "the proxy looks it up")
         try:
@@ -143,25 +143,42 @@ class Checks:
         writer.transport.abort()
         return found
 
+    async def connect(self) -> Result:
+        """Connect to the port of the server."""
+        origin = self._address.origin
+        if self._proxy:
+            return Result("connect", "skipped", "the proxy connects")
+        try:
+            async with asyncio.timeout(SECONDS):
+                _, writer = await asyncio.open_connection(origin.host, origin.port)
+        except TimeoutError:
+            return failed("connect", f"no connection to port {origin.port} within {SECONDS:g} s", _FIREWALL)
+        except socket.gaierror:
+            return Result("connect", "skipped", "the name is not known")
+        except OSError as error:
+            return failed("connect", f"port {origin.port}: {plain_reason(str(error))}", _FIREWALL)
+        writer.transport.abort()
+        return Result("connect", "ok", f"port {origin.port} accepts connections")
+
     async def tls(self) -> Result:
-        """Connect, and check the certificate of the server."""
+        """Check the protocol and the certificate of the server, with a connection of its own."""
         origin = self._address.origin
         if self._proxy:
             outcome = await self._pong
             if isinstance(outcome, TransportError):
                 return failed("tls", f"through the proxy: {outcome}", _ROOTS)
             return Result("tls", "ok", f"through the proxy; {_roots()}")
-        context = create_context() if origin.tls else None
+        if not origin.tls:
+            return Result("tls", "skipped", "plain HTTP to this machine")
+        context = create_context()
         try:
             async with asyncio.timeout(SECONDS):
                 _, writer = await asyncio.open_connection(origin.host, origin.port, ssl=context)
         except OSError as error:  # TimeoutError and ssl.SSLError, too
-            return _no_connection(error)
+            return _no_tls(error)
         version = writer.get_extra_info("ssl_object")
         certificate: dict[str, Any] = writer.get_extra_info("peercert") or {}
         writer.transport.abort()
-        if context is None:
-            return Result("tls", "skipped", "connected; http needs none on this machine")
         until = f", certificate valid until {certificate['notAfter']}" if "notAfter" in certificate else ""
         return Result("tls", "ok", f"{version.version()}{until}; {_roots()}")
 
@@ -185,7 +202,7 @@ class Checks:
         """Check that there is a token, and that the API accepts it."""
         if self._login is None:
             return failed("token", "you are not logged in", "Log in: cloud66-async login", NOT_LOGGED_IN)
-        shown = f"{self._login.origin} (ends in {masked(self._login.token)})"
+        shown = described(self._login)
         outcome = await self._identity
         if isinstance(outcome, Unauthenticated):
             variable = environment_variable() if self._login.profile is None else None
@@ -229,7 +246,7 @@ class Checks:
         await self._identity
         left, resets = self._c66.quota, next_hour(datetime.now(UTC)).astimezone()
         if left.remaining is None or left.limit is None:
-            return Result("quota", "skipped", "the server has not said")
+            return Result("quota", "skipped", "unknown: no response")
         text = f"{left.remaining:,} of {left.limit:,} requests left until {resets:%H:%M}"
         if left.remaining == 0:
             return failed("quota", text, f"Wait until {resets:%H:%M}", THROTTLED)
@@ -255,20 +272,17 @@ def _roots() -> str:
     return f"{count} roots in {paths.cafile or paths.capath or 'the system'}"
 
 
-def _no_connection(error: OSError) -> Result:
-    """Return why there is no connection, or no TLS."""
+def _no_tls(error: OSError) -> Result:
+    """Return why there is no TLS. Why there is no connection is told by its own check."""
     match error:
-        case TimeoutError():
-            return failed("tls", f"no connection within {SECONDS:g} s", _FIREWALL)
-        case socket.gaierror():
-            return Result("tls", "skipped", "the name is not known")
+        case TimeoutError() | ssl.SSLEOFError() | ConnectionResetError():
+            return failed("tls", "the server did not complete the handshake", _NO_TLS)
         case ssl.SSLCertVerificationError():
-            remedy = _ROOTS
+            return failed("tls", plain_reason(str(error)), _ROOTS)
         case ssl.SSLError():
-            remedy = _NO_TLS
+            return failed("tls", plain_reason(str(error)), _NO_TLS)
         case _:
-            remedy = _FIREWALL
-    return failed("tls", plain_reason(str(error)), remedy)
+            return Result("tls", "skipped", "no connection")
 
 
 async def _caught(work: Coroutine[Any, Any, Response[Any]]) -> tuple[Response[Any], datetime] | Exception:

@@ -15,7 +15,7 @@ from ...secret import Secret
 from ..exits import USAGE, CommandError, failure_of, worst
 from ..lookup.keys import unknown_key
 from ..lookup.names import find_stack, find_stacks, full_name
-from ..options import DEFAULT_ACCESS, Access, AsJSON, Environment, StackName, Yes
+from ..options import DEFAULT_ACCESS, Access, AsJSON, ChangedStackName, Environment, Yes
 from ..running import run
 from ..terminal.console import plain, warn
 from ..terminal.output import count
@@ -34,7 +34,7 @@ Keys = Annotated[list[str] | None, Parameter(negative="")]
 
 
 def apply(
-    stack: StackName,
+    stack: ChangedStackName,
     file: Annotated[str, Parameter(allow_leading_hyphen=True, help="File with variables, or - for standard input.")],
     *,
     environment: Environment = None,
@@ -56,9 +56,9 @@ def apply(
 ) -> int:
     """Change a stack's environment variables to those in a file.
 
-    cloud66-async env export web/staging --output web.env
-
-    cloud66-async env apply web/staging web.env --dry-run
+    For example:
+      cloud66-async env export web/staging --output web.env
+      cloud66-async env apply web/staging web.env --dry-run
 
     What would change is shown first. Variables that are read-only or that Cloud 66 generates are left alone. In
     dotenv files, references such as ${NAME} are not expanded. Standard input cannot be read and asked at once: it
@@ -72,8 +72,8 @@ def apply(
 
 
 def copy(
-    source: Annotated[str, Parameter(help="Stack that has the variables.")],
-    targets: Annotated[list[str], Parameter(negative="", help="Stacks that receive them.")],
+    source: Annotated[str, Parameter(help="Stack that has the variables (whole names only).")],
+    targets: Annotated[list[str], Parameter(negative="", help="Stacks that receive them (whole names only).")],
     *,
     only: Annotated[Keys, Parameter(help="Keys to copy, separated by commas; the default is all.")] = None,
     except_: Annotated[Keys, Parameter(name="--except", help="Keys not to copy, separated by commas.")] = None,
@@ -87,7 +87,8 @@ def copy(
 ) -> int:
     """Copy environment variables to other stacks.
 
-    cloud66-async env copy web/staging web/production api/production --only LOG_LEVEL,WORKERS
+    For example:
+      cloud66-async env copy web/staging web/production --only LOG_LEVEL,WORKERS
 
     What would change is shown first. Variables that are read-only or that Cloud 66 generates, in either stack, are
     left alone. Other variables of the targets are kept.

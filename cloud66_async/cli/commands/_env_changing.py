@@ -14,7 +14,7 @@ from ...secret import Secret
 from ..exits import USAGE, CommandError
 from ..lookup.keys import unknown_key
 from ..lookup.names import find_stack, full_name
-from ..options import DEFAULT_ACCESS, Access, AsJSON, Environment, StackName, Yes
+from ..options import DEFAULT_ACCESS, Access, AsJSON, ChangedStackName, Environment, Yes
 from ..running import run
 from ..terminal.console import plain
 from ..terminal.output import count
@@ -30,7 +30,7 @@ __all__ = ["set_", "unset"]
 
 
 def set_(
-    stack: StackName,
+    stack: ChangedStackName,
     variables: Annotated[list[str], Parameter(negative="", help="KEY=VALUE, KEY=@FILE, KEY=- or KEY.")],
     *,
     literal: Annotated[
@@ -46,9 +46,9 @@ def set_(
 ) -> int:
     """Set environment variables, and wait until Cloud 66 has stored them.
 
-    cloud66-async env set web/production LOG_LEVEL=debug WORKERS=4
-
-    cloud66-async env set web/production SECRET_KEY_BASE CERTIFICATE=@cert.pem
+    For example:
+      cloud66-async env set web/production LOG_LEVEL=debug WORKERS=4
+      cloud66-async env set web/production SECRET_KEY_BASE CERTIFICATE=@cert.pem
 
     Other users of this computer can see a value on the command line, and your shell may keep it. Secrets are safer
     as KEY alone, which asks for the value, KEY=@FILE, which reads it from a file, or KEY=-, which reads it from
@@ -60,7 +60,7 @@ def set_(
 
 
 def unset(
-    stack: StackName,
+    stack: ChangedStackName,
     keys: Annotated[list[str], Parameter(negative="", help="Names of the variables.")],
     *,
     environment: Environment = None,

@@ -49,8 +49,8 @@ class Row(NamedTuple):
 
 
 def diff(
-    first: Annotated[str, Parameter(help="Name, name/environment or uid of a stack.")],
-    second: Annotated[str, Parameter(help="Name, name/environment or uid of another.")],
+    first: Annotated[str, Parameter(help="Name, name/environment or uid of a stack, or its beginning.")],
+    second: Annotated[str, Parameter(help="Name, name/environment or uid of the other stack, or its beginning.")],
     *,
     all_: Annotated[
         bool, Parameter(name="--all", negative="", show_default=False, help="Show equal variables, too.")
@@ -64,7 +64,8 @@ def diff(
 ) -> int:
     """Compare the environment variables of two stacks.
 
-    cloud66-async env diff web/staging web/production
+    For example:
+      cloud66-async env diff web/staging web/production
     """
     stacks, found = run(_read(access.open(), first, second))
     every = list(_rows(found[0], found[1], reveal=reveal))

@@ -44,9 +44,9 @@ def export(
 ) -> None:
     """Write the environment variables, with their secrets, as dotenv, JSON or shell text.
 
-    cloud66-async env export web/staging --output web.env
-
-    eval "$(cloud66-async env export web/staging --format shell)"
+    For example:
+      cloud66-async env export web/staging --output web.env
+      eval "$(cloud66-async env export web/staging --format shell)"
 
     The command env apply reads each of the formats. In the format json, every name and value can be expressed.
     """

@@ -44,7 +44,7 @@ ACTIONS: Listing[Action] = Listing(
         Field("id", lambda action: action.id),
         Field("action", lambda action: action.action),
         Field("state", _state, style=lambda action: _COLORS[_state(action)]),
-        Field("started", lambda action: action.started_at, dropped=2),
+        Field("started", lambda action: action.started_at, title="ago", dropped=2),
         Field("took", _took, dropped=3),
         Field("message", lambda action: action.finished_message, dropped=1),
         Field("user", lambda action: action.user, extra=True),
@@ -61,11 +61,11 @@ def actions(
     stack: StackName,
     *,
     environment: Environment = None,
-    limit: Annotated[int, Parameter(validator=validators.Number(gte=1), help="Longest list.")] = 20,
+    limit: Annotated[int, Parameter(validator=validators.Number(gte=1), help="Maximum number of actions.")] = 20,
     access: Access = DEFAULT_ACCESS,
     output: Output = DEFAULT_OUTPUT,
 ) -> None:
-    """List what was done with a stack lately, the newest first."""
+    """List the recent actions of a stack, the newest first."""
     run(_list(access.open(), output, stack, environment, limit))
 
 
@@ -92,7 +92,7 @@ def wait(
         int | None, Parameter(help="ID of the action; the default is the one that runs, or the latest.")
     ] = None,
     timeout: Annotated[
-        Duration, Parameter(show_default=False, help="Longest wait, for example 90s, 15m or 1h. [default: 15m]")
+        Duration, Parameter(show_default=False, help="Maximum time to wait, for example 90s, 15m or 1h. [default: 15m]")
     ] = 900.0,
     json: AsJSON = False,
     progress: Progress = DEFAULT_PROGRESS,
@@ -160,5 +160,6 @@ async def _find(c66: Cloud66, stack: Stack, number: int | None) -> Action:
             raise CommandError(text, f"See: cloud66-async actions {Task.of(stack).argument}") from None
     found = (await c66.actions.list(stack.uid).page(1)).items
     if not found:
-        raise CommandError(f"{full_name(stack)} has no action to wait for", "Start one: cloud66-async redeploy")
+        advice = f"Start one: cloud66-async redeploy {Task.of(stack).argument}"
+        raise CommandError(f"{full_name(stack)} has no action to wait for", advice)
     return max(found, key=lambda action: (not action.finished, action.id))

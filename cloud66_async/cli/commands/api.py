@@ -49,7 +49,7 @@ def api(
             name=["--field", "-F"],
             negative="",
             help="Parameter as name=value; may be repeated. With GET it belongs to the query, otherwise to the JSON "
-            "body, in which true, false, null and integers are not texts.",
+            "body, in which true, false, null and integers are not quoted.",
         ),
     ] = None,
     input: Annotated[  # noqa: A002  the name of the option

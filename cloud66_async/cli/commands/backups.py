@@ -14,7 +14,17 @@ from ...resources.backups import Backup, BackupStatus, VerifyStatus
 from ...resources.common import DatabaseSelection, DatabaseType
 from ..exits import USAGE, CommandError
 from ..lookup.names import find_stack, full_name
-from ..options import DEFAULT_ACCESS, DEFAULT_OUTPUT, Access, AsJSON, Environment, Output, StackName, Yes
+from ..options import (
+    DEFAULT_ACCESS,
+    DEFAULT_OUTPUT,
+    Access,
+    AsJSON,
+    ChangedStackName,
+    Environment,
+    Output,
+    StackName,
+    Yes,
+)
 from ..running import run
 from ..terminal.console import is_terminal, plain, print_line, report
 from ..terminal.durations import duration
@@ -141,7 +151,7 @@ async def _download(c66: Cloud66, found: Plan, progress: Progress, *, beside: bo
 
 @app.command
 def new(
-    stack: StackName,
+    stack: ChangedStackName,
     *,
     environment: Environment = None,
     db_type: Annotated[

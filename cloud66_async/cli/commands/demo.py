@@ -20,6 +20,7 @@ from ...polling import Polling
 from ...resources.common import Health
 from ...resources.stacks import Stack, StackStatus
 from ...sandbox import FakeCloud66, ProviderSettings, SandboxServer, consent
+from ..lookup.names import full_name
 from ..running import run
 from ..terminal.console import is_terminal, plain, print_result, report, rich_console, spinner
 from ..terminal.fields import health_style
@@ -129,13 +130,13 @@ async def _redeploy(c66: Cloud66, stacks: list[Stack]) -> None:
     ready = [stack for stack in stacks if stack.status is StackStatus.DEPLOYED and stack.health is Health.HEALTHY]
     chosen = min(ready or stacks, key=lambda stack: (stack.name or "", stack.environment or ""))
     started = await c66.stacks.redeploy(chosen.uid)
-    _print_line("Redeploy", f"{plain(chosen.name)} ({plain(chosen.environment)})")
+    _print_line("Redeploy", full_name(chosen))
     report(f"  Action {started.async_action_id}: running")
     with _waiting():
         action = await c66.actions.wait(started, timeout=_REDEPLOY_TIMEOUT)
     seconds = ""
     if action.started_at is not None and action.finished_at is not None:
-        seconds = f" after {(action.finished_at - action.started_at).total_seconds():.1f} s"
+        seconds = f" (took {(action.finished_at - action.started_at).total_seconds():.1f} s)"
     report(f"  Action {action.id}: succeeded{seconds}")
 
 

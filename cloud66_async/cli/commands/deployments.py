@@ -12,7 +12,7 @@ from ...resources.deployments import Deployment
 from ...resources.stacks import Stack
 from ..exits import CommandError
 from ..lookup.names import find_stack, full_name
-from ..options import DEFAULT_ACCESS, DEFAULT_OUTPUT, Access, Environment, Output, StackName, Yes
+from ..options import DEFAULT_ACCESS, DEFAULT_OUTPUT, Access, ChangedStackName, Environment, Output, StackName, Yes
 from ..running import run
 from ..terminal.console import plain, report
 from ..terminal.fields import deployment_result, elapsed, quota_note, result_style, seconds_between
@@ -23,7 +23,7 @@ __all__ = ["DEPLOYMENTS", "app"]
 
 _SHORT_HASH = 7
 
-app = App(
+app: App = App(
     name="deployments",
     help="List the deployments of a stack, or cancel the running one.",
     help_format="plaintext",
@@ -97,7 +97,7 @@ async def _read(
 
 @app.command
 def cancel(
-    stack: StackName,
+    stack: ChangedStackName,
     *,
     environment: Environment = None,
     deployment: Annotated[

@@ -21,7 +21,7 @@ from ._doctor_checks import Checks, Result, check_address, failed
 
 __all__ = ["doctor"]
 
-_CHECKS = ("name", "proxy", "tls", "clock", "token", "account", "scopes", "quota")
+_CHECKS = ("name", "proxy", "connect", "tls", "clock", "token", "account", "scopes", "quota")
 _COLORS = {"ok": "green", "failed": "red", "skipped": "dim"}
 _WIDTH = len("skipped")
 

@@ -17,7 +17,17 @@ from ...resources.firewall_rules import FirewallRule
 from ...resources.stacks import Stack
 from ..exits import DONE, USAGE, CommandError
 from ..lookup.names import find_stack, full_name
-from ..options import DEFAULT_ACCESS, DEFAULT_OUTPUT, Access, AsJSON, Environment, Output, StackName, Yes
+from ..options import (
+    DEFAULT_ACCESS,
+    DEFAULT_OUTPUT,
+    Access,
+    AsJSON,
+    ChangedStackName,
+    Environment,
+    Output,
+    StackName,
+    Yes,
+)
 from ..running import run
 from ..terminal.console import plain, report
 from ..terminal.durations import parse_duration
@@ -96,7 +106,7 @@ async def _list(c66: Cloud66, output: Output, stack: str, environment: str | Non
 
 @app.command(name="open")
 def open_(
-    stack: StackName,
+    stack: ChangedStackName,
     *,
     environment: Environment = None,
     port: Annotated[
@@ -121,7 +131,8 @@ def open_(
 ) -> int:
     """Open a port of a stack's servers for some time.
 
-    cloud66-async firewall open web/production --port 5432 --ttl 1h
+    For example:
+      cloud66-async firewall open web/production --port 5432 --ttl 1h
 
     Cloud 66 closes it again by itself. The API has no request that closes it earlier.
     """

@@ -18,16 +18,18 @@ from ...resources.common import Health
 from ..exits import failure_of, worst
 from ..lookup.names import full_name
 from ..lookup.selection import DEFAULT_SELECTION, Selection, Sort, sort_stacks
-from ..options import DEFAULT_ACCESS, DEFAULT_OUTPUT, Access, Output
+from ..options import DEFAULT_ACCESS, DEFAULT_OUTPUT, Access, Output, Yes
 from ..running import run
 from ..terminal.console import plain, warn
 from ..terminal.fields import elapsed, health_style, result_style
 from ..terminal.output import Field, Listing, count
+from ..terminal.prompts import confirm, is_interactive
 from .fleet_details import Budget, Details, Row, Unread, read_details
 from .fleet_progress import show_progress
 
 __all__ = ["FLEET", "fleet"]
 
+_ASKED = 0.25  # part of the requests that are left, above which a person is asked
 _RESERVED = 0.1  # part of the hourly limit that is left to others, by default
 _COUNTED = (Health.HEALTHY, Health.IMPAIRED, Health.FAILED)
 _OWNER = re.compile(r"\s*<[^<>]*>$")
@@ -83,10 +85,14 @@ def fleet(
     plot: Annotated[
         Path | None, Parameter(help="File for diagrams of the health and the deployments: .svg or .png.")
     ] = None,
+    yes: Yes = False,
     access: Access = DEFAULT_ACCESS,
     output: Output = DEFAULT_OUTPUT,
 ) -> int:
     """Show the stacks of all accounts with health, servers and latest deployment.
+
+    Two requests for each stack; with 600 stacks, a third of the hourly quota. On a terminal, the command asks before it
+    uses more than a quarter of what is left, unless --yes.
 
     For example: cloud66-async fleet -e production --health failed,impaired
     """
@@ -98,8 +104,18 @@ def fleet(
         check_plot(plot)
     details = Details(servers=servers, deployments=deployments)
     started = time.monotonic()
-    rows, unread = run(_read(access.open(), selection, details, reserve, output.for_people))
+    rows, quota = run(_list(access.open(), selection))
     took = time.monotonic() - started
+    unread: list[Unread] = []
+    cost = len(rows) * len(details.kinds)
+    if cost:
+        kept = int(_RESERVED * (quota.limit or 0)) if reserve is None else reserve
+        for line in _announcement(details, rows, cost, quota, kept):
+            warn(line)
+        _ask(_fitting(cost, quota, kept), quota, yes=yes)
+        started = time.monotonic()
+        unread = run(_read(access.open(), rows, details, quota, kept, bar=output.for_people))
+        took += time.monotonic() - started
     ordered = _in_order(rows, sort)
     output.show(
         _listing(output, details, ordered),
@@ -117,24 +133,40 @@ def fleet(
     return worst([failure_of(problem.error).code for problem in unread])
 
 
-async def _read(
-    c66: Cloud66, selection: Selection, details: Details, reserve: int | None, people: bool
-) -> tuple[list[Row], list[Unread]]:
+async def _list(c66: Cloud66, selection: Selection) -> tuple[list[Row], Quota]:
+    """Return the selected stacks, the worst first: they are read even if the quota does not suffice for all."""
     async with c66:
         listed = await selection.listed(c66)
-        # The worst first: they are read even if the quota does not suffice for all.
-        rows = [Row(stack) for stack in sort_stacks(list(filter(selection.test(), listed)), "health")]
-        quota = c66.quota
-        kept = int(_RESERVED * (quota.limit or 0)) if reserve is None else reserve
-        budget = Budget(c66, kept)
-        cost = len(rows) * len(details.kinds)
-        if cost == 0:
-            return rows, []
-        for line in _announcement(details, rows, cost, quota, kept):
-            warn(line)
-        with show_progress(cost, bar=people) as progress:
-            unread = await read_details(c66, rows, details.kinds, budget, progress.advance)
-        return rows, unread
+        return [Row(stack) for stack in sort_stacks(list(filter(selection.test(), listed)), "health")], c66.quota
+
+
+def _fitting(cost: int, quota: Quota, kept: int) -> int:
+    """Return how many of the requests can be sent."""
+    return cost if quota.remaining is None else min(cost, max(0, quota.remaining - kept))
+
+
+def _ask(cost: int, quota: Quota, *, yes: bool) -> None:
+    """Ask a person before much of the quota is used. Scripts go on: they have been told. Raises CommandError."""
+    if quota.remaining is not None and cost > _ASKED * quota.remaining and is_interactive():
+        confirm(f"send {cost:,} requests", yes=yes)
+
+
+async def _read(
+    c66: Cloud66, rows: Sequence[Row], details: Details, quota: Quota, kept: int, *, bar: bool
+) -> list[Unread]:
+    """Read the details into the rows, and return what could not be read.
+
+    Args:
+        c66: Client.
+        rows: The stacks.
+        details: What is read of each.
+        quota: Quota after the list.
+        kept: Requests that are left unused.
+        bar: Whether progress is shown as a bar.
+    """
+    async with c66:
+        with show_progress(len(rows) * len(details.kinds), bar=bar) as progress:
+            return await read_details(c66, rows, details.kinds, Budget(c66, kept, quota), progress.advance)
 
 
 def _announcement(details: Details, rows: Sequence[Row], cost: int, quota: Quota, kept: int) -> Iterator[str]:
@@ -143,7 +175,7 @@ def _announcement(details: Details, rows: Sequence[Row], cost: int, quota: Quota
     what = " and ".join(names[kind] for kind in details.kinds)
     left = "" if quota.remaining is None else f" of {quota.remaining:,} left"
     yield f"Reading {what} of {count(len(rows), 'stack')}: {count(cost, 'request')}{left}"
-    fitting = cost if quota.remaining is None else max(0, quota.remaining - kept)
+    fitting = _fitting(cost, quota, kept)
     if fitting < cost:
         yield f"  Only {fitting:,} of them are sent, to keep {kept:,} for others; the worst stacks come first"
 

@@ -11,6 +11,7 @@ import attrs
 from ...bulk import Failed
 from ...client import Cloud66
 from ...errors import Cloud66Error, QuotaError, Throttled, Unauthenticated
+from ...quota import Quota
 from ...resources.common import Health
 from ...resources.deployments import Deployment
 from ...resources.servers import Server
@@ -95,10 +96,10 @@ class Unread(NamedTuple):
 class Budget:
     """The requests that may be sent. None means that the quota is unknown."""
 
-    def __init__(self, c66: Cloud66, reserve: int) -> None:
+    def __init__(self, c66: Cloud66, reserve: int, quota: Quota | None = None) -> None:
         self._c66 = c66
         self._reserve = reserve
-        remaining = c66.quota.remaining
+        remaining = (quota or c66.quota).remaining
         self.left: int | None = None if remaining is None else max(0, remaining - reserve)
 
     def spend(self) -> None:

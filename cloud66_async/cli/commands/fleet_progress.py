@@ -24,7 +24,7 @@ class Progress:
 
     def __init__(self, total: int, show: Callable[[int], object]) -> None:
         self.total = total
-        self.done = 0
+        self.done: int = 0
         self._show = show
 
     def advance(self) -> None:

@@ -12,7 +12,7 @@ from ...errors import Cloud66Error
 from ...quota import Quota, next_hour
 from ...resources.accounts import Account
 from ...resources.ping import Identity
-from ..logins import Login, environment_variable, find_login, masked, site, store
+from ..logins import Login, described, environment_variable, find_login, site, store
 from ..options import DEFAULT_ACCESS, DEFAULT_OUTPUT, Access, AsJSON, Output
 from ..running import run
 from ..terminal.console import plain
@@ -70,7 +70,7 @@ async def _whoami(access: Access, *, json_output: bool) -> None:
         ("User", names["User"]),
         ("Account", names["Account"] and f"{names['Account']}{number}"),
         ("Server", names["Server"]),
-        ("Token", "" if login is None else f"{login.origin} (ends in {masked(login.token)})"),
+        ("Token", "" if login is None else described(login)),
         ("File", "" if login is None or login.path is None else plain(login.path, max_length=_MAX_PATH)),
         ("Scopes", names["Scopes"]),
         ("Quota", _quota_text(left)),

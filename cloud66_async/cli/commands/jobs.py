@@ -12,7 +12,7 @@ from ...resources.actions import Action
 from ...resources.jobs import Job, JobStatus
 from ..lookup.members import find_server, pick
 from ..lookup.names import find_stack, full_name
-from ..options import DEFAULT_ACCESS, DEFAULT_OUTPUT, Access, AsJSON, Environment, Output, StackName
+from ..options import DEFAULT_ACCESS, DEFAULT_OUTPUT, Access, AsJSON, ChangedStackName, Environment, Output, StackName
 from ..running import run
 from ..terminal.console import plain
 from ..terminal.output import Field, Listing
@@ -72,7 +72,7 @@ async def _list(c66: Cloud66, output: Output, name: str, environment: str | None
 
 @app.command(name="run")
 def run_job(
-    stack: StackName,
+    stack: ChangedStackName,
     job: Annotated[str, Parameter(help="Name or uid of the job, or the beginning of its uid.")],
     *,
     environment: Environment = None,

@@ -14,7 +14,17 @@ from ...resources.processes import Process
 from ...resources.stacks import Stack
 from ..lookup.members import find_server, pick
 from ..lookup.names import find_stack, full_name
-from ..options import DEFAULT_ACCESS, DEFAULT_OUTPUT, Access, AsJSON, Environment, Output, StackName, Yes
+from ..options import (
+    DEFAULT_ACCESS,
+    DEFAULT_OUTPUT,
+    Access,
+    AsJSON,
+    ChangedStackName,
+    Environment,
+    Output,
+    StackName,
+    Yes,
+)
 from ..running import run
 from ..terminal.output import Field, Listing
 from ..work.changes import DEFAULT_WAITING, Change, Telling, Waiting, carry_out
@@ -92,7 +102,7 @@ async def _list(c66: Cloud66, output: Output, name: str, environment: str | None
 
 @app.command
 def scale(
-    stack: StackName,
+    stack: ChangedStackName,
     process: ProcessName,
     count: Count,
     *,
@@ -130,7 +140,7 @@ def scale(
 
 @app.command
 def restart(
-    stack: StackName,
+    stack: ChangedStackName,
     process: ProcessName,
     *,
     environment: Environment = None,
@@ -152,7 +162,7 @@ def restart(
 
 @app.command
 def pause(
-    stack: StackName,
+    stack: ChangedStackName,
     process: ProcessName,
     *,
     environment: Environment = None,
@@ -174,7 +184,7 @@ def pause(
 
 @app.command
 def resume(
-    stack: StackName,
+    stack: ChangedStackName,
     process: ProcessName,
     *,
     environment: Environment = None,

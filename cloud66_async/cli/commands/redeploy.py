@@ -109,7 +109,7 @@ class Several:
             help="Failures after which nothing more is started; 0 means never. [default: 1]",
         ),
     ] = None
-    resume: Annotated[Path | None, Parameter(help="File of an earlier redeployment, which is taken up.")] = None
+    resume: Annotated[Path | None, Parameter(help="File of an interrupted redeployment to resume.")] = None
     retry_failed: Annotated[
         bool, Parameter(negative="", show_default=False, help="With --resume, also deploy failed stacks again.")
     ] = False
@@ -122,7 +122,12 @@ _DEFAULT_SEVERAL: Final = Several()
 def redeploy(
     stacks: Annotated[
         list[str] | None,
-        Parameter(name=["--stack", "-s"], negative="", consume_multiple=True, help="Names, name/environment or uids."),
+        Parameter(
+            name=["--stack", "-s"],
+            negative="",
+            consume_multiple=True,
+            help="Names, name/environment or uids (whole names only).",
+        ),
     ] = None,
     *,
     environment: Environment = None,
@@ -131,12 +136,12 @@ def redeploy(
         Parameter(
             name=["--wait", "--listen"],
             negative="--no-wait",
-            help="Wait until the deployments end; the exit code reports the result.",
+            help="Wait until the deployments end; the exit code reports the result. --listen is what cx calls it.",
         ),
     ] = True,
     timeout: Annotated[
         Duration | None,
-        Parameter(help="Longest wait for each deployment, for example 90s, 15m or 1h. [default: 15m]"),
+        Parameter(help="Maximum time to wait for each deployment, for example 90s, 15m or 1h. [default: 15m]"),
     ] = None,
     dry_run: Annotated[
         bool, Parameter(negative="", show_default=False, help="Only show what would be deployed.")
@@ -155,9 +160,9 @@ def redeploy(
       cloud66-async redeploy web/production api/production --at-once 1,5 --yes
       cloud66-async redeploy --resume redeploy-20261126-1203.json
 
-    Several stacks are confirmed by their number, one in production by y, or both by --yes. Without a terminal, one
-    stack needs no --yes, and several do. The progress of several stacks is written to a file in the current
-    directory, which --resume takes up, and which is deleted when every stack is deployed.
+    You confirm several stacks by typing how many there are, and one production stack with y. --yes skips both. Without
+    a terminal, one stack needs no --yes, and several do. The progress of several stacks is written to a file in the
+    current directory, for --resume; it is deleted when every stack is deployed.
 
     The exit code is 0 if all succeeded, 1 if one failed, and 5 if one has not ended in time.
     """
@@ -301,5 +306,5 @@ def _show_rest(rollout: Rollout, stacks: Sequence[Stack], *, as_json: bool) -> i
     left = [task for task in tasks.values() if task.state not in FINAL]
     for task in left:
         _show(task, as_json=as_json)
-    warn(f"Would take up {count(len(left), 'stack')}; nothing was started")
+    warn(f"Would resume {count(len(left), 'stack')}; nothing was started")
     return DONE

@@ -16,7 +16,7 @@ from ...clock import SystemClock
 from ...errors import ConfigError
 from ...sandbox import FakeCloud66, SandboxServer
 from ..terminal.console import print_line
-from ._sandbox_faults import FaultName, inject
+from ._sandbox_faults import FAULTS, Fault, inject, parse_fault
 
 __all__ = ["sandbox"]
 
@@ -28,7 +28,7 @@ def sandbox(
     *,
     port: Annotated[int, Parameter(help="Port on 127.0.0.1; 0 selects a free port.")] = 6606,
     stacks: Annotated[int, Parameter(validator=validators.Number(gte=0), help="Number of simulated stacks.")] = 600,
-    seed: Annotated[int, Parameter(help="Which stacks: each number stands for others.")] = 0,
+    seed: Annotated[int, Parameter(help="Seed of the simulated fleet.")] = 0,
     state: Annotated[
         Path | None, Parameter(help="File that keeps the stacks, with all changes, until the next start.")
     ] = None,
@@ -41,12 +41,21 @@ def sandbox(
         Parameter(validator=validators.Number(gte=0), help="Delay before each response of the API, in seconds."),
     ] = 0.0,
     fault: Annotated[
-        list[FaultName] | None,
-        Parameter(negative="", help="What goes wrong with one request in ten; may be repeated."),
+        list[Fault] | None,
+        Parameter(
+            converter=parse_fault,
+            n_tokens=1,
+            metavar="NAME",
+            negative="",
+            help="What goes wrong with one request or action in ten, or with the share that follows it, such as "
+            f"action-fails=1 for all; may be repeated. [choices: {', '.join(FAULTS)}]",
+        ),
     ] = None,
     tls: Annotated[
         bool,
-        Parameter(negative="", show_default=False, help="Use TLS with a throw-away authority; its path is printed."),
+        Parameter(
+            negative="", show_default=False, help="Use TLS with a temporary certificate authority; its path is printed."
+        ),
     ] = False,
 ) -> None:
     """Serve a simulated Cloud 66 API with stacks, users and a consent page until you press Ctrl+C."""
@@ -70,7 +79,7 @@ def _serve(
     state: Path | None,
     redirect_urls: list[str],
     latency: float,
-    faults: list[FaultName],
+    faults: list[Fault],
     tls: bool,
 ) -> None:
     """Print how to connect to a sandbox, and serve it until Ctrl+C is pressed.
@@ -83,7 +92,7 @@ def _serve(
         redirect_urls: Additional redirect URLs of the OAuth application.
         latency: Seconds by which each response of the API is delayed.
         faults: What goes wrong with some of the requests.
-        tls: Whether to use TLS, with a throw-away authority.
+        tls: Whether to use TLS, with a temporary authority.
     """
     fake = _sandbox(state, stacks=stacks, seed=seed)
     inject(fake.faults, faults)
@@ -92,15 +101,17 @@ def _serve(
         token = fake.add_token()
         print_line(f"Sandbox with {len(fake.world.stacks)} stacks at {server.url}; press Ctrl+C to stop it\n")
         if faults:
-            print_line(f"One request in ten is affected by each of these faults: {', '.join(faults)}\n")
+            print_line(f"Faults, each with its share of the requests or actions: {', '.join(map(str, faults))}\n")
         print_line("To use it in another terminal:\n")
         if server.ca_file is not None:
             print_line(f"  export SSL_CERT_FILE={server.ca_file}")
         # Printed in plain text: it gives access to this sandbox only.
         print_line(f"  export CLOUD66_URL={server.url} CLOUD66_ACCESS_TOKEN={token.reveal()}")
         print_line("  cloud66-async stacks --environment production\n")
-        print_line("OAuth application:\n")
-        print_line(f"  client_id={application.client_id} client_secret={application.client_secret}")
+        print_line("For a web application:\n")
+        known = f"CLOUD66_CLIENT_ID={application.client_id} CLOUD66_CLIENT_SECRET={application.client_secret}"
+        print_line(f"  export {known}")
+        print_line(f"  Registered redirect URLs: {', '.join(application.redirect_urls)} (add one with --redirect-url)")
         while True:
             time.sleep(3600)
 
@@ -110,7 +121,9 @@ def _sandbox(state: Path | None, *, stacks: int, seed: int) -> FakeCloud66:
     if state is not None and state.exists():
         return FakeCloud66.from_json(state, clock=SystemClock(), action_seconds=_ACTION_SECONDS)
     fake = FakeCloud66(clock=SystemClock(), action_seconds=_ACTION_SECONDS)
-    fake.seed(stacks, seed=seed)
+    if stacks > 0:
+        fake.seed(stacks - 1, seed=seed)
+        fake.add_stack("web", environment="production")  # examples in the documentation name it
     return fake
 
 

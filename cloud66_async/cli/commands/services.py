@@ -16,7 +16,17 @@ from ...resources.stacks import Stack
 from ..exits import USAGE, CommandError
 from ..lookup.members import find_server, pick
 from ..lookup.names import find_stack, full_name
-from ..options import DEFAULT_ACCESS, DEFAULT_OUTPUT, Access, AsJSON, Environment, Output, StackName, Yes
+from ..options import (
+    DEFAULT_ACCESS,
+    DEFAULT_OUTPUT,
+    Access,
+    AsJSON,
+    ChangedStackName,
+    Environment,
+    Output,
+    StackName,
+    Yes,
+)
 from ..running import run
 from ..terminal.output import Field, Listing
 from ..work.changes import DEFAULT_WAITING, Change, Telling, Waiting, carry_out
@@ -108,7 +118,7 @@ async def _list(c66: Cloud66, output: Output, name: str, environment: str | None
 
 @app.command
 def scale(
-    stack: StackName,
+    stack: ChangedStackName,
     service: ServiceName,
     count: Count,
     *,
@@ -167,7 +177,7 @@ def _scale(
 
 @app.command
 def restart(
-    stack: StackName,
+    stack: ChangedStackName,
     service: ServiceName,
     *,
     environment: Environment = None,
@@ -189,7 +199,7 @@ def restart(
 
 @app.command
 def pause(
-    stack: StackName,
+    stack: ChangedStackName,
     service: ServiceName,
     *,
     environment: Environment = None,
@@ -211,7 +221,7 @@ def pause(
 
 @app.command
 def resume(
-    stack: StackName,
+    stack: ChangedStackName,
     service: ServiceName,
     *,
     environment: Environment = None,
@@ -232,7 +242,7 @@ def resume(
 
 @app.command
 def stop(
-    stack: StackName,
+    stack: ChangedStackName,
     service: ServiceName,
     *,
     environment: Environment = None,

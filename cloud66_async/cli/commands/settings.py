@@ -13,7 +13,17 @@ from ...resources.stacks import Stack
 from ..exits import DONE, USAGE, CommandError
 from ..lookup.keys import unknown_key
 from ..lookup.names import find_stack, full_name
-from ..options import DEFAULT_ACCESS, DEFAULT_OUTPUT, Access, AsJSON, Environment, Output, StackName, Yes
+from ..options import (
+    DEFAULT_ACCESS,
+    DEFAULT_OUTPUT,
+    Access,
+    AsJSON,
+    ChangedStackName,
+    Environment,
+    Output,
+    StackName,
+    Yes,
+)
 from ..running import run
 from ..terminal.console import plain, report
 from ..terminal.output import Field, Listing
@@ -59,7 +69,7 @@ def settings(
 
 @app.command(name="set")
 def set_(
-    stack: StackName,
+    stack: ChangedStackName,
     key: Annotated[str, Parameter(help="Key of the setting, with dots or dashes, for example git.branch.")],
     value: Annotated[str, Parameter(allow_leading_hyphen=True, help='New value; "" clears the setting.')],
     *,
@@ -72,7 +82,8 @@ def set_(
 ) -> int:
     """Change a setting of a stack, and wait until Cloud 66 has done so.
 
-    cloud66-async settings set web/production maintenance.mode true
+    For example:
+      cloud66-async settings set web/production maintenance.mode true
 
     If Cloud 66 warns of a change, the command shows the warning and asks.
     """

@@ -66,7 +66,7 @@ def _details(stack: Stack, latest: Deployment | None) -> Iterator[tuple[str, str
     yield "Stack", full_name(stack)
     yield "uid", stack.uid
     yield "Account", plain(stack.account_name)
-    yield "Status", short_status(stack.status) if is_terminal() else plain(stack.status)
+    yield "Status", short_status(stack.status)
     yield "Health", plain(stack.health)
     yield "Busy", "yes" if stack.is_busy else ""
     yield "Maintenance", "on" if stack.maintenance_mode else ""

@@ -12,7 +12,7 @@ from ..exits import USAGE, CommandError
 from ..lookup.selection import DEFAULT_SELECTION, Selection, Sort, sort_stacks
 from ..options import DEFAULT_ACCESS, DEFAULT_OUTPUT, Access, Output
 from ..running import run
-from ..terminal.fields import health_style, quota_note, short_status, status_style
+from ..terminal.fields import health_style, quota_note, status_in_table, status_style
 from ..terminal.output import Field, Listing, count
 
 __all__ = ["STACKS", "stacks"]
@@ -24,7 +24,7 @@ STACKS: Listing[Stack] = Listing.of_models(
     Field(
         "status",
         lambda stack: stack.status,
-        shown=lambda stack: short_status(stack.status),
+        shown=lambda stack: status_in_table(stack.status),
         style=lambda stack: status_style(stack.status),
     ),
     Field("health", lambda stack: stack.health, style=lambda stack: health_style(stack.health)),
@@ -49,7 +49,7 @@ def stacks(
         Sort | None,
         Parameter(help="Order; the default is name, or with --limit that of the API."),
     ] = None,
-    reverse: Annotated[bool, Parameter(negative="", show_default=False, help="The other way round.")] = False,
+    reverse: Annotated[bool, Parameter(negative="", show_default=False, help="Reverse the order.")] = False,
     limit: Annotated[
         int | None, Parameter(validator=validators.Number(gte=1), help="Maximum number of stacks.")
     ] = None,
@@ -58,7 +58,7 @@ def stacks(
         float,
         Parameter(
             validator=validators.Number(gte=1, lte=3600),
-            help="Seconds between two readings with --watch; longer if the hourly quota runs short.",
+            help="Seconds between refreshes with --watch; longer if the hourly quota runs short.",
         ),
     ] = 10.0,
     access: Access = DEFAULT_ACCESS,

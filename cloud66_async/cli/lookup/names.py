@@ -13,12 +13,14 @@ from ...errors import NotFound
 from ...resources.stacks import Stack
 from ..exits import FAILED, USAGE, CommandError
 from ..terminal.console import plain
+from ..terminal.fields import short_status
 
 __all__ = ["find_stack", "find_stacks", "full_name"]
 
 _UID = re.compile(r"[0-9a-f]{32}")
 _BEGINNING_OF_UID = re.compile(r"[0-9a-f]{6,31}")
 _SUGGESTIONS = 3
+_SHOWN = 10
 _SHORT_UID = 8
 # From here on, the list of all stacks, with 30 of them for each request, is usually cheaper than a search for each.
 _MANY = 8
@@ -148,22 +150,28 @@ def _is_equal(value: str | None, wanted: str) -> bool:
 
 
 def _begins(stack: Stack, text: str) -> bool:
-    name, wanted = (stack.name or "").casefold(), text.casefold()
-    return name.startswith(wanted) or f"{name}/{(stack.environment or '').casefold()}".startswith(wanted)
+    """Return whether a text is the beginning of the stack's name, or of its name and of its environment."""
+    name, environment, wanted = (stack.name or "").casefold(), (stack.environment or "").casefold(), text.casefold()
+    before, slash, after = wanted.rpartition("/")
+    split = bool(slash and before) and name.startswith(before) and environment.startswith(after)
+    return split or f"{name}/{environment}".startswith(wanted)
 
 
 def _only(name: str, matches: Sequence[Stack]) -> Stack:
     """Return the only stack, or raise an error that lists the stacks which this text may mean."""
     if len(matches) == 1:
         return matches[0]
-    names = [full_name(stack) for stack in matches]
-    width = max(map(cell_len, names))
-    same = len(set(names)) < len(names)
+    pairs = sorted(((full_name(stack), stack) for stack in matches), key=lambda pair: pair[0])
+    same = len({text for text, _ in pairs}) < len(pairs)
+    example = pairs[0][1].uid if same else pairs[0][0]
+    width = max(cell_len(text) for text, _ in pairs[:_SHOWN])
     lines: list[str] = []
-    for text, stack in sorted(zip(names, matches, strict=True), key=lambda pair: pair[0]):
+    for text, stack in pairs[:_SHOWN]:
         uid = stack.uid if same else stack.uid[:_SHORT_UID]
-        lines.append(f"  {text}{' ' * (width - cell_len(text))}  {uid}  {plain(stack.status)}")
-    raise CommandError(f'"{plain(name)}" may mean {len(matches)} stacks. Which one?', *lines, code=USAGE)
+        lines.append(f"  {text}{' ' * (width - cell_len(text))}  {uid}  {short_status(stack.status)}")
+    if len(pairs) > _SHOWN:
+        lines.append(f"  and {len(pairs) - _SHOWN} more")
+    raise CommandError(f'"{plain(name)}" matches {len(pairs)} stacks. Name one, such as {example}:', *lines, code=USAGE)
 
 
 def _missing(name: str, environment: str | None, stacks: Sequence[Stack]) -> CommandError:
@@ -171,16 +179,30 @@ def _missing(name: str, environment: str | None, stacks: Sequence[Stack]) -> Com
     if not stacks:
         return CommandError("there is no stack that this access token can read", "See: cloud66-async whoami")
     where = "" if environment is None else f" in the environment {plain(environment)}"
-    similar = _similar(name, stacks)
+    elsewhere = sorted(full_name(stack) for stack in stacks if _is_equal(stack.name, name))[:_SUGGESTIONS]
+    similar = elsewhere or _similar(name, [stack for stack in stacks if _is_in(stack, environment)])
     advice = f"Did you mean {', '.join(similar)}?" if similar else "List them: cloud66-async stacks"
+    if elsewhere:
+        advice = f"There is {', '.join(elsewhere)}"
     return CommandError(f'no stack is called "{plain(name)}"{where}', advice, code=FAILED)
 
 
-def _similar(name: str, stacks: Iterable[Stack]) -> Sequence[str]:
-    """Return the names that begin with this text, or else those that are most similar."""
-    names = [full_name(stack) if "/" in name else plain(stack.name) for stack in stacks]
-    by_name = {text.casefold(): text for text in sorted(names)}
+def _similar(name: str, stacks: Sequence[Stack]) -> Sequence[str]:
+    """Return names that name one of the stacks: those that begin with this text, or else the most similar."""
+    if "/" in name:
+        begun = sorted({full_name(stack) for stack in stacks if _begins(stack, name)})
+        by_name = {full_name(stack).casefold(): full_name(stack) for stack in stacks}
+        close = difflib.get_close_matches(name.casefold(), sorted(by_name), _SUGGESTIONS)
+        return begun[:_SUGGESTIONS] or [by_name[text] for text in close]
+    called: dict[str, list[str]] = {}
+    for stack in stacks:
+        called.setdefault(plain(stack.name).casefold(), []).append(plain(stack.name))
     wanted = name.casefold()
-    close = [text for text in by_name if text.startswith(wanted)][:_SUGGESTIONS]
-    close = close or difflib.get_close_matches(wanted, by_name, _SUGGESTIONS)
-    return [by_name[text] for text in close]
+    close = [text for text in sorted(called) if text.startswith(wanted)][:_SUGGESTIONS]
+    close = close or difflib.get_close_matches(wanted, sorted(called), _SUGGESTIONS)
+    return [called[text][0] if len(called[text]) == 1 else _one_of(text, stacks) for text in close]
+
+
+def _one_of(name: str, stacks: Iterable[Stack]) -> str:
+    """Return the whole name of a stack with this name, which others have in other environments."""
+    return min(full_name(stack) for stack in stacks if plain(stack.name).casefold() == name)

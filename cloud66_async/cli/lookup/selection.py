@@ -67,7 +67,7 @@ class Selection:
         healths = _parse("health", self.health, {str(health): health for health in Health})
         words = {str(status): status for status in StackStatus}
         short = {short_status(status): status for status in StackStatus}
-        statuses = _parse("status", self.status, short, words)
+        statuses = _parse("status", self.status, short, {**words, "deploy failed": StackStatus.DEPLOYMENT_FAILED})
 
         def is_selected(stack: Stack) -> bool:
             return (

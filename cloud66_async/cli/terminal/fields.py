@@ -8,6 +8,7 @@ from ...quota import Quota
 from ...resources.common import Health
 from ...resources.deployments import Deployment
 from ...resources.stacks import StackStatus
+from .console import width
 from .durations import duration
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "result_style",
     "seconds_between",
     "short_status",
+    "status_in_table",
     "status_style",
 ]
 
@@ -29,13 +31,13 @@ _HEALTHS = {
 }
 # Tables of 80 columns have no room for the words of the documentation.
 _SHORT = {
-    StackStatus.DEPLOYMENT_FAILED: "deploy failed",
     StackStatus.QUEUED_FOR_DEPLOYMENT: "queued",
     StackStatus.PENDING_ANALYSIS: "not analyzed",
     StackStatus.ANALYSING: "analyzing",
     StackStatus.ANALYSED: "analyzed",
     StackStatus.CANNOT_BE_ANALYSED: "not analyzable",
 }
+_WIDE = 100  # columns from which on a table has room for every status
 _STATUSES = {
     StackStatus.DEPLOYMENT_FAILED: "red",
     StackStatus.CANNOT_BE_ANALYSED: "red",
@@ -53,8 +55,14 @@ def health_style(health: Health | None) -> str:
 
 
 def short_status(status: StackStatus | None) -> str:
-    """Return the status of a stack in at most 14 characters, if it is a known one."""
+    """Return the status of a stack in few characters, if it is a known one."""
     return "" if status is None else _SHORT.get(status, str(status))
+
+
+def status_in_table(status: StackStatus | None) -> str:
+    """Return the status of a stack for a table, which is narrow on a narrow terminal."""
+    is_narrow = status is StackStatus.DEPLOYMENT_FAILED and (width() or _WIDE) < _WIDE
+    return "deploy failed" if is_narrow else short_status(status)
 
 
 def status_style(status: StackStatus | None) -> str:

@@ -91,7 +91,7 @@ class Output:
     csv: Annotated[bool, Parameter(negative="", show_default=False, help="CSV output with a header.")] = False
     columns: Annotated[str | None, Parameter(help="Columns to print, separated by commas.")] = None
     wide: Annotated[bool, Parameter(negative="", show_default=False, help="All columns, whatever the width.")] = False
-    no_header: Annotated[bool, Parameter(negative="", show_default=False, help="Leave out the header.")] = False
+    no_header: Annotated[bool, Parameter(negative="", show_default=False, help="Omit the header.")] = False
 
     @property
     def for_people(self) -> bool:

@@ -54,7 +54,7 @@ def confirm(action: str, *, yes: bool, word: str | None = None) -> None:
     if yes:
         return
     if not is_interactive():
-        raise CommandError(f"{action}: this needs --yes, because there is no terminal to ask on", code=USAGE)
+        raise CommandError(f"--yes is required to {action} without a terminal", code=USAGE)
     question = f"{action[:1].upper()}{action[1:]}?"
     wanted = "y" if word is None else word
     try:

@@ -54,7 +54,7 @@ class BackupParts:
 
     def __init__(self, target: Path, source: str, files: Sequence[str]) -> None:
         self.target = target
-        self.directory = target.with_name(f"{target.name}.partial")
+        self.directory: Path = target.with_name(f"{target.name}.partial")
         self._source = source
         self._files = {
             file: self.directory / f"{number:03}-{safe_name(file, 'file')}" for number, file in enumerate(files)

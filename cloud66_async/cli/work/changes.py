@@ -38,12 +38,11 @@ class Waiting:
         Parameter(
             name=["--wait", "--listen"],
             negative="--no-wait",
-            show_default=False,
-            help="Wait until it has finished; the exit code reports the result. [default: --wait]",
+            help="Wait until it has finished; the exit code reports the result. --listen is what cx calls it.",
         ),
     ] = True
     timeout: Annotated[
-        Duration, Parameter(show_default=False, help="Longest wait, for example 90s, 15m or 1h. [default: 15m]")
+        Duration, Parameter(show_default=False, help="Maximum time to wait, for example 90s, 15m or 1h. [default: 15m]")
     ] = 900.0
 
 

@@ -56,7 +56,7 @@ class Ending:
     def stop(self, tasks: Sequence[Task]) -> Stopped:
         """Return what to raise after Ctrl+C: what still runs, what was not started, and how to take it up."""
         if any(task.is_running or task.state is RolloutState.UNKNOWN for task in tasks):
-            first = "Stopped waiting. Cloud 66 carries on with what has started."
+            first = "Stopped waiting. What has started continues at Cloud 66."
         elif any(task.state in (RolloutState.SUCCEEDED, RolloutState.FAILED) for task in tasks):
             first = "Stopped. Nothing that was started still runs."
         else:
@@ -139,14 +139,15 @@ def _rows(tasks: Sequence[Task]) -> list[str]:
 
 def _line(task: Task) -> str:
     word, text = task.words
-    return f"{task.name}: {word}{' ' if text.startswith(('after ', 'action ')) else ': '}{text}".rstrip(": ")
+    separator = " " if text.startswith(("after ", "action ", "(took ", "timed out ")) else ": "
+    return f"{task.name}: {word}{separator}{text}".rstrip(": ")
 
 
 def _problem(task: Task) -> str:
     if not task.timed_out:
         return _line(task)
     action = "the action" if task.action is None else f"action {task.action.id}"
-    return f"{task.name}: not ended after {duration(task.took or 0.0)}; {action} still runs"
+    return f"{task.name}: not finished after {duration(task.took or 0.0)}; {action} is still running"
 
 
 def _stacks(number: int) -> str:

@@ -99,6 +99,8 @@ class _Lines:
         """Print the state of a task that has changed."""
         if task.state in (RolloutState.QUEUED, RolloutState.STARTING, RolloutState.NOT_STARTED):
             return  # nothing has happened yet, or never will
+        if len(self._tasks) == 1 and task.state in FINAL:
+            return  # the result tells it
         word, text = task.words
         self._print(f"{task.name:<{self._width}}  {word:<9}  {text}".rstrip())
 

@@ -122,7 +122,7 @@ class Board:
     def _text(task: Task) -> str:
         match task.state:
             case RolloutState.RUNNING:
-                return f"running, action {task.action.id}" if task.action else "running, perhaps queued"
+                return f"running, action {task.action.id}" if task.action else "started, no action yet"
             case RolloutState.FAILED:
                 return f"failed  {task.reason}"
             case RolloutState.UNFINISHED if task.timed_out:

@@ -112,18 +112,18 @@ class Task:
         match self.state:
             case RolloutState.RUNNING:
                 was_read = self.action is not None and self.action.started_at is not None
-                text = f"action {self.action.id}" if self.action else "no action yet: perhaps queued"
+                text = f"action {self.action.id}" if self.action else "no action yet"
                 return "running" if was_read else "started", text
             case RolloutState.FAILED:
                 return "failed", f"{after}: {self.reason}" if self.action is not None and after else self.reason
             case RolloutState.UNFINISHED if self.timed_out:
-                return "running", f"{after}: the time is up"
+                return "running", f"timed out {after}"
             case RolloutState.UNFINISHED:
                 return "running", f"its end is not known: {self.reason}" if self.error else ""
             case RolloutState.UNKNOWN:
                 return "unknown", f"it may have been started{self.reason and f': {self.reason}'}"
             case RolloutState.SUCCEEDED:
-                return "succeeded", after
+                return "succeeded", "" if self.took is None else f"(took {duration(self.took)})"
             case _:
                 return self.state.replace("_", " "), ""
 

@@ -44,13 +44,13 @@ class RolloutFile:
             with open(os.open(self.path, _READ), "rb") as file:  # noqa: PTH123  the path's method has no flags
                 content = msgspec.json.decode(file.read())
         except FileNotFoundError:
-            raise ConfigError(f"cannot take up the rollout: {self.path} does not exist") from None
+            raise ConfigError(f"cannot resume the rollout: {self.path} does not exist") from None
         except OSError as error:
             raise self._error("read", error) from None
         except (ValueError, RecursionError):  # ValueError also for a path with a null character
             content = None
         if not isinstance(content, dict):
-            raise ConfigError("cannot take up the rollout: the file is not one of a rollout")
+            raise ConfigError("cannot resume the rollout: the file is not one of a rollout")
         return cast("dict[str, Any]", content)
 
     def create(self) -> None:
@@ -59,7 +59,7 @@ class RolloutFile:
             self._lock(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL | _FLAGS, _PRIVATE))
         except FileExistsError:
             raise ConfigError(
-                f"{self.path} exists; take up its rollout with resume_rollout, or delete the file"
+                f"{self.path} exists; resume its rollout with resume_rollout, or delete the file"
             ) from None
         except OSError as error:
             raise self._error("create", error) from None

@@ -282,7 +282,7 @@ def _check(data: RolloutData, api: RolloutAPI) -> RolloutData:
         ("token", data.token == api.token_digest(data.id)),
     ):
         if not matches:
-            raise ConfigError(f"cannot take up the rollout: it was started with another {what}; use the same one")
+            raise ConfigError(f"cannot resume the rollout: it was started with another {what}; use the same one")
     try:
         for number, record in enumerate(data.targets):
             api.bind(record.uid, data.reference(number), data.options)

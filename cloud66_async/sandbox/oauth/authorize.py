@@ -154,7 +154,12 @@ class Authorization:
             raise _rejected("Unknown application", "No application is registered with this client ID.")
         redirect = find_redirect_url(fields, self._settings)
         if redirect is None or not (redirect == OUT_OF_BAND or application.accepts(redirect)):
-            raise _rejected("Unknown redirect URL", "The redirect URL is missing or not registered.")
+            known = ", ".join(application.redirect_urls) or "none"
+            raise _rejected(
+                "Unknown redirect URL",
+                f"The redirect URL is missing or not registered. Registered: {known}. "
+                "The command cloud66-async sandbox registers another one with --redirect-url.",
+            )
         if fields.get("response_type") != "code":
             raise _rejected("Unsupported response type", "This server issues codes: response_type must be code.")
         scopes = _scopes(fields.get("scope", ""), self._settings.scope_separators)

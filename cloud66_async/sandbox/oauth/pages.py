@@ -13,6 +13,7 @@ from ..message import Reply
 
 __all__ = ["code_page", "consent_page", "error_page", "page", "part"]
 
+_SITE = "Cloud 66 sandbox"
 _DESCRIPTIONS = {
     "public": "Read your stacks and everything on them",
     "redeploy": "Create, change and redeploy stacks",
@@ -135,12 +136,13 @@ def page(
         wide: Whether the page uses more of a wide window.
     """
     escaped = escape(title)
+    site = "" if title == _SITE else f" · {_SITE}"
     body = f"""<!DOCTYPE html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{escaped} · Cloud 66 sandbox</title>
+<title>{escaped}{site}</title>
 <style>{_STYLE}</style>
 </head>
 <body>

@@ -28,12 +28,18 @@ _WITH_HISTORY = {
         StackStatus.DEPLOYING,
     )
 }
+_ENDED = {StackStatus.DEPLOYED.value, StackStatus.DEPLOYMENT_FAILED.value}
 
 
 def sample(stack: FakeStack) -> Iterator[FakeDeployment]:
-    """Yield up to four past deployments of a stack that was deployed, the newest first."""
-    if stack.data["status"] in _WITH_HISTORY:
-        for age in range(int(sample_uid("history", stack.uid)[0], 16) % 5):
+    """Yield up to four past deployments of a stack that was deployed, the newest first.
+
+    There is at least one if the status is how it ended.
+    """
+    status = stack.data["status"]
+    if status in _WITH_HISTORY:
+        least = 1 if status in _ENDED else 0
+        for age in range(max(least, int(sample_uid("history", stack.uid)[0], 16) % 5)):
             yield _past(stack, age)
 
 

@@ -1,4 +1,4 @@
-"""A throw-away certificate authority, so that a local server can use TLS."""
+"""A temporary certificate authority, so that a local server can use TLS."""
 
 from __future__ import annotations
 

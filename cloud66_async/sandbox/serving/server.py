@@ -43,7 +43,7 @@ class SandboxServer:
         port: Port to listen on. 0 chooses a free one.
         latency: Real seconds by which each response of the API is delayed.
         log: Whether uvicorn writes its log to the terminal.
-        tls: Whether to use TLS, with a throw-away authority whose certificate is in `ca_file`.
+        tls: Whether to use TLS, with a temporary authority whose certificate is in `ca_file`.
         hosts: Host names of the server in addition to `host` and those of the loopback interface. Requests for other
             names are refused, because a web site could send them through its visitor's browser.
 

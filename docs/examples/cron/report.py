@@ -1,8 +1,11 @@
-"""Print the stacks that are not healthy, and exit with 1 if there are any.
+"""Print the stacks that are not healthy.
+
+The exit code is 1 if there are any, and 2 if they could not be read.
 
 For example every hour, from crontab, which sends the output by mail:
 
-    7 * * * *  CLOUD66_ACCESS_TOKEN_FILE=/etc/cloud66/token  python3 report.py
+    CLOUD66_ACCESS_TOKEN_FILE=/etc/cloud66/token
+    7 * * * *  /srv/report/.venv/bin/python /srv/report/report.py
 """
 
 from __future__ import annotations
@@ -53,4 +56,5 @@ if __name__ == "__main__":
     try:
         sys.exit(asyncio.run(report()))
     except Cloud66Error as error:
-        sys.exit(f"no report: {error}")
+        print(f"no report: {error}", file=sys.stderr)
+        sys.exit(2)
