@@ -135,7 +135,7 @@ def _state(overview: Overview) -> str:
 
 
 def _order(health: Iterable[Health]) -> list[Health]:
-    return sorted(health, key=_HEALTHS.index)
+    return sorted(health, key=lambda each: _HEALTHS.index(each) if each in _HEALTHS else len(_HEALTHS))
 
 
 def _running(stack: FakeStack, now: datetime) -> Iterator[tuple[str, float]]:

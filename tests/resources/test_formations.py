@@ -140,7 +140,8 @@ def test_deleted_base_template_is_not_shown(call: Caller, web: FakeStack) -> Non
     assert call.get(path)[0]["base_templates"] == []
 
 
-def test_workflow_that_does_not_exist_is_not_found(fake: FakeCloud66, call: Caller, web: FakeStack) -> None:
+def test_workflow_that_does_not_exist_is_not_found(fake: FakeCloud66, call: Caller) -> None:
+    web = fake.add_stack("never-deployed", status=StackStatus.ANALYSED)
     (formation,) = call.get(f"/stacks/{web.uid}/formations.json")
     path = f"/stacks/{web.uid}/formations/{formation['uid']}/pipeline.json"
     assert error_code(call("GET", path, None, None, snapshot_uid="latest")) == "not_found"
