@@ -87,7 +87,7 @@ async def test_failure_to_create_the_transport_propagates_unchanged(monkeypatch:
         raise RuntimeError("can't start new thread")
 
     monkeypatch.setattr("cloud66_async.pool.pool.Pool.__init__", fail)
-    async with Cloud66("token", url="http://127.0.0.1:9") as c66:
+    async with Cloud66("token", url="http://127.0.0.1:9", pool="own") as c66:
         with pytest.raises(RuntimeError, match="can't start new thread"):
             await c66.stacks.get("a")
 
