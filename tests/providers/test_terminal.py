@@ -84,8 +84,8 @@ def test_login_stacks_and_logout(terminal: Terminal, browser: Browser, vault: Va
     assert "was revoked" in left.stdout
     assert stored_token(terminal) is None
     rejected = terminal.run("stacks", environment={"CLOUD66_ACCESS_TOKEN": token})
-    assert rejected.returncode == 1
-    assert "401" in rejected.stderr
+    assert rejected.returncode == 3
+    assert "Cloud 66 does not accept this token" in rejected.stderr
     assert vault.found_in(output_of(done, listed, left, rejected)) == set()
 
 
