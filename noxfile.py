@@ -19,7 +19,8 @@ nox.options.error_on_external_run = True
 nox.options.error_on_missing_interpreters = False
 nox.options.reuse_venv = "yes"
 nox.options.sessions = ["lint", "layout", "imports", "types"]
-nox.options.sessions += ["tests", "lowest", "transports", "providers", "coverage", "docs", "breaking", "build"]
+nox.options.sessions += ["tests", "lowest", "transports", "providers", "processes"]
+nox.options.sessions += ["coverage", "docs", "breaking", "build"]
 
 PYTHONS = ("3.11", "3.12", "3.13", "3.14", "3.15")
 LIBRARIES = ("httpx", "httpx2")
@@ -166,7 +167,10 @@ def types(session: nox.Session) -> None:
     """Check types with mypy and pyright, and that every public name has a type."""
     # pyright runs on Node.js. Its extra installs Node.js if the machine has none.
     session.install(
-        "-e", ".[test,providers,lint,docs,bench]", "nox", *([] if shutil.which("node") else ["pyright[nodejs]"])
+        "-e",
+        ".[test,providers,lint,docs,bench,redis,postgres,dask]",
+        "nox",
+        *([] if shutil.which("node") else ["pyright[nodejs]"]),
     )
     session.run("mypy", *SOURCES)
     session.run("pyright")
@@ -182,8 +186,9 @@ def tests(session: nox.Session, library: str) -> None:
     session.install("-e", ".[test,httpx2]" if library == "httpx2" else ".[test]")
     session.run("python", "-c", f"from cloud66_async._http.library import httpx; assert httpx.__name__ == {library!r}")
     if (session.python, library) in COMPLETE:
-        # The `providers` session runs the tests with third-party servers.
-        _run_with_coverage(session, f"{session.python}-{library}", "--ignore=tests/providers", *session.posargs)
+        # The sessions `providers` and `processes` run the tests with third-party servers.
+        others = ("--ignore=tests/providers", "--ignore=tests/processes")
+        _run_with_coverage(session, f"{session.python}-{library}", *others, *session.posargs)
     else:
         partial = SAMPLE if (session.python, library) in COVERED else PARTIAL
         chosen = dict.fromkeys((*partial, *NEWEST.get((str(session.python), library), ())))
@@ -228,6 +233,14 @@ def providers(session: nox.Session) -> None:
     )
 
 
+@nox.session(tags=["tests"])
+def processes(session: nox.Session) -> None:
+    """Run the tests with Redis, PostgreSQL and Dask, which must be installed."""
+    session.install("-e", ".[test,httpx2,redis,postgres,dask]")
+    session.env["CLOUD66_TESTS_REQUIRE_SERVERS"] = "1"
+    _run_with_coverage(session, "processes", "tests/processes", *session.posargs)
+
+
 def _run_with_coverage(session: nox.Session, name: str, *arguments: str) -> None:
     session.env["COVERAGE_FILE"] = str(Path(f".coverage.{name}").resolve())
     session.run("coverage", "erase")
@@ -236,7 +249,7 @@ def _run_with_coverage(session: nox.Session, name: str, *arguments: str) -> None
 
 @nox.session
 def coverage(session: nox.Session) -> None:
-    """Report the combined coverage of the complete test runs and of the providers."""
+    """Report the combined coverage of the complete test runs, of the providers and of the processes."""
     session.install("coverage[toml]>=7.10")
     session.run("coverage", "combine")
     session.run("coverage", "report")

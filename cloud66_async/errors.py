@@ -13,6 +13,7 @@
     │   └── TransportTimeout       a time limit was exceeded (.phase)
     ├── ResponseError              the response cannot be decoded (.path .partial .response)
     ├── QuotaError                 not sent, to keep the reserved requests (.retry_at)
+    ├── StoreError                 Redis or a database failed
     ├── APIError                   the API returned an error (.status .code .message .details ...)
     │   ├── BadRequest             400, 422
     │   ├── Unauthenticated        401
@@ -67,6 +68,7 @@ __all__ = [
     "ResponseError",
     "ServerError",
     "StateMismatch",
+    "StoreError",
     "Throttled",
     "TokenRequestFailed",
     "TransportError",
@@ -187,6 +189,13 @@ class QuotaError(Cloud66Error):
     def __init__(self, text: str, *, retry_at: datetime | None = None) -> None:
         super().__init__(text)
         self.retry_at = retry_at
+
+
+class StoreError(Cloud66Error):
+    """A store that several processes share failed: Redis or a database is unreachable, too slow, or refused a command.
+
+    A change may have been made all the same. Try again later: the store reconnects by itself.
+    """
 
 
 class APIError(Cloud66Error):

@@ -37,6 +37,7 @@ ERRORS: list[errors.Cloud66Error] = [
     errors.TransportTimeout("slow", phase="read", sent=True),
     errors.ResponseError("unexpected type", path="$.response[3].uid", partial=(1, 2), response=RESPONSE),
     errors.QuotaError("later", retry_at=RETRY_AT),
+    errors.StoreError("cannot save the login: Redis failed"),
     errors.AmbiguousName("two", matches=("a", "b")),
     ActionFailed("no", action=Action(id=1, action="deploy")),
     ActionUnfinished("not yet", action=Action(id=1)),
