@@ -15,14 +15,12 @@ from ...secret import Secret
 from ..exits import USAGE, CommandError, failure_of, worst
 from ..lookup.keys import unknown_key
 from ..lookup.names import find_stack, find_stacks, full_name
-from ..options import DEFAULT_ACCESS, Access, AsJSON, ChangedStackName, Environment, Yes
+from ..options import ChangedStackName, Environment, Yes
 from ..running import run
 from ..terminal.console import plain, warn
 from ..terminal.output import count
-from ..work.changes import DEFAULT_WAITING, Telling, Waiting
-from ..work.following import Following
+from ..work.following import DEFAULT_FOLLOWING, Following
 from ..work.plans import Planned
-from ..work.progress import DEFAULT_PROGRESS, Progress
 from ._env_files import FileFormat, format_of, parse_variables, read_source
 from ._env_plans import Strategy, finish, plan_of
 from ._env_reading import note_of
@@ -49,10 +47,7 @@ def apply(
     dry_run: DryRun = False,
     yes: Yes = False,
     apply_strategy: Strategy = None,
-    waiting: Waiting = DEFAULT_WAITING,
-    progress: Progress = DEFAULT_PROGRESS,
-    json: AsJSON = False,
-    access: Access = DEFAULT_ACCESS,
+    how: Following = DEFAULT_FOLLOWING,
 ) -> int:
     """Change a stack's environment variables to those in a file.
 
@@ -66,8 +61,7 @@ def apply(
     """
     text = read_source(file)
     values = parse_variables(text, file_format or format_of(file, text), file)
-    planned = run(_plan(access.open(), stack, environment, values, prune=delete))
-    how = Following(access, waiting, Telling(progress, json))
+    planned = run(_plan(how.access.open(), stack, environment, values, prune=delete))
     return finish([planned], apply_strategy, how, dry_run=dry_run, yes=yes)
 
 
@@ -80,10 +74,7 @@ def copy(
     dry_run: DryRun = False,
     yes: Yes = False,
     apply_strategy: Strategy = None,
-    waiting: Waiting = DEFAULT_WAITING,
-    progress: Progress = DEFAULT_PROGRESS,
-    json: AsJSON = False,
-    access: Access = DEFAULT_ACCESS,
+    how: Following = DEFAULT_FOLLOWING,
 ) -> int:
     """Copy environment variables to other stacks.
 
@@ -93,8 +84,7 @@ def copy(
     What would change is shown first. Variables that are read-only or that Cloud 66 generates, in either stack, are
     left alone. Other variables of the targets are kept.
     """
-    planned = run(_plan_copies(access.open(), source, targets, _split(only), _split(except_)))
-    how = Following(access, waiting, Telling(progress, json))
+    planned = run(_plan_copies(how.access.open(), source, targets, _split(only), _split(except_)))
     return finish(planned, apply_strategy, how, dry_run=dry_run, yes=yes)
 
 

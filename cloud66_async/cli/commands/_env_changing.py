@@ -14,15 +14,13 @@ from ...secret import Secret
 from ..exits import USAGE, CommandError
 from ..lookup.keys import unknown_key
 from ..lookup.names import find_stack, full_name
-from ..options import DEFAULT_ACCESS, Access, AsJSON, ChangedStackName, Environment, Yes
+from ..options import ChangedStackName, Environment, Yes
 from ..running import run
 from ..terminal.console import plain
 from ..terminal.output import count
 from ..terminal.prompts import ask_secret
-from ..work.changes import DEFAULT_WAITING, Telling, Waiting
-from ..work.following import Following
+from ..work.following import DEFAULT_FOLLOWING, Following
 from ..work.plans import Planned
-from ..work.progress import DEFAULT_PROGRESS, Progress
 from ._env_files import read_source
 from ._env_plans import Strategy, finish, plan_of
 
@@ -39,10 +37,7 @@ def set_(
     ] = False,
     environment: Environment = None,
     apply_strategy: Strategy = None,
-    waiting: Waiting = DEFAULT_WAITING,
-    progress: Progress = DEFAULT_PROGRESS,
-    json: AsJSON = False,
-    access: Access = DEFAULT_ACCESS,
+    how: Following = DEFAULT_FOLLOWING,
 ) -> int:
     """Set environment variables, and wait until Cloud 66 has stored them.
 
@@ -55,8 +50,8 @@ def set_(
     standard input. One line break at the end of a file or of standard input does not belong to the value.
     """
     values = _values(variables, literal=literal)
-    planned = run(_plan_values(access.open(), stack, environment, values))
-    return finish([planned], apply_strategy, Following(access, waiting, Telling(progress, json)), yes=True)
+    planned = run(_plan_values(how.access.open(), stack, environment, values))
+    return finish([planned], apply_strategy, how, yes=True)
 
 
 def unset(
@@ -65,17 +60,13 @@ def unset(
     *,
     environment: Environment = None,
     yes: Yes = False,
-    waiting: Waiting = DEFAULT_WAITING,
-    progress: Progress = DEFAULT_PROGRESS,
-    json: AsJSON = False,
-    access: Access = DEFAULT_ACCESS,
+    how: Following = DEFAULT_FOLLOWING,
 ) -> int:
     """Delete environment variables.
 
     Those that are read-only or that Cloud 66 generates cannot be deleted.
     """
-    planned = run(_plan_deletion(access.open(), stack, environment, keys))
-    how = Following(access, waiting, Telling(progress, json))
+    planned = run(_plan_deletion(how.access.open(), stack, environment, keys))
     return finish([planned], None, how, yes=yes, action=f"delete {count(len(planned.plan.deleted), 'variable')}")
 
 

@@ -89,9 +89,9 @@ def finish(
     """
     changing = [] if dry_run else [one for one in planned if one.plan]
     for one in planned:
-        if how.telling.as_json and one not in changing:
+        if how.json and one not in changing:
             print_plan(one, "planned" if one.plan else "unchanged")
-        elif not how.telling.as_json and (dry_run or not yes or not how.is_quiet):
+        elif not how.json and (dry_run or not yes or not how.is_quiet):
             show_plan(one, "variable")
     if not changing:
         return DONE

@@ -21,7 +21,6 @@ from ..options import (
     DEFAULT_ACCESS,
     DEFAULT_OUTPUT,
     Access,
-    AsJSON,
     ChangedStackName,
     Environment,
     Output,
@@ -33,8 +32,8 @@ from ..terminal.console import plain, report
 from ..terminal.durations import parse_duration
 from ..terminal.output import Field, Listing
 from ..terminal.prompts import confirm
-from ..work.changes import DEFAULT_WAITING, Change, Telling, Waiting, carry_out
-from ..work.progress import DEFAULT_PROGRESS, Progress
+from ..work.changes import Change, carry_out
+from ..work.following import DEFAULT_FOLLOWING, Following
 
 __all__ = ["RULES", "app", "firewall", "open_"]
 
@@ -124,10 +123,7 @@ def open_(
     ] = "20m",
     protocol: Annotated[Literal["tcp", "udp"] | None, Parameter(help="Protocol; the default is TCP.")] = None,
     yes: Yes = False,
-    waiting: Waiting = DEFAULT_WAITING,
-    progress: Progress = DEFAULT_PROGRESS,
-    json: AsJSON = False,
-    access: Access = DEFAULT_ACCESS,
+    how: Following = DEFAULT_FOLLOWING,
 ) -> int:
     """Open a port of a stack's servers for some time.
 
@@ -147,10 +143,10 @@ def open_(
         text = f"open port {port} for {lease.who}, for {_duration(lease.minutes)}"
         return Change(found, text, partial(lease.start, stack=found.uid))
 
-    code = carry_out(access, prepare, yes=True, waiting=waiting, telling=Telling(progress, json))
-    if code == DONE and not json and not progress.quiet:
-        if waiting.wait:
-            run(_report_open(access.open(), opened[0], lease))
+    code = carry_out(how, prepare, yes=True)
+    if code == DONE and not how.json and not how.progress.quiet:
+        if how.waiting.wait:
+            run(_report_open(how.access.open(), opened[0], lease))
         else:
             report(f"  Cloud 66 closes it by itself, {_duration(lease.minutes)} after it was opened.")
     return code

@@ -12,13 +12,13 @@ from ...resources.actions import Action
 from ...resources.jobs import Job, JobStatus
 from ..lookup.members import find_server, pick
 from ..lookup.names import find_stack, full_name
-from ..options import DEFAULT_ACCESS, DEFAULT_OUTPUT, Access, AsJSON, ChangedStackName, Environment, Output, StackName
+from ..options import DEFAULT_ACCESS, DEFAULT_OUTPUT, Access, ChangedStackName, Environment, Output, StackName
 from ..running import run
 from ..terminal.console import plain
 from ..terminal.output import Field, Listing
-from ..work.changes import DEFAULT_WAITING, Change, Telling, Waiting, carry_out
+from ..work.changes import Change, carry_out
+from ..work.following import DEFAULT_FOLLOWING, Following
 from ..work.parts import ServerName
-from ..work.progress import DEFAULT_PROGRESS, Progress
 
 __all__ = ["JOBS", "app"]
 
@@ -79,10 +79,7 @@ def run_job(
     arg: Annotated[
         list[str] | None, Parameter(negative="", help="Argument of the job's command; may be repeated.")
     ] = None,
-    json: AsJSON = False,
-    waiting: Waiting = DEFAULT_WAITING,
-    progress: Progress = DEFAULT_PROGRESS,
-    access: Access = DEFAULT_ACCESS,
+    how: Following = DEFAULT_FOLLOWING,
 ) -> int:
     """Run a job once, now, and wait until it has finished.
 
@@ -109,4 +106,4 @@ def run_job(
 
         return Change(found, f"run {plain(known.name or known.uid)}", start)
 
-    return carry_out(access, prepare, yes=True, waiting=waiting, telling=Telling(progress, json))
+    return carry_out(how, prepare, yes=True)

@@ -10,7 +10,7 @@ from cyclopts import App, Parameter
 
 from ...client import Cloud66
 from ...resources.actions import Action
-from ...resources.processes import Process
+from ...resources.processes import Process, Processes
 from ...resources.stacks import Stack
 from ..lookup.members import find_server, pick
 from ..lookup.names import find_stack, full_name
@@ -18,7 +18,6 @@ from ..options import (
     DEFAULT_ACCESS,
     DEFAULT_OUTPUT,
     Access,
-    AsJSON,
     ChangedStackName,
     Environment,
     Output,
@@ -27,9 +26,21 @@ from ..options import (
 )
 from ..running import run
 from ..terminal.output import Field, Listing
-from ..work.changes import DEFAULT_WAITING, Change, Telling, Waiting, carry_out
-from ..work.parts import Count, Find, Place, ScaledServers, ServerName, check_count, command_of, scaled, servers_of
-from ..work.progress import DEFAULT_PROGRESS, Progress
+from ..work.changes import Change, carry_out
+from ..work.following import DEFAULT_FOLLOWING, Following
+from ..work.parts import (
+    Count,
+    Find,
+    Method,
+    Place,
+    ScaledServers,
+    ServerName,
+    Target,
+    check_count,
+    command_of,
+    scaled,
+    servers_of,
+)
 
 __all__ = ["PROCESSES", "app"]
 
@@ -109,10 +120,7 @@ def scale(
     environment: Environment = None,
     server: ScaledServers = None,
     yes: Yes = False,
-    json: AsJSON = False,
-    waiting: Waiting = DEFAULT_WAITING,
-    progress: Progress = DEFAULT_PROGRESS,
-    access: Access = DEFAULT_ACCESS,
+    how: Following = DEFAULT_FOLLOWING,
 ) -> int:
     """Set how often a process runs on a server.
 
@@ -133,9 +141,7 @@ def scale(
 
         return Change(found, scaled(known.name, count, [server.name or server.uid for server in servers]), start)
 
-    return carry_out(
-        access, prepare, yes=yes or count > 0, waiting=waiting, telling=Telling(progress, json), interrupts=True
-    )
+    return carry_out(how, prepare, yes=yes or count > 0, interrupts=True)
 
 
 @app.command
@@ -146,18 +152,10 @@ def restart(
     environment: Environment = None,
     server: ServerName = None,
     yes: Yes = False,
-    json: AsJSON = False,
-    waiting: Waiting = DEFAULT_WAITING,
-    progress: Progress = DEFAULT_PROGRESS,
-    access: Access = DEFAULT_ACCESS,
+    how: Following = DEFAULT_FOLLOWING,
 ) -> int:
     """Restart a process."""
-
-    async def start(c66: Cloud66, place: Place) -> Action:
-        return await c66.processes.restart(place.stack, place.name, server_uid=place.server)
-
-    prepare = command_of("restart", _named(process), start, stack=stack, environment=environment, server=server)
-    return carry_out(access, prepare, yes=yes, waiting=waiting, telling=Telling(progress, json))
+    return _change("restart", Processes.restart, Target(stack, environment, server), process, how, yes=yes)
 
 
 @app.command
@@ -168,18 +166,10 @@ def pause(
     environment: Environment = None,
     server: ServerName = None,
     yes: Yes = False,
-    json: AsJSON = False,
-    waiting: Waiting = DEFAULT_WAITING,
-    progress: Progress = DEFAULT_PROGRESS,
-    access: Access = DEFAULT_ACCESS,
+    how: Following = DEFAULT_FOLLOWING,
 ) -> int:
     """Pause a process."""
-
-    async def start(c66: Cloud66, place: Place) -> Action:
-        return await c66.processes.pause(place.stack, place.name, server_uid=place.server)
-
-    prepare = command_of("pause", _named(process), start, stack=stack, environment=environment, server=server)
-    return carry_out(access, prepare, yes=yes, waiting=waiting, telling=Telling(progress, json), interrupts=True)
+    return _change("pause", Processes.pause, Target(stack, environment, server), process, how, yes=yes, interrupts=True)
 
 
 @app.command
@@ -189,18 +179,28 @@ def resume(
     *,
     environment: Environment = None,
     server: ServerName = None,
-    json: AsJSON = False,
-    waiting: Waiting = DEFAULT_WAITING,
-    progress: Progress = DEFAULT_PROGRESS,
-    access: Access = DEFAULT_ACCESS,
+    how: Following = DEFAULT_FOLLOWING,
 ) -> int:
     """Resume a paused process."""
+    return _change("resume", Processes.resume, Target(stack, environment, server), process, how, yes=True)
+
+
+def _change(
+    verb: str,
+    method: Method[Processes],
+    target: Target,
+    process: str,
+    how: Following,
+    *,
+    yes: bool,
+    interrupts: bool = False,
+) -> int:
+    """Call a method for a process on all servers or on one, and wait. Return the exit code."""
 
     async def start(c66: Cloud66, place: Place) -> Action:
-        return await c66.processes.resume(place.stack, place.name, server_uid=place.server)
+        return await method(c66.processes, place.stack, place.name, server_uid=place.server)
 
-    prepare = command_of("resume", _named(process), start, stack=stack, environment=environment, server=server)
-    return carry_out(access, prepare, yes=True, waiting=waiting, telling=Telling(progress, json))
+    return carry_out(how, command_of(verb, _named(process), start, target), yes=yes, interrupts=interrupts)
 
 
 def _named(process: str) -> Find:

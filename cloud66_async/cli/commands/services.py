@@ -11,7 +11,7 @@ from cyclopts import App, Parameter
 from ...client import Cloud66
 from ...resources.actions import Action
 from ...resources.containers import ContainerHealth
-from ...resources.services import Service
+from ...resources.services import Service, Services
 from ...resources.stacks import Stack
 from ..exits import USAGE, CommandError
 from ..lookup.members import find_server, pick
@@ -20,7 +20,6 @@ from ..options import (
     DEFAULT_ACCESS,
     DEFAULT_OUTPUT,
     Access,
-    AsJSON,
     ChangedStackName,
     Environment,
     Output,
@@ -29,9 +28,21 @@ from ..options import (
 )
 from ..running import run
 from ..terminal.output import Field, Listing
-from ..work.changes import DEFAULT_WAITING, Change, Telling, Waiting, carry_out
-from ..work.parts import Count, Find, Place, ScaledServers, ServerName, check_count, command_of, scaled, servers_of
-from ..work.progress import DEFAULT_PROGRESS, Progress
+from ..work.changes import Change, carry_out
+from ..work.following import DEFAULT_FOLLOWING, Following
+from ..work.parts import (
+    Count,
+    Find,
+    Method,
+    Place,
+    ScaledServers,
+    ServerName,
+    Target,
+    check_count,
+    command_of,
+    scaled,
+    servers_of,
+)
 
 __all__ = ["SERVICES", "app"]
 
@@ -128,10 +139,7 @@ def scale(
         str | None, Parameter(help="Server group, whose servers share the containers, for example web.")
     ] = None,
     yes: Yes = False,
-    json: AsJSON = False,
-    waiting: Waiting = DEFAULT_WAITING,
-    progress: Progress = DEFAULT_PROGRESS,
-    access: Access = DEFAULT_ACCESS,
+    how: Following = DEFAULT_FOLLOWING,
 ) -> int:
     """Set how many containers of a service run on a server or in a server group.
 
@@ -151,9 +159,7 @@ def scale(
         servers = await servers_of(c66, found, known.name, server, running_on)
         return _scale(found, known.name, count, servers={server.uid: server.name or server.uid for server in servers})
 
-    return carry_out(
-        access, prepare, yes=yes or count > 0, waiting=waiting, telling=Telling(progress, json), interrupts=True
-    )
+    return carry_out(how, prepare, yes=yes or count > 0, interrupts=True)
 
 
 def _scale(
@@ -183,18 +189,10 @@ def restart(
     environment: Environment = None,
     server: ServerName = None,
     yes: Yes = False,
-    json: AsJSON = False,
-    waiting: Waiting = DEFAULT_WAITING,
-    progress: Progress = DEFAULT_PROGRESS,
-    access: Access = DEFAULT_ACCESS,
+    how: Following = DEFAULT_FOLLOWING,
 ) -> int:
     """Restart the containers of a service."""
-
-    async def start(c66: Cloud66, place: Place) -> Action:
-        return await c66.services.restart(place.stack, place.name, server_uid=place.server)
-
-    prepare = command_of("restart", _named(service), start, stack=stack, environment=environment, server=server)
-    return carry_out(access, prepare, yes=yes, waiting=waiting, telling=Telling(progress, json))
+    return _change("restart", Services.restart, Target(stack, environment, server), service, how, yes=yes)
 
 
 @app.command
@@ -205,18 +203,10 @@ def pause(
     environment: Environment = None,
     server: ServerName = None,
     yes: Yes = False,
-    json: AsJSON = False,
-    waiting: Waiting = DEFAULT_WAITING,
-    progress: Progress = DEFAULT_PROGRESS,
-    access: Access = DEFAULT_ACCESS,
+    how: Following = DEFAULT_FOLLOWING,
 ) -> int:
     """Pause the containers of a service."""
-
-    async def start(c66: Cloud66, place: Place) -> Action:
-        return await c66.services.pause(place.stack, place.name, server_uid=place.server)
-
-    prepare = command_of("pause", _named(service), start, stack=stack, environment=environment, server=server)
-    return carry_out(access, prepare, yes=yes, waiting=waiting, telling=Telling(progress, json), interrupts=True)
+    return _change("pause", Services.pause, Target(stack, environment, server), service, how, yes=yes, interrupts=True)
 
 
 @app.command
@@ -226,18 +216,10 @@ def resume(
     *,
     environment: Environment = None,
     server: ServerName = None,
-    json: AsJSON = False,
-    waiting: Waiting = DEFAULT_WAITING,
-    progress: Progress = DEFAULT_PROGRESS,
-    access: Access = DEFAULT_ACCESS,
+    how: Following = DEFAULT_FOLLOWING,
 ) -> int:
     """Resume the paused containers of a service."""
-
-    async def start(c66: Cloud66, place: Place) -> Action:
-        return await c66.services.resume(place.stack, place.name, server_uid=place.server)
-
-    prepare = command_of("resume", _named(service), start, stack=stack, environment=environment, server=server)
-    return carry_out(access, prepare, yes=True, waiting=waiting, telling=Telling(progress, json))
+    return _change("resume", Services.resume, Target(stack, environment, server), service, how, yes=True)
 
 
 @app.command
@@ -248,18 +230,28 @@ def stop(
     environment: Environment = None,
     server: ServerName = None,
     yes: Yes = False,
-    json: AsJSON = False,
-    waiting: Waiting = DEFAULT_WAITING,
-    progress: Progress = DEFAULT_PROGRESS,
-    access: Access = DEFAULT_ACCESS,
+    how: Following = DEFAULT_FOLLOWING,
 ) -> int:
     """Stop the containers of a service."""
+    return _change("stop", Services.stop, Target(stack, environment, server), service, how, yes=yes, interrupts=True)
+
+
+def _change(
+    verb: str,
+    method: Method[Services],
+    target: Target,
+    service: str,
+    how: Following,
+    *,
+    yes: bool,
+    interrupts: bool = False,
+) -> int:
+    """Call a method for a service on all servers or on one, and wait. Return the exit code."""
 
     async def start(c66: Cloud66, place: Place) -> Action:
-        return await c66.services.stop(place.stack, place.name, server_uid=place.server)
+        return await method(c66.services, place.stack, place.name, server_uid=place.server)
 
-    prepare = command_of("stop", _named(service), start, stack=stack, environment=environment, server=server)
-    return carry_out(access, prepare, yes=yes, waiting=waiting, telling=Telling(progress, json), interrupts=True)
+    return carry_out(how, command_of(verb, _named(service), start, target), yes=yes, interrupts=interrupts)
 
 
 def _named(service: str) -> Find:

@@ -17,7 +17,6 @@ from ..options import (
     DEFAULT_ACCESS,
     DEFAULT_OUTPUT,
     Access,
-    AsJSON,
     ChangedStackName,
     Environment,
     Output,
@@ -29,10 +28,8 @@ from ..terminal.console import plain, report
 from ..terminal.output import Field, Listing
 from ..terminal.prompts import confirm
 from ..terminal.secrets_shown import cut, one_line, room_beside
-from ..work.changes import DEFAULT_WAITING, Telling, Waiting
-from ..work.following import Following
+from ..work.following import DEFAULT_FOLLOWING, Following
 from ..work.plans import Planned, carry_out_plans, print_plan
-from ..work.progress import DEFAULT_PROGRESS, Progress
 
 __all__ = ["app", "set_", "settings"]
 
@@ -75,10 +72,7 @@ def set_(
     *,
     environment: Environment = None,
     yes: Yes = False,
-    waiting: Waiting = DEFAULT_WAITING,
-    progress: Progress = DEFAULT_PROGRESS,
-    json: AsJSON = False,
-    access: Access = DEFAULT_ACCESS,
+    how: Following = DEFAULT_FOLLOWING,
 ) -> int:
     """Change a setting of a stack, and wait until Cloud 66 has done so.
 
@@ -87,11 +81,10 @@ def set_(
 
     If Cloud 66 warns of a change, the command shows the warning and asks.
     """
-    found, setting, plan = run(_plan(access.open(), stack, environment, key, value))
-    how = Following(access, waiting, Telling(progress, json))
+    found, setting, plan = run(_plan(how.access.open(), stack, environment, key, value))
     before, name = _quoted(_text(setting.value)), full_name(found)
     if not plan:
-        if json:
+        if how.json:
             print_plan(Planned(found, plan), "unchanged")
         else:
             report(f"{name}: nothing to do, {plain(setting.key)} is already {before}")
@@ -102,7 +95,7 @@ def set_(
     if asks:
         report(f"  {plain(setting.warning_text)}")
         confirm(f"change {plain(setting.key)} of {name}", yes=yes)
-    return run(_change(access.open(), found, plan, how))
+    return run(_change(how.access.open(), found, plan, how))
 
 
 async def _read(c66: Cloud66, name: str, environment: str | None) -> Sequence[Setting]:

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Annotated, Final, NamedTuple
-
-import attrs
-from cyclopts import Parameter
+from typing import NamedTuple
 
 from ...client import Cloud66
 from ...errors import Cloud66Error, TransportError
@@ -16,37 +13,15 @@ from ...resources.stacks import Stack
 from ...rollout import RolloutState
 from ..exits import DONE
 from ..lookup.names import full_name
-from ..options import Access
 from ..running import run
 from ..terminal.console import report
-from ..terminal.durations import Duration
 from ..terminal.prompts import confirm
 from .endings import Ending, print_task
-from .progress import Progress, show_progress
+from .following import Following
+from .progress import show_progress
 from .tasks import Task, follow
 
-__all__ = ["DEFAULT_WAITING", "Change", "Telling", "Waiting", "carry_out"]
-
-
-@Parameter(name="*", group="Waiting")
-@attrs.frozen(kw_only=True)
-class Waiting:
-    """Options that choose whether to wait for what a command starts."""
-
-    wait: Annotated[
-        bool,
-        Parameter(
-            name=["--wait", "--listen"],
-            negative="--no-wait",
-            help="Wait until it has finished; the exit code reports the result. --listen is what cx calls it.",
-        ),
-    ] = True
-    timeout: Annotated[
-        Duration, Parameter(show_default=False, help="Maximum time to wait, for example 90s, 15m or 1h. [default: 15m]")
-    ] = 900.0
-
-
-DEFAULT_WAITING: Final = Waiting()
+__all__ = ["Change", "carry_out"]
 
 
 class Change(NamedTuple):
@@ -63,34 +38,19 @@ class Change(NamedTuple):
     start: Callable[[Cloud66], Awaitable[Action]]
 
 
-class Telling(NamedTuple):
-    """How a change is told: its progress, and its end as text or as JSON."""
-
-    progress: Progress
-    as_json: bool
-
-
 def carry_out(
-    access: Access,
-    prepare: Callable[[Cloud66], Awaitable[Change]],
-    *,
-    yes: bool,
-    waiting: Waiting,
-    telling: Telling,
-    interrupts: bool = False,
+    how: Following, prepare: Callable[[Cloud66], Awaitable[Change]], *, yes: bool, interrupts: bool = False
 ) -> int:
     """Start a change, wait for it and return the exit code. Ask first, unless `yes`.
 
     Args:
-        access: Login and account.
+        how: Whether and how to wait, and how that is told.
         prepare: Function that finds out what to change.
         yes: Whether not to ask.
-        waiting: Whether and how long to wait.
-        telling: How it is told.
         interrupts: Whether the change takes something out of service. In production, the name of the stack has to be
             typed then.
     """
-    carrying = _Carrying(access, waiting, telling)
+    carrying = _Carrying(how)
     if yes:
         return run(carrying.prepare_and_start(prepare))
     change = run(carrying.prepare(prepare))
@@ -105,24 +65,20 @@ def carry_out(
 class _Carrying:
     """The steps of carrying out a change. Each opens a client: questions are asked between them, without event loop."""
 
-    def __init__(self, access: Access, waiting: Waiting, telling: Telling) -> None:
-        self._access = access
-        self._waiting = waiting
-        self._as_json = telling.as_json
-        self._heartbeat = telling.progress.heartbeat
-        display = telling.progress.display(beside=telling.as_json or access.debug)
-        self._ending = Ending(access=access, display=display, as_json=telling.as_json)
+    def __init__(self, how: Following) -> None:
+        self._how = how
+        self._ending = Ending(access=how.access, display=how.display, as_json=how.json)
 
     async def prepare(self, prepare: Callable[[Cloud66], Awaitable[Change]]) -> Change:
-        async with self._access.open() as c66:
+        async with self._how.access.open() as c66:
             return await prepare(c66)
 
     async def start(self, change: Change) -> int:
-        async with self._access.open() as c66:
+        async with self._how.access.open() as c66:
             return await self._start(c66, change)
 
     async def prepare_and_start(self, prepare: Callable[[Cloud66], Awaitable[Change]]) -> int:
-        async with self._access.open() as c66:
+        async with self._how.access.open() as c66:
             return await self._start(c66, await prepare(c66))
 
     async def _start(self, c66: Cloud66, change: Change) -> int:
@@ -145,20 +101,20 @@ class _Carrying:
         return await self._follow(c66, change, task, action)
 
     async def _follow(self, c66: Cloud66, change: Change, task: Task, action: Action) -> int:
-        if not self._as_json and self._ending.display != "nothing":
+        if not self._how.json and self._how.display != "nothing":
             report(f"{task.name}: {change.text} (action {action.id})")
-        if not self._waiting.wait:
-            if self._as_json:
+        if not self._how.waiting.wait:
+            if self._how.json:
                 print_task(task)
             return DONE
         failure: Cloud66Error | None = None
         try:
-            async with show_progress(c66, [task], self._ending.display, heartbeat=self._heartbeat) as show:
-                await follow(c66, task, action, timeout=self._waiting.timeout, show=show)
+            async with show_progress(c66, [task], self._how.display, heartbeat=self._how.progress.heartbeat) as show:
+                await follow(c66, task, action, timeout=self._how.waiting.timeout, show=show)
         except asyncio.CancelledError:
             raise self._ending.stop([task]) from None
         except Cloud66Error as error:
             failure = error
-        if self._as_json:
+        if self._how.json:
             print_task(task)
         return self._ending.finish([task], failure)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from functools import partial
-from typing import Annotated, Final, NamedTuple, Protocol
+from typing import Annotated, Final, NamedTuple, Protocol, TypeVar
 
 from cyclopts import Parameter
 
@@ -21,14 +21,18 @@ from .changes import Change
 __all__ = [
     "Count",
     "Find",
+    "Method",
     "Place",
     "ScaledServers",
     "ServerName",
+    "Target",
     "check_count",
     "command_of",
     "scaled",
     "servers_of",
 ]
+
+R_contra = TypeVar("R_contra", contravariant=True)
 
 Count = Annotated[int, Parameter(help="How many of them run afterwards; 0 stops them all.")]
 ServerName = Annotated[
@@ -53,8 +57,24 @@ class Place(NamedTuple):
     server: str | None
 
 
+class Target(NamedTuple):
+    """What the user named: a stack, its environment or None, and one of its servers, or None for all."""
+
+    stack: str
+    environment: str | None
+    server: str | None
+
+
 Find = Callable[[Cloud66, Stack], Awaitable[str]]
 """Function that returns the exact name of a service or process."""
+
+
+class Method(Protocol[R_contra]):
+    """Method of a resource that starts something on all servers or on one, such as `Services.restart`."""
+
+    def __call__(self, resource: R_contra, stack: str, name: str, /, *, server_uid: str | None) -> Awaitable[Action]:
+        """Start it. Return the action."""
+        ...
 
 
 class Start(Protocol):
@@ -69,10 +89,7 @@ def command_of(
     verb: str,
     find: Find,
     start: Start,
-    *,
-    stack: str,
-    environment: str | None,
-    server: str | None,
+    target: Target,
 ) -> Callable[[Cloud66], Awaitable[Change]]:
     """Return the function that prepares a change of a service or process on all servers or on one.
 
@@ -80,15 +97,13 @@ def command_of(
         verb: What is done, for example `restart`.
         find: Function that returns the exact name.
         start: Function that starts it.
-        stack: Name of the stack.
-        environment: Environment of the stack.
-        server: Name of the server, or None for all.
+        target: The stack and the server that the user named.
     """
 
     async def prepare(c66: Cloud66) -> Change:
-        found = await find_stack(c66, stack, environment, changing=True)
+        found = await find_stack(c66, target.stack, target.environment, changing=True)
         name = await find(c66, found)
-        on = None if server is None else await find_server(c66, found, server)
+        on = None if target.server is None else await find_server(c66, found, target.server)
         place = Place(found.uid, name, None if on is None else on.uid)
         text = f"{verb} {plain(name)}" if on is None else f"{verb} {plain(name)} on {plain(on.name or on.uid)}"
         return Change(found, text, partial(start, place=place))

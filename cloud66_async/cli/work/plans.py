@@ -107,7 +107,7 @@ async def carry_out_plans(
         codes.append(code)
         for task in tasks:
             states.setdefault(task.uid, []).append(task.state.value)
-    if how.telling.as_json:
+    if how.json:
         for result in results:
             print_plan(result.item, _state(result, states), [one.action.id for one in _actions(result)])
     return worst(codes)
