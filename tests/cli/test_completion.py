@@ -21,10 +21,31 @@ from cloud66_async.cli.tree import TREE
 from cloud66_async.clock import SystemClock
 from cloud66_async.sandbox import FakeCloud66, SandboxServer
 
+from ..pseudo_terminal import wait_until_blocked
 from .conftest import PROGRAM, TIMEOUT, Terminal
 from .terminal import PseudoTerminal, access_to
 
-BASH = shutil.which("bash")
+PROMPT = "ready> "
+START = {
+    "bash": (
+        ".bashrc",
+        """
+PS1='ready> '
+bind 'set enable-bracketed-paste off'
+bind 'set bell-style none'
+source ~/.local/share/bash-completion/completions/cloud66-async
+""",
+    ),
+    "zsh": (".zshrc", "PS1='ready> '\nfpath+=(~/.zfunc)\nautoload -Uz compinit && compinit -u -D\nunsetopt beep\n"),
+    "fish": (".config/fish/config.fish", "function fish_prompt; echo 'ready> '; end\nset -g fish_greeting\n"),
+}
+"""The file that a shell reads at its start, and what a test writes to it."""
+PLACES = {
+    "bash": ".local/share/bash-completion/completions/cloud66-async",
+    "zsh": ".zfunc/_cloud66-async",
+    "fish": ".config/fish/completions/cloud66-async.fish",
+}
+"""Where the help text of `completion` says that the script belongs."""
 
 
 @pytest.fixture(scope="module")
@@ -41,14 +62,16 @@ def access(server: SandboxServer) -> Mapping[str, str]:
 
 
 @pytest.fixture(scope="module")
-def bash_script(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the file with the script for bash, which takes long to create: every command is imported."""
+def scripts(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Path]:
+    """Return the files with the scripts, which take long to create: every command is imported."""
     home = tmp_path_factory.mktemp("home")
-    done = Terminal(home).run("completion", "bash")
-    assert done.returncode == 0, done.stderr
-    script = home / "completion.bash"
-    script.write_text(done.stdout)
-    return script
+    found: dict[str, Path] = {}
+    for shell in START:
+        done = Terminal(home).run("completion", shell)
+        assert done.returncode == 0, done.stderr
+        found[shell] = home / f"completion.{shell}"
+        found[shell].write_text(done.stdout)
+    return found
 
 
 def names(terminal: Terminal, beginning: str, access: Mapping[str, str]) -> list[str]:
@@ -114,52 +137,56 @@ def test_names_are_completed_for_every_command_with_a_stack() -> None:
         assert takes_stack <= (name in completed), name
 
 
-@pytest.mark.skipif(BASH is None, reason="no bash")
-def test_script_is_valid(bash_script: Path) -> None:
-    done = subprocess.run(["bash", "-n", str(bash_script)], capture_output=True, timeout=TIMEOUT, check=False)
+def require(shell: str) -> str:
+    found = shutil.which(shell)
+    if found is None:
+        pytest.skip(f"{shell} is not installed; run: apt-get install {shell}")
+    return found
+
+
+def write(home: Path, name: str, text: str) -> Path:
+    path = home / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    return path
+
+
+@pytest.mark.parametrize("shell", START)
+def test_script_is_valid(scripts: Mapping[str, Path], shell: str) -> None:
+    done = subprocess.run(
+        [require(shell), "-n", str(scripts[shell])], capture_output=True, timeout=TIMEOUT, check=False
+    )
     assert (done.returncode, done.stderr) == (0, b"")
 
 
-@pytest.mark.skipif(BASH is None, reason="no bash")
-def test_keys_in_bash(
-    terminal: Terminal, bash_script: Path, access: Mapping[str, str], request: pytest.FixtureRequest
+@pytest.mark.parametrize("shell", START)
+def test_keys(
+    terminal: Terminal,
+    scripts: Mapping[str, Path],
+    access: Mapping[str, str],
+    request: pytest.FixtureRequest,
+    shell: str,
 ) -> None:
-    folder = terminal.home / "bin"
-    folder.mkdir()
-    program = folder / "cloud66-async"
-    program.write_text(f'#!/bin/sh\nexec {shlex.join(PROGRAM)} "$@"\n')
+    program = write(terminal.home, "bin/cloud66-async", f'#!/bin/sh\nexec {shlex.join(PROGRAM)} "$@"\n')
     program.chmod(0o755)
-    start = terminal.home / "start.bash"
-    settings = "PS1='ready> '\nbind 'set enable-bracketed-paste off'\nbind 'set bell-style none'\n"
-    start.write_text(f"source {shlex.quote(str(bash_script))}\n{settings}")
-    environment = {**terminal.environment, **access, "PATH": f"{folder}:{terminal.environment['PATH']}"}
-    shell = PseudoTerminal(
-        ["/bin/bash", "--noprofile", "--rcfile", str(start), "-i"], environment=environment, directory=terminal.home
-    )
-    request.addfinalizer(shell.close)
-    shell.wait_for("ready> ")
-    shell.type("cloud66-async st\t")
-    shell.wait_for("cloud66-async stack")  # the common beginning of stack and stacks
-    shell.type("\t\t")
-    shell.wait_for("stack   stacks")
-    shell.type("\x15cloud66-async servers billing-w\t")
-    shell.wait_for("servers billing-web/production")
-    shell.type("\x15cloud66-async quota --js\t")
-    shell.wait_for("quota --json")
-    shell.type("\x15exit\n")
-    assert shell.exit_code() == 0
+    write(terminal.home, PLACES[shell], scripts[shell].read_text())
+    write(terminal.home, *START[shell])
+    path = f"{program.parent}:{terminal.environment['PATH']}"
+    config = str(terminal.home / ".config")
+    environment = {**terminal.environment, **access, "PATH": path, "SHELL": shell, "XDG_CONFIG_HOME": config}
+    typed = PseudoTerminal([require(shell), "-i"], environment=environment, directory=terminal.home)
+    request.addfinalizer(typed.close)
+    typed.wait_for(PROMPT)
+    for keys, shown in (
+        ("cloud66-async servers billing-w\t", "billing-web/production"),
+        ("\x15cloud66-async quota --js\t", "--json"),
+        ("\x15cloud66-async st\t", "stack"),  # the common beginning of stack and stacks
+        ("\t\t", "stacks"),
+    ):
+        wait_until_blocked(typed.process.pid)
+        typed.shown = ""
+        typed.type(keys)
+        typed.wait_for(shown)
+    typed.type("\x15\x15exit\n")
+    assert typed.exit_code() == 0
     assert not Path(terminal.home, "owned").exists()
-
-
-@pytest.mark.parametrize(
-    ("shell", "words"),
-    [
-        ("zsh", ["#compdef cloud66-async", "compdef _cloud66_async_with_stacks cloud66-async", "'stacks:List stacks"]),
-        ("fish", ["complete -c cloud66-async", "__complete stacks (commandline -ct)", "-a 'stacks'"]),
-    ],
-)
-def test_scripts_of_other_shells(terminal: Terminal, shell: str, words: list[str]) -> None:
-    done = terminal.run("completion", shell)
-    assert done.returncode == 0, done.stderr
-    for word in words:
-        assert word in done.stdout

@@ -56,11 +56,12 @@ def test_servers_in_a_pipe(server: SandboxServer, access: Mapping[str, str], ter
     assert done.stdout.splitlines()[1].split() == [known["uid"], known["int_ipv4"], known["user_name"]]
 
 
-def test_ssh_info(server: SandboxServer, access: Mapping[str, str], terminal: Terminal) -> None:
+@pytest.mark.parametrize("columns", [80, 120])
+def test_ssh_info(server: SandboxServer, access: Mapping[str, str], terminal: Terminal, columns: int) -> None:
     first, second = servers_of(server, "two")
     before = server.fake.calls("servers.get")
-    shown = run_on_terminal(80, "ssh-info", "two", environment=access)
-    assert max(map(len, shown.lines)) <= 80
+    shown = run_on_terminal(columns, "ssh-info", "two", environment=access)
+    assert max(map(len, shown.lines)) <= columns
     assert f"ssh {first['user_name']}@{first['address']}" in shown.text
     assert f"ssh {second['user_name']}@{second['address']}" in shown.text
     done = terminal.run("ssh-info", "two", second["name"], "--json", environment=access)

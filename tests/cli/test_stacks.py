@@ -166,10 +166,11 @@ print(sorted({"rich.console", "rich.table", "httpx", "httpx2", "authlib", "anyio
 # --- stack ---------------------------------------------------------------------------------------
 
 
-def test_stack_on_a_terminal(server: SandboxServer, access: Mapping[str, str]) -> None:
-    shown = run_on_terminal(80, "stack", "site/production", environment=access)
+@pytest.mark.parametrize("columns", [80, 120])
+def test_stack_on_a_terminal(server: SandboxServer, access: Mapping[str, str], columns: int) -> None:
+    shown = run_on_terminal(columns, "stack", "site/production", environment=access)
     assert shown.exit_code == 0
-    assert max(map(len, shown.lines)) <= 80
+    assert max(map(len, shown.lines)) <= columns
     details, _, servers = shown.text.partition("\n\n")
     assert dict(line.split(None, 1) for line in details.splitlines())["Health"] == "impaired"
     assert "Address    site.example.com" in details
@@ -204,15 +205,16 @@ def test_open_prints_without_a_terminal(
     assert (done.returncode, done.stdout) == (0, f"{address.format(url=server.url, uid=uid)}\n")
 
 
-def test_open_starts_a_browser_on_a_terminal(terminal: Terminal, access: Mapping[str, str]) -> None:
+@pytest.mark.parametrize("columns", [80, 120])
+def test_open_starts_a_browser_on_a_terminal(terminal: Terminal, access: Mapping[str, str], columns: int) -> None:
     opened = terminal.home / "opened"
     browser = {**access, "BROWSER": f"sh -c 'echo $CLOUD66_ACCESS_TOKEN %s > {opened}'"}
-    run = run_on_terminal(80, "open", "site", environment=browser, home=terminal.home)
+    run = run_on_terminal(columns, "open", "site", environment=browser, home=terminal.home)
     assert (run.exit_code, run.lines) == (0, ["Opening http://site.example.com"])
     assert opened.read_text() == "http://site.example.com\n"  # without the token
     opened.unlink()
     for more, options in (({"CI": "true"}, ()), ({}, ("--print",))):
-        run = run_on_terminal(80, "open", "site", *options, environment={**browser, **more}, home=terminal.home)
+        run = run_on_terminal(columns, "open", "site", *options, environment={**browser, **more}, home=terminal.home)
         assert run.lines == ["http://site.example.com"]
     assert not opened.exists()
 

@@ -43,6 +43,10 @@ _cloud66_async_with_stacks() {{
 }}
 
 compdef _cloud66_async_with_stacks cloud66-async
+# zsh calls a file in $fpath as a function for the first completion.
+if [[ "$funcstack[1]" == _cloud66-async ]]; then
+  _cloud66_async_with_stacks "$@"
+fi
 """
 
 _FISH = f"""
