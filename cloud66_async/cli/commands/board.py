@@ -6,7 +6,6 @@ On a terminal, it is drawn anew after each reading, and its last state stays. In
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
@@ -25,7 +24,7 @@ from ..exits import Stopped
 from ..lookup.names import full_name
 from ..lookup.selection import Selection, Sort, sort_stacks
 from ..options import Output
-from ..terminal.console import is_terminal
+from ..terminal.console import has_cursor
 
 __all__ = ["Change", "Reading", "Watch", "watch_stacks"]
 
@@ -188,7 +187,7 @@ async def watch_stacks(
     order = _order(sort, limit, reverse=reverse)
     async with c66, _stopping():
         watch = Watch(c66, selection, interval=interval)
-        if _can_redraw() and not output.json:
+        if has_cursor() and not output.json:
             from .board_screen import draw  # imported lazily: takes 50 ms, and pipes need no display
 
             await draw(watch, output, order)
@@ -196,10 +195,6 @@ async def watch_stacks(
             from .board_lines import print_changes
 
             await print_changes(watch, as_json=output.json)
-
-
-def _can_redraw() -> bool:
-    return is_terminal() and os.environ.get("TERM") not in ("dumb", "unknown")
 
 
 @asynccontextmanager

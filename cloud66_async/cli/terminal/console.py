@@ -27,6 +27,7 @@ __all__ = [
     "check_output",
     "flush",
     "has_colors",
+    "has_cursor",
     "is_pipe_closed",
     "is_terminal",
     "plain",
@@ -53,6 +54,11 @@ _stderr: Stream = sys.stderr if isinstance(sys.stderr, Stream) else Stream(sys.s
 def is_terminal() -> bool:
     """Return whether people read standard output, not a program."""
     return _stdout.isatty()
+
+
+def has_cursor() -> bool:
+    """Return whether standard output is a terminal on which lines can be drawn again."""
+    return is_terminal() and os.environ.get("TERM") not in ("dumb", "unknown")
 
 
 def width() -> int | None:

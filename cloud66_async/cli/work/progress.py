@@ -16,7 +16,7 @@ from cyclopts import Parameter, validators
 
 from ...client import Cloud66
 from ...rollout import RolloutState
-from ..terminal.console import is_terminal, warn
+from ..terminal.console import has_cursor, warn
 from ..terminal.durations import Duration, duration
 from .tasks import FINAL, Task
 
@@ -49,7 +49,7 @@ class Progress:
         """Return how progress is shown. `beside` tells that something else is printed on the terminal meanwhile."""
         if self.quiet:
             return "nothing"
-        return "board" if _has_cursor() and not beside else "lines"
+        return "board" if has_cursor() and not _is_ci() and not beside else "lines"
 
 
 DEFAULT_PROGRESS: Final = Progress()
@@ -80,10 +80,9 @@ async def show_progress(
                 beating.cancel()
 
 
-def _has_cursor() -> bool:
-    """Return whether a person looks at a terminal that can move the cursor."""
-    in_ci = os.environ.get("CI", "").lower() not in ("", "0", "false")
-    return is_terminal() and not in_ci and os.environ.get("TERM") not in ("dumb", "unknown")
+def _is_ci() -> bool:
+    """Return whether a CI system runs the program: its output is kept, even if it is a terminal."""
+    return os.environ.get("CI", "").lower() not in ("", "0", "false")
 
 
 class _Lines:
