@@ -20,7 +20,7 @@ _START = datetime(2026, 3, 2, 9, 12, 30, tzinfo=UTC)
 _END = datetime.max.replace(tzinfo=UTC)
 _GRACE = 0.005
 _GRACE_IF_FROZEN = 0.8  # more than a test that advances the clock by hand takes between two steps
-_AGAIN = 0.05  # real seconds after which a loop that waits for other loops checks again
+_AGAIN = 0.05  # real seconds after which a loop that waits for other loops checks again, at least two grace periods
 
 _Args = TypeVarTuple("_Args")
 
@@ -128,6 +128,10 @@ class FakeClock:
             self._expect_advances()
 
     @property
+    def _real_grace(self) -> float:
+        return _GRACE if self._grace is None else self._grace
+
+    @property
     def _jumps(self) -> bool:
         return self._autojump or self._blocks > 0
 
@@ -150,8 +154,7 @@ class FakeClock:
                 self._watchers = {known: self._watchers[known] for known in self._watchers if not known.is_closed()}
                 self._idle = {known for known in self._idle if not known.is_closed()}
                 self._woken = {known for known in self._woken if not known.is_closed()}
-                grace = _GRACE if self._grace is None else self._grace
-                self._watchers[loop] = IdleWatcher(loop, self._jump, grace=grace, shared=self._is_shared)
+                self._watchers[loop] = IdleWatcher(loop, self._jump, grace=self._real_grace, shared=self._is_shared)
             watcher = self._watchers[loop]
         watcher.start()
 
@@ -164,7 +167,8 @@ class FakeClock:
             if not self._jumps or not self._sleeping_loops():
                 return
             if not self._active_loops() <= self._idle:
-                here.call_later(_AGAIN, self._watch, here)  # another loop may end without becoming idle
+                # Another loop may end without becoming idle. Two loops that check too often are hardly idle together.
+                here.call_later(max(_AGAIN, 2 * self._real_grace), self._watch, here)
                 return
             self._idle.clear()
             self._advance_to(self._sleepers[0][0])

@@ -13,6 +13,9 @@ __all__ = ["IdleWatcher"]
 # callbacks, as asyncio's own does, two iterations with an empty queue are proof. uvloop does not show it.
 _ITERATIONS = 2
 _ITERATIONS_WITHOUT_QUEUE = 8
+# Without the queue, the tasks are looked at, which takes long if there are many: after 200 iterations, only in every
+# sixteenth.
+_OFTEN, _SELDOM = 200, 16
 # A loop that is never idle, for example because a task repeats `await asyncio.sleep(0)` until something has happened.
 _ENDLESS_ITERATIONS = 10_000
 _ENDLESS_SECONDS = 0.25
@@ -88,9 +91,7 @@ class IdleWatcher:
         self._iterations += 1
         ready = self._ready()
         needed = _ITERATIONS_WITHOUT_QUEUE if ready is None else _ITERATIONS
-        # The tasks are checked in the first and in the last of these iterations only: there may be thousands.
-        between = 0 < self._quiet < needed - 1
-        idle = between or all(map(_is_pending, self._tasks().values())) if ready is None else ready == 0
+        idle = self._tasks_wait(needed) if ready is None else ready == 0
         self._quiet = self._quiet + 1 if idle else 0
         if self._quiet >= needed:
             self._settle(self._tasks())
@@ -98,6 +99,14 @@ class IdleWatcher:
             self._on_idle()
         else:
             self._check_soon()
+
+    def _tasks_wait(self, needed: int) -> bool:
+        """Return whether every task waits. The first and the last of the needed iterations are checked."""
+        if 0 < self._quiet < needed - 1:
+            return True
+        if self._quiet == 0 and self._iterations > _OFTEN and self._iterations % _SELDOM:
+            return False
+        return all(map(_is_pending, self._tasks().values()))
 
     def _settle(self, waiting: _Waiting) -> None:
         """Report that the loop is idle, or wait for the end of the grace period."""

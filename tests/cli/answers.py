@@ -35,4 +35,4 @@ def answering(body: bytes, headers: Mapping[str, str], status: int = 200) -> Gen
             yield f"http://127.0.0.1:{server.server_address[1]}"
         finally:
             server.shutdown()
-            thread.join(10)
+            thread.join(60)

@@ -18,7 +18,7 @@ TIMEOUT = 60
 PROGRAM = (sys.executable, "-c", "from cloud66_async.cli import main; main()")
 
 
-# Stands in for the user and their browser: opens the page, presses a button, follows the redirect, and stays open.
+# Stands in for the user and their browser: opens the page, presses a button, follows the redirect, and may stay open.
 _BROWSER = """
 import asyncio, os, sys, time, urllib.error, urllib.request
 from cloud66_async.sandbox import consent
@@ -36,16 +36,17 @@ try:
     urllib.request.urlopen(target, timeout=10).read()
 except urllib.error.HTTPError:
     pass
-if {seconds}:
+if {stays}:
     os.closerange(0, 3)
-    time.sleep({seconds})
+    while not os.path.exists("closed"):
+        time.sleep(0.05)
 """
 
 
-def browser_command(terminal: Terminal, decision: str = "authorize", *, seconds: float = 0) -> str:
-    """Return the value of BROWSER for a browser that decides and then stays open for some seconds."""
+def browser_command(terminal: Terminal, decision: str = "authorize", *, stays: bool = False) -> str:
+    """Return the value of BROWSER for a browser that decides. If it stays, a file `closed` closes it."""
     script = terminal.home / "browser.py"
-    script.write_text(_BROWSER.format(decision=decision, seconds=seconds))
+    script.write_text(_BROWSER.format(decision=decision, stays=stays))
     return f"{shlex.quote(sys.executable)} {shlex.quote(str(script))} %s"
 
 

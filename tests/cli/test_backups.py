@@ -69,7 +69,7 @@ def downloads(fake: FakeCloud66) -> list[int | None]:
 
 def wait_for_parts(directory: Path) -> None:
     """Wait until each file of a backup has been written in part."""
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while sum(path.stat().st_size > 100_000 for path in directory.glob("*.part")) < len(PARTS):
         assert time.monotonic() < deadline, list(directory.iterdir())
         time.sleep(0.02)

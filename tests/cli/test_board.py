@@ -203,7 +203,7 @@ def test_in_a_pipe(server: SandboxServer, access: Mapping[str, str], terminal: T
         }
         lines.send_signal(signal.SIGINT)
         objects.send_signal(signal.SIGTERM)
-        assert (lines.wait(30), objects.wait(30)) == (130, 143)
+        assert (lines.wait(60), objects.wait(60)) == (130, 143)
         assert lines.stderr is not None
         assert lines.stderr.read() == ""
 

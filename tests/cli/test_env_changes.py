@@ -140,7 +140,7 @@ def test_ctrl_c_during_the_change(commands: Commands, site: SandboxServer, acces
     site.fake.faults.slow(3, operation="environment_variables.update_all")
     with on_terminal(80, "env", "set", stack.uid, "A=1", environment=access) as started:
         started.wait_for("+ A=")
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 60
         while not site.fake.calls("environment_variables.update_all"):
             assert time.monotonic() < deadline
             time.sleep(0.05)

@@ -169,4 +169,4 @@ def test_printed_url_leads_to_the_consent_page(terminal: Terminal, application: 
         assert "state" not in url
         script = shlex.split(browser_command(terminal, "authorize").replace("%s", url))
         subprocess.run(script, check=True, timeout=30)
-        assert process.wait(30) == 0
+        assert process.wait(60) == 0

@@ -52,7 +52,7 @@ def services(terminal: Terminal, served: SandboxServer, access: dict[str, str]) 
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.02)

@@ -27,7 +27,7 @@ async def test_blocking_function_runs_in_a_thread(client: Cloud66OAuth2Client) -
 
     def open_browser(url: str) -> bool:
         threads.append(threading.current_thread())
-        asyncio.run_coroutine_threadsafe(Browser(consent)(url), loop).result(10)
+        asyncio.run_coroutine_threadsafe(Browser(consent)(url), loop).result(60)
         return True
 
     assert await login_with_browser(client, open_browser=open_browser) == Token("TOKEN-1")
@@ -121,19 +121,19 @@ async def test_function_that_returns_after_the_callback_does_not_matter(
     released, returned = threading.Event(), threading.Event()
 
     def open_browser(url: str) -> bool:
-        asyncio.run_coroutine_threadsafe(Browser(consent)(url), loop).result(10)
+        asyncio.run_coroutine_threadsafe(Browser(consent)(url), loop).result(60)
         try:
-            released.wait(10)
+            released.wait(60)
             if isinstance(late, Exception):
                 raise late
             return late
         finally:
             returned.set()
 
-    assert await login_with_browser(client, open_browser=open_browser, timeout=5) == Token("TOKEN-1")
+    assert await login_with_browser(client, open_browser=open_browser, timeout=60) == Token("TOKEN-1")
     assert not returned.is_set()
     released.set()
-    await asyncio.to_thread(returned.wait, 10)
+    await asyncio.to_thread(returned.wait, 60)
     await asyncio.sleep(0.01)  # the late result is discarded without an error
 
 

@@ -61,7 +61,7 @@ async def test_cancelled_ask_does_not_block(client: Cloud66OAuth2Client) -> None
 
     def ask(url: str) -> str:
         called.set()
-        released.wait(10)
+        released.wait(60)
         return "CODE-1"
 
     task = asyncio.create_task(login_with_code(client, ask=ask))
@@ -166,7 +166,7 @@ def test_prompt_that_waits_for_a_pipe_does_not_abort_the_process(tmp_path: Path,
             wait_until_blocked(process.pid)
             if interrupt:
                 process.send_signal(signal.SIGINT)
-            assert process.wait(10) == 1
+            assert process.wait(60) == 1
         finally:
             process.kill()
         shown = process.stderr.read().decode()

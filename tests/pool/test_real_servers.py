@@ -95,7 +95,7 @@ def running(command: list[str], port: int, *, tls: bool = False) -> Generator[Ru
     """Run a server process that accepts connections."""
     process = subprocess.Popen(command, cwd=HERE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 60
         while True:
             try:
                 socket.create_connection(("127.0.0.1", port), 1).close()
@@ -107,7 +107,7 @@ def running(command: list[str], port: int, *, tls: bool = False) -> Generator[Ru
         yield Running(f"http{'s' if tls else ''}://127.0.0.1:{port}", Origin("127.0.0.1", port, tls))
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(60)
 
 
 def require(module: str) -> None:

@@ -49,7 +49,7 @@ async def streamed(*items: bytes) -> AsyncIterator[bytes]:
 
 async def post(server: Server, transport: httpx.AsyncBaseTransport, body: tuple[bytes, ...], headers: Headers) -> str:
     """Send a body of one item as bytes and any other streamed. Return its echo or the name of the error."""
-    async with httpx.AsyncClient(transport=transport, timeout=5.0) as client:
+    async with httpx.AsyncClient(transport=transport, timeout=60.0) as client:
         content = body[0] if len(body) == 1 else streamed(*body)
         try:
             return (await client.post(server.url, content=content, headers=headers)).text

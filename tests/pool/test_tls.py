@@ -169,7 +169,7 @@ async def test_context_is_created_once_in_a_thread(server_tls: ssl.SSLContext, c
 
     def create() -> ssl.SSLContext:
         threads.append(threading.get_ident())
-        assert proceed.wait(10)
+        assert proceed.wait(60)
         return client_tls
 
     pool = Pool(8, tls=create)
@@ -216,7 +216,7 @@ async def test_socket_connects_while_the_context_is_created(fails: bool, client_
         ended.set()
 
     def create() -> ssl.SSLContext:
-        assert connected.wait(10)
+        assert connected.wait(60)
         if fails:
             raise FileNotFoundError("no such certificate")
         return client_tls
@@ -247,7 +247,7 @@ def test_pending_context_is_not_created_again(client_tls: ssl.SSLContext, monkey
 
     def create() -> ssl.SSLContext:
         threads.append(threading.get_ident())
-        assert proceed.wait(10)
+        assert proceed.wait(60)
         return client_tls
 
     monkeypatch.setattr(tls, "create_context", create)

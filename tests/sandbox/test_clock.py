@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -27,7 +26,7 @@ async def test_clock_is_frozen_until_it_advances() -> None:
     await iterations()
     assert not sleeper.done()
     clock.advance(0.5)
-    await asyncio.wait_for(sleeper, 1)
+    await sleeper
     assert clock.now() == datetime(2026, 1, 1, 0, 0, 10, tzinfo=UTC)
 
 
@@ -218,21 +217,22 @@ def test_invalid_options(options: dict[str, Any], error: type[Exception], messag
 # --- a frozen clock fails ------------------------------------------------------------------------
 
 
-async def test_pause_that_nothing_ends_fails_within_a_second() -> None:
+async def test_pause_that_nothing_ends_fails() -> None:
     clock = FakeClock(autojump=False)
-    started = time.monotonic()
     with pytest.raises(ClockFrozen, match=r"cannot sleep for 60 seconds: the clock is frozen .*; call clock\.advance"):
         await clock.sleep(60)
-    assert time.monotonic() - started < 1
     assert clock.sleepers == 0
 
 
 async def test_advancing_frozen_clock_gives_each_pause_more_real_time() -> None:
-    clock = FakeClock(autojump=False, grace=0.05)
+    clock, loop = FakeClock(autojump=False, grace=0.05), asyncio.get_running_loop()
     sleeper = asyncio.create_task(clock.sleep(60))
+    await asyncio.sleep(0)
     for _ in range(6):
-        await asyncio.sleep(0.02)
-        clock.advance(1)
+        clock.advance(1)  # and then the loop checks whether the clock has advanced, as late as it may be
+        checked = asyncio.Event()
+        loop.call_later(0.05, checked.set)
+        await checked.wait()
     assert not sleeper.done()
     with pytest.raises(ClockFrozen, match="cannot sleep for 54 seconds"):
         await sleeper
@@ -261,7 +261,7 @@ async def test_call_on_a_frozen_clock_fails() -> None:
         fake.faults.clear()
         redeployment = await c66.stacks.redeploy(fake.add_stack("web").uid)
         waiting = [asyncio.create_task(c66.actions.wait(redeployment)) for _ in range(2)]
-        found = await asyncio.wait_for(asyncio.gather(*waiting, return_exceptions=True), 5)
+        found = await asyncio.wait_for(asyncio.gather(*waiting, return_exceptions=True), 60)
         assert [type(error) for error in found] == [ClockFrozen, ClockFrozen]
         async with fake.clock.running():
             assert (await c66.actions.wait(redeployment)).succeeded
@@ -294,4 +294,4 @@ async def test_pause_that_the_clock_is_frozen_under_fails() -> None:
     await asyncio.sleep(0)
     clock.freeze()
     with pytest.raises(ClockFrozen, match=r"call clock\.advance\(\), or let it advance by itself"):
-        await asyncio.wait_for(sleeper, 5)
+        await asyncio.wait_for(sleeper, 60)

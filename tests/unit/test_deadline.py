@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
@@ -128,10 +127,8 @@ async def test_error_is_raised_instead_of_a_pause_beyond_the_deadline(
     deadline: Callable[[float], AbstractAsyncContextManager[object]],
 ) -> None:
     transport = Script(make_error(500, retry_after="30"))
-    started = time.monotonic()
     async with client(transport) as c66:
         with pytest.raises(ServerError):
             async with deadline(20):
                 await c66.stacks.get("a")
     assert len(transport.requests) == 1
-    assert time.monotonic() - started < 20

@@ -78,7 +78,7 @@ async def test_wait_for_the_limiter_says_nothing_about_the_server() -> None:
         await released.wait()
         return SUCCESS
 
-    async with client(Script(wait), limit=4, retry=ONCE, timeout=1) as c66:
+    async with client(Script(wait), limit=4, retry=ONCE, timeout=60) as c66:
         tasks = [asyncio.create_task(c66.send(READ.bind(thing=number))) for number in range(4)]
         await iterations()
         with pytest.raises(TransportTimeout):
