@@ -43,7 +43,7 @@ class Clock:
 async def main(url, token, path, start, retried, *uids):
     options = {"retry": Retry(attempts=8), "timeout": Timeouts(connect=5, read=0.4, total=60)}
     async with Cloud66(token, url=url, clock=Clock(start), **options) as c66:
-        if Path(path).exists() and Path(path).stat().st_size:
+        if Path(path).exists():
             rollout = c66.stacks.resume_rollout(path, retry=json.loads(retried))
         else:
             rollout = c66.stacks.rollout(uids, at_once=2, stop_after=None, path=path)

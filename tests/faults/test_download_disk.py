@@ -146,7 +146,7 @@ async def test_download_is_cancelled_while_it_writes(tmp_path: Path, monkeypatch
         if len(data) < 1000 or threading.current_thread() is threading.main_thread():
             return real(descriptor, data)
         writing.set()
-        assert proceed.wait(5)
+        assert proceed.wait(60)
         return real(descriptor, data)
 
     async with storage("own", whole(cut=20_000), retry=ONCE) as used:

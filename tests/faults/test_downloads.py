@@ -193,7 +193,7 @@ async def test_file_that_keeps_changing_is_given_up(transport: PoolName, tmp_pat
 
 async def test_stalled_connection_is_replaced(transport: PoolName, tmp_path: Path) -> None:
     replies = (whole(cut=20_000), rest(20_000))
-    async with storage(transport, *replies, once=False, timeout=Timeouts(read=0.1, total=5)) as used:
+    async with storage(transport, *replies, once=False, timeout=Timeouts(read=0.5, total=60)) as used:
         await used.download(tmp_path / "a")
     assert (tmp_path / "a").read_bytes() == BODY
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import stat
@@ -12,7 +13,7 @@ import pytest
 
 from cloud66_async import ConfigError
 from cloud66_async.resources._rollouts.file import RolloutFile
-from cloud66_async.rollout import Rollout
+from cloud66_async.rollout import Rollout, RolloutResult
 
 from .fleet import Fleet, states
 
@@ -71,10 +72,61 @@ async def test_new_rollout_does_not_replace_a_file(tmp_path: Path) -> None:
     fleet, path = Fleet(1), tmp_path / "rollout.json"
     path.write_text("{}")
     async with fleet.client() as c66:
+        rollout = c66.stacks.rollout(fleet.uids, path=path)
+        with pytest.raises(ConfigError, match="exists; resume its rollout with resume_rollout"):
+            await rollout
+        assert (path.read_text(), fleet.fake.calls()) == ("{}", 0)
+        assert list(tmp_path.iterdir()) == [path]
+        path.unlink()
+        assert states(await rollout) == ["succeeded"]
+
+
+async def test_file_that_exists_is_complete(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process may be killed at any moment: if there is a file, another process continues its rollout."""
+    fleet, path = Fleet(2), tmp_path / "rollout.json"
+    fsync, found = os.fsync, list[bool]()
+
+    def look(descriptor: int) -> None:
+        found.append(path.exists())
+        assert not found[-1] or len(read(path)["targets"]) == 2
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", look)
+    async with fleet.client() as c66:
+        assert states(await c66.stacks.rollout(fleet.uids, path=path)) == ["succeeded"] * 2
+    assert found[:2] == [False, True]
+    assert all(found[1:])
+
+
+async def test_file_system_without_hard_links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", fail)
+    fleet, path = Fleet(2), tmp_path / "rollout.json"
+    async with fleet.client() as c66:
+        await leave_at_first_end(c66.stacks.rollout(fleet.uids, at_once=1, path=path))
         with pytest.raises(ConfigError, match="exists; resume its rollout with resume_rollout"):
             await c66.stacks.rollout(fleet.uids, path=path)
-    assert path.read_text() == "{}"
-    assert fleet.fake.calls() == 0
+        assert states(await c66.stacks.resume_rollout(path)) == ["succeeded"] * 2
+    assert fleet.deployed == [1, 1]
+    assert list(tmp_path.iterdir()) == [path]
+
+
+async def test_rollout_with_a_file_runs_once(tmp_path: Path) -> None:
+    fleet = Fleet(2)
+    async with fleet.client() as c66:
+        rollout = c66.stacks.rollout(fleet.uids, path=tmp_path / "rollout.json")
+
+        async def run() -> tuple[RolloutResult, ...]:
+            return await rollout
+
+        first, second = await asyncio.gather(run(), run(), return_exceptions=True)
+    assert isinstance(first, tuple)
+    assert states(first) == ["succeeded"] * 2
+    assert isinstance(second, ConfigError)
+    assert "a rollout runs once" in str(second)
+    assert fleet.deployed == [1, 1]
 
 
 async def test_two_clients_do_not_carry_out_one_rollout(tmp_path: Path) -> None:
@@ -172,7 +224,7 @@ async def test_path_of_an_earlier_rollout_is_checked(path: str, message: str, tm
 def test_lock_belongs_to_the_file_with_the_name(tmp_path: Path) -> None:
     path = tmp_path / "rollout.json"
     first, second = RolloutFile(path), RolloutFile(path)
-    first.create()
+    first.replace(b"0")
     for body in (b"1", b"2"):
         with pytest.raises(ConfigError, match="another process"):
             second.open()

@@ -27,8 +27,8 @@ _READ = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | _FLAGS
 class RolloutFile:
     """A file with a lock, which the process that carries out the rollout holds.
 
-    The file that is locked is always the one at `path`: each version is a new file, which is locked before it gets the
-    name. So there is no second file, and the lock ends with the process.
+    The file that is locked is always the one at `path`: each version is a new file, which is written and locked before
+    it gets the name. So there is no second file, the lock ends with the process, and a file that exists is complete.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -53,17 +53,6 @@ class RolloutFile:
             raise ConfigError("cannot resume the rollout: the file is not one of a rollout")
         return cast("dict[str, Any]", content)
 
-    def create(self) -> None:
-        """Create the file and lock it. Raises ConfigError if it exists."""
-        try:
-            self._lock(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL | _FLAGS, _PRIVATE))
-        except FileExistsError:
-            raise ConfigError(
-                f"{self.path} exists; resume its rollout with resume_rollout, or delete the file"
-            ) from None
-        except OSError as error:
-            raise self._error("create", error) from None
-
     def open(self) -> None:
         """Lock the file. Raises ConfigError if another process holds the lock."""
         try:
@@ -85,7 +74,7 @@ class RolloutFile:
     async def write(self, encode: Callable[[], bytes]) -> None:
         """Return when the current state is in the file and on the disk. `encode` returns it. Raises ConfigError.
 
-        Tasks that write at the same time share one write.
+        Unless the file is open, it must not exist, and is created. Tasks that write at the same time share one write.
         """
         self._changes += 1
         change = self._changes
@@ -96,24 +85,32 @@ class RolloutFile:
                 self._written = change
 
     def replace(self, body: bytes) -> None:
-        """Write a new version of the file. Blocks."""
-        new = self.path.with_name(f".{self.path.name}.{secrets.token_hex(8)}.new")
+        """Write a new version of the file, or the first if it is not open. Blocks."""
+        new = self.path.parent / f".{self.path.name}.{secrets.token_hex(8)}.new"
         old, self._descriptor = self._descriptor, None
+        first = old is None
         try:
             self._lock(os.open(new, os.O_RDWR | os.O_CREAT | os.O_EXCL | _FLAGS, _PRIVATE))
             descriptor = cast("int", self._descriptor)
             with open(descriptor, "wb", closefd=False) as file:
                 file.write(body)
             os.fsync(descriptor)
-            new.replace(self.path)
+            if first:
+                _name_first(new, self.path)
+            else:
+                new.replace(self.path)
             _sync_directory(self.path.parent)
         except BaseException as error:
             self.close()
             self._descriptor, old = old, None
             with suppress(OSError):
                 new.unlink()
+            if isinstance(error, FileExistsError):
+                raise ConfigError(
+                    f"{self.path} exists; resume its rollout with resume_rollout, or delete the file"
+                ) from None
             if isinstance(error, OSError):
-                raise self._error("write", error) from None
+                raise self._error("create" if first else "write", error) from None
             raise
         finally:
             if old is not None:
@@ -137,6 +134,19 @@ class RolloutFile:
 
     def _error(self, what: str, error: OSError) -> ConfigError:
         return ConfigError(f"cannot {what} {self.path}: {error.strerror}")
+
+
+def _name_first(new: Path, path: Path) -> None:
+    """Give a complete file its name. Raises FileExistsError if there is such a file."""
+    try:
+        os.link(new, path)
+    except FileExistsError:
+        raise
+    except OSError:  # the file system has no hard links, so the name is reserved by an empty file for a moment
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _FLAGS, _PRIVATE))
+        new.replace(path)
+    else:
+        new.unlink()
 
 
 def _sync_directory(path: Path) -> None:

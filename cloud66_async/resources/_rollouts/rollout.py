@@ -48,6 +48,7 @@ class Rollout:
         self._file = file
         self._saved = saved
         self._repeated: frozenset[str] = frozenset()
+        self._entered = False
         self._task: asyncio.Task[None] | None = None
         self._failure = Failure()
         self._changes: deque[RolloutResult] = deque()
@@ -95,24 +96,30 @@ class Rollout:
         return self.results
 
     async def __aenter__(self) -> AsyncIterator[RolloutResult]:
-        if self._task is not None:
+        if self._entered:
             raise ConfigError("a rollout runs once; continue it with resume_rollout(rollout.to_dict()) or its path")
         loop = running_loop()
-        if self._file is not None:
-            self._open(self._file)
+        self._entered = True
+        try:
+            await self._open()
+        except BaseException:
+            self._entered = False
+            raise
         self._task = loop.create_task(self._run())
         self._task.add_done_callback(lambda _: self._changed.set())
         return self._progress()
 
-    def _open(self, file: RolloutFile) -> None:
-        """Lock the file. What another process has written to it since it was read is read again."""
-        if not self._saved:
-            file.create()
+    async def _open(self) -> None:
+        """Lock the file, and write down what is to be done. What another process has written to it is read again."""
+        file = self._file
+        if file is None:
             return
-        file.open()
         try:
-            data = _check(parse(file.read()), self._api)
-            self.take_up(data, self._repeated)
+            if self._saved:
+                file.open()
+                data = _check(parse(file.read()), self._api)
+                self.take_up(data, self._repeated)
+            await self._save()
         except BaseException:
             file.close()
             raise

@@ -66,7 +66,6 @@ class RolloutRun:
 
     async def run(self) -> None:
         """Deploy every stack. Raises the error after which nothing more can be done."""
-        await self._save()
         doubtful = [target for target in self._targets if self._is_doubtful(target)]
         if doubtful:
             await self._settle(doubtful)
