@@ -51,7 +51,8 @@ if TYPE_CHECKING:
     from .operation import Page, Response
     from .pager import Pager
     from .polling import Polling
-    from .quota import Quota
+    from .quota import Quota, SharedQuota
+    from .reads import MemoryReads
     from .resources.actions import ActionError, ActionFailed, ActionUnfinished
     from .resources.environment_variables import PlanUnfinished
     from .retry import Retry
@@ -88,6 +89,7 @@ _LAZY = {
     "Health": "models",
     "Login": "oauth.login",
     "LoginError": "errors",
+    "MemoryReads": "reads",
     "MissingToken": "errors",
     "NotFound": "errors",
     "Ok": "bulk",
@@ -108,6 +110,7 @@ _LAZY = {
     "Secret": "secret",
     "Server": "models",
     "ServerError": "errors",
+    "SharedQuota": "quota",
     "Stack": "models",
     "StackStatus": "models",
     "StateMismatch": "errors",
@@ -154,6 +157,7 @@ __all__ = [
     "Health",
     "Login",
     "LoginError",
+    "MemoryReads",
     "MissingToken",
     "NotFound",
     "Ok",
@@ -174,6 +178,7 @@ __all__ = [
     "Secret",
     "Server",
     "ServerError",
+    "SharedQuota",
     "Stack",
     "StackStatus",
     "StateMismatch",

@@ -12,21 +12,18 @@ from collections.abc import (
     Mapping,
     Sequence,
 )
-from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, suppress
-from types import TracebackType
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final, Literal, NoReturn, ParamSpec, Self, TypeVar
 
-from ._core import tls as tls_context
 from ._core.arguments import UNCHANGED, Unchanged
 from ._core.connections import Connections
 from ._core.credentials import find_token
 from ._core.raw import raw_call
-from ._core.sender import Sender
 from ._core.shared import Identity, SharedState
 from ._core.view import View
 from .clock import Clock, read_clock
 from .config import Address, Config, library_options, read_application, read_pool
-from .quota import Quota
+from .quota import Quota, SharedQuota
 from .resources import Resources
 from .retry import Retry
 from .token import Token, hide
@@ -44,6 +41,7 @@ if TYPE_CHECKING:
     from .operation import Call, Response
     from .polling import Polling
     from .preview import Preview
+    from .reads import SharedReads
     from .transport import ResponseStream
 
 __all__ = ["Cloud66"]
@@ -100,8 +98,11 @@ class Cloud66(Resources):
         uds: Path of a Unix domain socket to connect to.
         tls: TLS context. The default trusts the system's CA certificates and requires TLS 1.2 or newer.
         transport: A `Transport`, such as the sandbox's, or a transport of the HTTP library.
-        clock: Source of the current time and of pauses. The default is the clock of `transport`, if it has one, such as
-            the sandbox's, or else the system's.
+        clock: Source of the current time and of pauses. The default is that of `transport`, if any, or the system's.
+        shared_reads: Where equal reads share one response, such as `MemoryReads` or `RedisReads`. Without it, each read
+            is a request.
+        shared_quota: Where processes share the hourly quota, such as `RedisQuota`. The default of `reserve` is then 0.
+        user: Your application's name of the token's user. Tokens of the same user then share one quota.
         drift: Collects where responses differ from the models. Without it, responses are not compared.
         observer: Function that is called with an `Attempt` at the end of each attempt of a call.
 
@@ -142,6 +143,9 @@ class Cloud66(Resources):
         tls: ssl.SSLContext | None = None,
         transport: httpx.AsyncBaseTransport | Transport | None = None,
         clock: Clock | None = None,
+        shared_reads: SharedReads | None = None,
+        shared_quota: SharedQuota | None = None,
+        user: str | None = None,
         drift: Drift | None = None,
         observer: Observer | None = None,
     ) -> None:
@@ -176,34 +180,26 @@ class Cloud66(Resources):
         self._shared = SharedState(
             self._connections.transport,
             read_clock(clock, transport),
-            address=config.address,
-            limit=limit,
-            reserve=reserve,
-            when_exhausted=when_exhausted,
+            config=config,
             connect_stream=self._connections.stream_transport,
             drift=drift,
             observer=observer,
+            reads=shared_reads,
+            quota=shared_quota,
         )
         found = find_token(given, profile, serves_users=application is not None, site=config.site)
-        self._use(View(found, account=account, headers=headers, timeout=timeout, retry=retry, polling=polling))
+        view = View(found, account=account, headers=headers, timeout=timeout, retry=retry, polling=polling, user=user)
+        self._use(view)
 
     def _use(self, view: View) -> None:
         self._view = view
-        self._sender = Sender(
-            self._shared, self._identify, retry=view.retry, timeouts=view.timeouts, polling=view.polling
-        )
+        self._sender = view.sender(self._shared, self._identify)
 
     def _identify(self) -> Identity:
         """Return what requests with this view's token are sent with."""
         identity = self._view.identify(self._shared)
-        self._load_certificates()
+        self._connections.load_certificates()
         return identity
-
-    def _load_certificates(self) -> None:
-        """Start loading the CA certificates in a background thread if TLS is needed, so that imports can continue."""
-        if self._config.needs_certificates:
-            with suppress(RuntimeError):  # if no thread can be started, the first connection reports the error
-                tls_context.start_loading()
 
     def using(
         self,
@@ -214,23 +210,31 @@ class Cloud66(Resources):
         timeout: float | Timeouts | Unchanged | None = UNCHANGED,
         retry: Retry | Unchanged = UNCHANGED,
         polling: Polling | Unchanged | None = UNCHANGED,
+        fresh: bool | Unchanged = UNCHANGED,
+        user: str | Unchanged | None = UNCHANGED,
     ) -> Self:
         """Return a view of this client with another token, account, extra headers, timeout, retry policy or polling.
 
         It uses the same connection pool and takes microseconds to create, so you can create one for each web
-        request. Closing a view has no effect. Raises ConfigError for `token=None`: a missing token must not fall
-        back to another user's.
+        request. Closing a view has no effect. With `fresh`, its reads always go to the API, even if the client shares
+        reads. `user` is the name of the token's user, None by default if the token changes. Raises ConfigError for
+        `token=None`: a missing token must not fall back to another user's.
         """
         hidden = token if isinstance(token, Unchanged) else hide("token", token)
         del token  # a traceback may show local variables
         options = self._view.changed(
-            token=hidden, account=account, headers=headers, timeout=timeout, retry=retry, polling=polling
+            token=hidden,
+            account=account,
+            headers=headers,
+            timeout=timeout,
+            retry=retry,
+            polling=polling,
+            fresh=fresh,
+            user=user,
         )
         view = object.__new__(type(self))
         view._is_owner = False
-        view._config = self._config
-        view._connections = self._connections
-        view._shared = self._shared
+        view._config, view._connections, view._shared = self._config, self._connections, self._shared
         view._use(options)
         return view
 
@@ -322,7 +326,8 @@ class Cloud66(Resources):
     @property
     def quota(self) -> Quota:
         """The token's remaining quota for this hour, from the latest responses. Empty before the first response."""
-        return Quota() if self._view.token is None else self._shared.allowance(self._view.token).quota
+        view = self._view
+        return Quota() if view.token is None else self._shared.allowance(view.token, view.user).quota
 
     # --- logging in ------------------------------------------------------------------------------
 
@@ -348,8 +353,7 @@ class Cloud66(Resources):
     async def revoke(self, token: Token | str) -> None:
         """Revoke a token at the server.
 
-        Cloud 66 does not document an endpoint for this; servers of the same kind have one. Raises APIError if the
-        server refuses.
+        Cloud 66 does not document an endpoint for this; servers of the same kind have one. Raises APIError if refused.
         """
         revoking = self._oauth().revoke(token)
         del token  # as in finish_login
@@ -378,12 +382,10 @@ class Cloud66(Resources):
                 await self._shared.aclose()
 
     async def __aenter__(self) -> Self:
-        self._load_certificates()
+        self._connections.load_certificates()
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *error: object) -> None:
         await self.aclose()
 
     def __reduce__(self) -> NoReturn:

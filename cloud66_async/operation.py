@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterator, Mapping
 from functools import cached_property
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 import msgspec
@@ -57,6 +59,9 @@ class Page(msgspec.Struct, Generic[T], frozen=True):
 
 class Operation(msgspec.Struct, Generic[T], kw_only=True, frozen=True, eq=False, dict=True):
     """An HTTP method and a path template with their parameters. `bind()` returns a call of it.
+
+    Operations are equal if all of this is equal. An operation of a resource is pickled as its name, so that another
+    process has the same object as its own methods.
 
     Args:
         method: HTTP method in upper case.
@@ -168,8 +173,37 @@ class Operation(msgspec.Struct, Generic[T], kw_only=True, frozen=True, eq=False,
         result = self.returns if returns is None else returns
         return msgspec.structs.replace(self, returns=result, query=query, body=body, fixed=fixed, base=self)
 
+    @cached_property
+    def _origin(self) -> tuple[str, str] | None:
+        """The module of the resource that defines this operation, and its name there."""
+        prefix = f"{__package__}.resources."
+        for module, content in sys.modules.copy().items():
+            if module.startswith(prefix):
+                for name, value in vars(content).items():
+                    if value is self:
+                        return module, name
+        return None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        fields: Any = msgspec.Struct.__reduce__(self)
+        return fields if self._origin is None else (_find_operation, self._origin)
+
+    def __eq__(self, other: object) -> bool:
+        return self is other or (type(other) is type(self) and _fields(self) == _fields(other))
+
+    def __hash__(self) -> int:
+        return hash((self.method, self.path))
+
     def __str__(self) -> str:
         return f"{self.method} {self.path}"
+
+
+def _find_operation(module: str, name: str) -> Any:
+    return getattr(import_module(module), name)
+
+
+def _fields(value: Any) -> list[Any]:
+    return [getattr(value, name) for name in value.__struct_fields__]
 
 
 def _checked(declared: tuple[Parameter, ...], values: Mapping[str, object]) -> Iterator[tuple[str, object]]:
@@ -200,7 +234,7 @@ def _segment(name: str, value: object) -> str:
 
 
 class Call(msgspec.Struct, Generic[T], frozen=True, eq=False):
-    """An operation with its parameters. `path` is percent-encoded, `query` is not."""
+    """An operation with its parameters. `path` is percent-encoded, `query` is not. Calls are equal if these are."""
 
     operation: Operation[T]
     path: str
@@ -210,6 +244,12 @@ class Call(msgspec.Struct, Generic[T], frozen=True, eq=False):
     def page(self, number: int) -> Call[T]:
         """Return the same call for this page of the list."""
         return Call(self.operation, self.path, {**self.query, "page": str(number)}, self.body)
+
+    def __eq__(self, other: object) -> bool:
+        return self is other or (type(other) is type(self) and _fields(self) == _fields(other))
+
+    def __hash__(self) -> int:
+        return hash((self.operation.method, self.path))  # the parameters may not be hashable
 
     def __str__(self) -> str:
         """Return the HTTP method and the path with its values, except secrets."""
@@ -230,14 +270,19 @@ class Call(msgspec.Struct, Generic[T], frozen=True, eq=False):
 
 
 class Response(Generic[T]):
-    """A response of the API: `data` as models, and the response itself."""
+    """A response of the API: `data` as models, and the response itself.
 
-    __slots__ = ("_raw", "data", "quota", "request_id")
+    If the client shares reads and another read has received it, `age` is the number of seconds since then. Otherwise it
+    is None.
+    """
 
-    def __init__(self, data: T, raw: RawResponse, request_id: str, quota: Quota) -> None:
+    __slots__ = ("_raw", "age", "data", "quota", "request_id")
+
+    def __init__(self, data: T, raw: RawResponse, request_id: str, quota: Quota, age: float | None = None) -> None:
         self.data: T = data
         self.request_id: str = request_id
         self.quota: Quota = quota
+        self.age: float | None = age
         self._raw = raw
 
     @property
@@ -259,11 +304,11 @@ class Response(Generic[T]):
         return f"<Response {self.status}, {len(self.raw)} bytes, request {self.request_id}>"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _restore, (self.data, BufferedResponse.copy(self._raw), self.request_id, self.quota)
+        return _restore, (self.data, BufferedResponse.copy(self._raw), self.request_id, self.quota, self.age)
 
 
-def _restore(data: Any, raw: RawResponse, request_id: str, quota: Quota) -> Response[Any]:
-    return Response(data, raw, request_id, quota)
+def _restore(data: Any, raw: RawResponse, request_id: str, quota: Quota, age: float | None = None) -> Response[Any]:
+    return Response(data, raw, request_id, quota, age)
 
 
 class _Method:

@@ -58,6 +58,10 @@ class _Recorder:
     clock = SystemClock()
     limit = 1
 
+    @property
+    def fresh(self) -> _Recorder:
+        return self
+
     async def send(self, call: Call[Any]) -> NoReturn:
         raise _Captured(call)
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import warnings
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from typing import TYPE_CHECKING, Any, TypeGuard, cast
 
 from ..errors import ConfigError
 from ..secret import Secret
+from . import tls
 from .proxies import environment_proxy
 from .shared import CLOSED
-from .tls import create_context
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -45,6 +45,12 @@ class Connections:
         self._httpx_streams: dict[Secret | None, httpx.AsyncBaseTransport] = {}  # by the URL of the proxy
         self._opened = False
         self._closed = False
+
+    def load_certificates(self) -> None:
+        """Start loading the CA certificates in a background thread if TLS is needed, so that imports can continue."""
+        if self._config.needs_certificates:
+            with suppress(RuntimeError):  # if no thread can be started, the first connection reports the error
+                tls.start_loading()
 
     def transport(self) -> Transport:
         """Return a new transport for API calls."""
@@ -142,7 +148,7 @@ class Connections:
         if "proxy" not in options and proxy is not None:
             options["proxy"] = proxy
         # Not the library's default, certifi: every transport trusts the same CA certificates.
-        options["verify"] = create_context() if config.tls is None else config.tls
+        options["verify"] = tls.create_context() if config.tls is None else config.tls
         return library_transport(limit=config.limit, idle=config.idle, options=options)
 
     def _uses_own_pool(self) -> bool:

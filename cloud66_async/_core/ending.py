@@ -12,7 +12,7 @@ from .limiter import SlowStart
 if TYPE_CHECKING:
     from ..errors import Cloud66Error
     from ..operation import Call
-    from ..quota import Allowance
+    from ..quota import Allowance, Permit
     from .limiter import Limiter
     from .response import RawResponse
     from .shared import SharedState
@@ -21,7 +21,10 @@ __all__ = ["Ending"]
 
 
 class Ending(NamedTuple):
-    """The end of one attempt of a call. `started` is 0 if the request was not sent."""
+    """The end of one attempt of a call. `started` is 0 if the request was not sent.
+
+    `permit` is what it was sent with, if the quota is shared with other processes.
+    """
 
     call: Call[Any]
     number: int
@@ -29,6 +32,7 @@ class Ending(NamedTuple):
     started: float
     slots: Limiter
     allowance: Allowance
+    permit: Permit | None = None
 
     def succeed(self, response: RawResponse, shared: SharedState) -> None:
         """Adapt the limits to a success and report it."""
@@ -43,6 +47,8 @@ class Ending(NamedTuple):
         slow_start = self.allowance.slow_start
         if isinstance(problem, Throttled):
             until = problem.retry_at or shared.clock.now()
+            if self.permit is not None:
+                self.allowance.throttled(self.permit, problem.response, until)
             if slow_start is None and shared.limit > 1:
                 self.allowance.slow_start = SlowStart(shared.limiter, until)
             elif slow_start is not None:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from ..clock import Clock
     from ..polling import Polling
-    from ..quota import Allowance
+    from ..quota import Allowance, Permit, Quota
     from ..retry import Retry
     from ..transport import RawResponse, ResponseStream
     from .limiter import Limiter
@@ -47,6 +47,7 @@ logger = logging.getLogger("cloud66_async")
 
 _DEBUG: Final = logging.DEBUG
 _MAX_ERROR = 65_536  # bytes of an error's body that are read
+_running_loop: Callable[[], asyncio.AbstractEventLoop | None] = asyncio._get_running_loop  # noqa: SLF001  does not raise
 
 # Request IDs have the form of a UUID, as the official client's have. They consist of one random part per process and
 # a counter, because a new UUID would cost more than the rest of the headers.
@@ -101,6 +102,11 @@ class Sender:
         return self._shared, (self._identity or self._find_identity()).headers
 
     @property
+    def allowance(self) -> Allowance:
+        """The quota that requests count against."""
+        return (self._identity or self._find_identity()).allowance
+
+    @property
     def background(self) -> Sequence[Background]:
         """The work of the client that continues between calls, with any token."""
         return self._shared.running()
@@ -112,7 +118,28 @@ class Sender:
             identity = self._identity or self._find_identity()
             return identity._replace(headers=identity.headers.replacing(("X-Account", str(account))))
 
-        return Sender(self._shared, identify, retry=self.retry, timeouts=self.timeouts, polling=self.polling)
+        return self.changed(identify=identify)
+
+    def changed(
+        self,
+        *,
+        identify: Callable[[], Identity] | None = None,
+        retry: Retry | None = None,
+        timeouts: Timeouts | None = None,
+    ) -> Sender:
+        """Return a sender with these options instead of its own."""
+        return Sender(
+            self._shared,
+            self._identify if identify is None else identify,
+            retry=self.retry if retry is None else retry,
+            timeouts=self.timeouts if timeouts is None else timeouts,
+            polling=self.polling,
+        )
+
+    @property
+    def fresh(self) -> Sender:
+        """A sender with the same options whose reads always go to the API. This one never shares a read."""
+        return self
 
     async def send(self, call: Call[T]) -> Response[T]:
         """Send `call`, retrying as `retry` allows, and return its response.
@@ -122,11 +149,8 @@ class Sender:
         """
         headers, allowance, expires_at = self._identity or self._find_identity()
         shared = self._shared
-        try:
-            if shared.loop is not asyncio.get_running_loop():
-                shared.open()
-        except RuntimeError as error:
-            raise explained(error) from None
+        if (loop := _running_loop()) is None or loop is not shared.loop:
+            shared.open()
         method, safe, limiter, number = call.operation.method, call.operation.repeatable, shared.limiter, 1
         target, body = wire.target(shared.prefix, call), wire.payload(call)
         outcome: Response[T] | _Failure | None = None
@@ -134,8 +158,7 @@ class Sender:
             while True:
                 request_id = f"{_process}{next(_number):012x}"
                 request = Request(method, target, headers, request_id, body, safe, self.timeouts)
-                if allowance.guarded or expires_at is not None:
-                    await self._wait_for_quota(allowance, expires_at)
+                permit = await self._wait_for_quota(allowance, expires_at) if allowance.guarded or expires_at else None
                 slots, started = limiter, 0.0
                 try:
                     if limiter.free and allowance.slow_start is None:
@@ -147,7 +170,7 @@ class Sender:
                         response = await shared.transport.send(request)
                     finally:
                         slots.release()
-                    outcome = self._read(call, response, request_id, headers, allowance)
+                    outcome = self._read(call, response, request_id, headers, allowance.update(response, permit))
                     if isinstance(outcome, Response):
                         if slots.reduced or shared.observer is not None or requests.isEnabledFor(_DEBUG):
                             Ending(call, number, request_id, started, slots, allowance).succeed(response, shared)
@@ -157,7 +180,11 @@ class Sender:
                 except asyncio.CancelledError as cancelled:
                     self._cancel(Ending(call, number, request_id, started, slots, allowance), cancelled, outcome)
                     raise
-                number = await self._recover(Ending(call, number, request_id, started, slots, allowance), outcome)
+                finally:
+                    if permit is not None:
+                        allowance.end(permit)
+                ending = Ending(call, number, request_id, started, slots, allowance, permit)
+                number = await self._recover(ending, outcome)
         finally:
             del outcome  # break the reference cycle: error -> traceback -> frame -> error
 
@@ -183,7 +210,7 @@ class Sender:
         long download would keep others waiting. It is reported when the headers have arrived.
         """
         headers, allowance, expires_at = self._identity or self._find_identity()
-        await self._wait_for_quota(allowance, expires_at)
+        permit = await self._wait_for_quota(allowance, expires_at)
         request_id = f"{_process}{next(_number):012x}"
         request = StreamRequest(
             origin=origin,
@@ -194,11 +221,14 @@ class Sender:
             body=wire.payload(call),
             repeatable=call.operation.repeatable,
         )
-        ending, is_open = Ending(call, 1, request_id, perf_counter(), self._shared.limiter, allowance), False
+        ending, is_open = Ending(call, 1, request_id, perf_counter(), self._shared.limiter, allowance, permit), False
         try:
             async with self.stream(request) as response:
                 received = BufferedResponse(response.status, b"", response.headers)
-                allowance.update(received)
+                allowance.update(received, permit)
+                if permit is not None:  # counted by the server: the body may take minutes
+                    allowance.end(permit)
+                    permit = None
                 if not 200 <= response.status < 300:
                     raw = wire.redact(await _with_body(response, received), headers.token, call)
                     raise wire.error(call, raw, request_id, self.clock.now())
@@ -209,22 +239,28 @@ class Sender:
             if not is_open:
                 ending.report(self._shared, error=error if isinstance(error, Cloud66Error) else None)
             raise
+        finally:
+            if permit is not None:
+                allowance.end(permit)
 
     def _find_identity(self) -> Identity:
         self._identity = identity = self._identify()
         return identity
 
-    async def _wait_for_quota(self, allowance: Allowance, expires_at: datetime | None) -> None:
+    async def _wait_for_quota(self, allowance: Allowance, expires_at: datetime | None) -> Permit | None:
         """Wait until the quota allows a request. Raises QuotaError if that takes too long.
 
-        It precedes every attempt, and raises LoginError if the token has expired.
+        It precedes every attempt, and raises LoginError if the token has expired. Returns the permit for the attempt if
+        the quota is shared with other processes.
         """
         while True:
             now = self.clock.now()
             check_expiry(expires_at, now)
             try:
+                if allowance.shared is not None:
+                    return allowance.shared.try_take(now) or await allowance.shared.take()
                 allowance.check()
-                return
+                return None
             except QuotaError as error:
                 problem = error
             try:
@@ -255,10 +291,9 @@ class Sender:
         return slots, msgspec.structs.replace(request, timeouts=remaining)
 
     def _read(
-        self, call: Call[T], response: RawResponse, request_id: str, headers: SharedHeaders, allowance: Allowance
+        self, call: Call[T], response: RawResponse, request_id: str, headers: SharedHeaders, quota: Quota
     ) -> Response[T] | APIError:
         """Return what the response contains, or the error that it represents. Raises ResponseError."""
-        quota = allowance.update(response)
         notice = response.header(b"x-cloud66-warning")
         if notice is not None:
             notices.warn(notice)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
-from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+from weakref import WeakValueDictionary
 
 from ..config import check_drift
 from ..errors import ConfigError
 from ..observe import check_observer
-from ..quota import Allowance
+from ..quota import Allowance, check_shared_quota
 from .limiter import Limiter
 from .loop import running_loop
 
@@ -18,9 +19,11 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from ..clock import Clock
-    from ..config import Address
+    from ..config import Config
     from ..drift import Drift
     from ..observe import Observer
+    from ..quota import SharedAllowance, SharedQuota
+    from ..reads import SharedReads
     from ..token import Token
     from ..transport import RawResponse, Request, SharedHeaders, StreamTransport, Transport
     from .origin import Origin
@@ -54,34 +57,38 @@ class Background(Protocol):
 
 
 class SharedState:
-    """One transport, one limiter, one allowance per token, and the work that continues between calls."""
+    """One transport, one limiter, one allowance per user, and the work that continues between calls."""
 
     def __init__(
         self,
         connect: Callable[[], Transport],
         clock: Clock,
         *,
-        address: Address,
-        limit: int,
-        reserve: int | None,
-        when_exhausted: Literal["wait", "refuse"],
+        config: Config,
         connect_stream: Callable[[Origin], StreamTransport],
         drift: Drift | None,
         observer: Observer | None,
+        reads: SharedReads | None,
+        quota: SharedQuota | None,
     ) -> None:
         self.clock: Clock = clock
-        self.prefix: str = address.api_path
-        self.url: str = address.api
-        self.limit: int = limit
-        self.limiter: Limiter = Limiter(limit)
+        self.prefix: str = config.address.api_path
+        self.url: str = config.address.api
+        self.limit: int = config.limit
+        self.limiter: Limiter = Limiter(config.limit)
         self.loop: asyncio.AbstractEventLoop | None = None
         self.transport: Transport
         self.drift: Drift | None = check_drift(drift)
         self.observer: Observer | None = check_observer(observer)
+        self.reads: SharedReads | None = None if reads is None else _checked(reads)
+        self._quota = check_shared_quota(quota)
+        # Also those that were dropped from `_allowances` and are still in use.
+        self._shared_allowances: WeakValueDictionary[int, SharedAllowance] = WeakValueDictionary()
+        self._origin = config.address.origin.url
         self._connect = connect
         self._connect_stream = connect_stream
-        self.reserve: int | None = 0 if reserve is None and when_exhausted == "refuse" else reserve
-        self._waits = when_exhausted == "wait"
+        self._waits = config.when_exhausted == "wait"
+        self.reserve: int | None = 0 if config.reserve is None and not self._waits else config.reserve
         self._closed = False
         self._allowances: OrderedDict[bytes, Allowance] = OrderedDict()
         self._background: dict[Hashable, Background] = {}
@@ -93,10 +100,11 @@ class SharedState:
         """
         if self._closed:
             raise ConfigError(CLOSED)
+        loop = running_loop()
         if self.loop is not None:
             raise ConfigError("this client belongs to another event loop; create one client per event loop")
         self.transport = self._connect()
-        self.loop = asyncio.get_running_loop()
+        self.loop = loop
 
     def stream_transport(self, origin: Origin) -> StreamTransport:
         """Return the transport for streamed responses of this server. Raises ConfigError if the client is closed."""
@@ -127,24 +135,55 @@ class SharedState:
         self._closed = True
         for work in self.running():
             await work.aclose()
-        if self.loop is not None:
-            transport, self.transport = self.transport, _ClosedTransport()
-            await transport.aclose()
+        reads, self.reads = self.reads, None
+        try:
+            if self.loop is not None:
+                transport, self.transport = self.transport, _ClosedTransport()
+                await transport.aclose()
+        finally:
+            if reads is not None:
+                await reads.aclose()
+            await self._close_quota()
 
-    def allowance(self, token: Token) -> Allowance:
-        """Return the quota of this token. The 1,024 most recently used tokens are kept."""
+    async def _close_quota(self) -> None:
+        """Give the permits that are not used back to the other processes."""
+        quota, self._quota = self._quota, None
+        if quota is None or self.loop is None:
+            return
+        try:
+            for allowance in tuple(self._shared_allowances.values()):
+                await allowance.aclose()
+        finally:
+            await quota.aclose()
+
+    def allowance(self, token: Token, user: str | None = None) -> Allowance:
+        """Return the quota of this user, or of this token if it is None. The 1,024 most recently used are kept."""
         import hashlib  # imported lazily: takes 1.5 ms
 
-        key = hashlib.sha256(token.reveal().encode()).digest()
+        # The origin, because the same name may belong to users of several servers that share a Redis.
+        owner = f"token\0{token.reveal()}" if user is None else f"user\0{user}"
+        digest = hashlib.sha256(f"cloud66-async quota\0{self._origin}\0{owner}".encode())
+        del owner  # it may hold the token, and a traceback may show local variables
+        key = digest.digest()
         found = self._allowances.get(key)
         if found is None:
             found = Allowance(self.clock, reserve=self.reserve, waits=self._waits, in_flight=self.limit)
             self._allowances[key] = found
+            if self._quota is not None:
+                shared = self._quota.allowance(digest.hexdigest(), found, in_flight=self.limit)
+                self._shared_allowances[id(shared)] = shared
+                found.share(shared)
             if len(self._allowances) > _MAX_TOKENS:
                 self._allowances.popitem(last=False)
         else:
             self._allowances.move_to_end(key)
         return found
+
+
+def _checked(reads: SharedReads) -> SharedReads:
+    from ..reads import check_reads  # imported lazily: most programs do not share reads
+
+    return check_reads(reads)
 
 
 class _ClosedTransport:

@@ -1,9 +1,10 @@
-"""URLs of Redis and of databases, which may hold a password."""
+"""URLs of Redis and of databases, which may contain a password."""
 
 from __future__ import annotations
 
-from typing import Any
-from urllib.parse import SplitResult, parse_qsl, urlsplit
+from collections.abc import Collection
+from typing import Any, NamedTuple
+from urllib.parse import parse_qsl, urlsplit
 
 from .._core.arguments import check_text
 from ..errors import ConfigError
@@ -11,56 +12,104 @@ from ..secret import Secret
 
 __all__ = ["ServerURL"]
 
+_MAX_SHOWN = 60
+_UNCLEAR = "its host or port is invalid; percent-encode special characters in the user name and the password"
+
+
+class _Parts(NamedTuple):
+    scheme: str
+    credentials: Secret | None
+    host: str  # and port
+    path: str
+    query: str
+
 
 class ServerURL:
-    """A URL whose user name and password are redacted in all output."""
+    """A URL whose user name and password are redacted in all output. Raises TypeError and ConfigError."""
 
-    __slots__ = ("_credentials", "_rest")
+    __slots__ = ("_parts",)
 
     def __init__(self, url: str) -> None:
         check_text("url", url)
-        try:
-            parts = urlsplit(url)
-            query = dict(parse_qsl(parts.query))
-        except ValueError:
-            parts, query = urlsplit(""), {}
+        parts = _split(url)
         del url  # it may hold a password, and a traceback may show local variables
-        if not parts.scheme:
-            raise ConfigError("invalid URL of a server: expected a scheme, such as redis:// or postgresql://")
-        if "password" in query:
-            raise ConfigError("invalid URL of a server: its query has a password; write it as user:password@host")
-        credentials, separator, host = parts.netloc.rpartition("@")
-        self._credentials: Secret | None = Secret(credentials) if separator else None
-        self._rest = parts._replace(netloc=host)
+        if isinstance(parts, str):
+            raise ConfigError(f"invalid URL of a server: {parts}")
+        self._parts = parts
 
     @property
     def scheme(self) -> str:
         """The scheme in lower case."""
-        return self._rest.scheme
+        return self._parts.scheme
+
+    @property
+    def path(self) -> str:
+        """The path, with its first slash and without the query."""
+        return self._parts.path
+
+    def check(self, name: str, *, schemes: Collection[str], query: Collection[str], example: str) -> None:
+        """Raise ConfigError if the URL is not one of `name`, or has parameters that are not in `query`."""
+        if self.scheme not in schemes:
+            raise ConfigError(f"invalid URL of {name}: expected {example}")
+        for parameter, _ in parse_qsl(self._parts.query, keep_blank_values=True):
+            if parameter not in query:
+                raise ConfigError(
+                    f"invalid URL of {name}: unknown parameter {parameter[:_MAX_SHOWN]!r}; remove it from the URL"
+                )
 
     def reveal(self) -> str:
         """Return the whole URL in plain text."""
-        if self._credentials is None:
-            return str(self)
-        return _unsplit(self._rest._replace(netloc=f"{self._credentials.reveal()}@{self._rest.netloc}"))
+        credentials = self._parts.credentials
+        return self._text("" if credentials is None else f"{credentials.reveal()}@")
 
     def __str__(self) -> str:
-        """Return the URL without user name and password."""
-        return _unsplit(self._rest)
+        """Return the URL without user name, password and query."""
+        parts = self._parts
+        return f"{parts.scheme}://{parts.host}{parts.path}"
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({str(self)!r})"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _join, (str(self), self._credentials)
+        hides = self._parts.credentials or self._parts.query
+        return _join, (Secret(self.reveal()) if hides else self.reveal(),)
+
+    def _text(self, credentials: str) -> str:
+        # Not urlunsplit: it changes URLs without a host, as sqlite:///path and unix:///path are.
+        parts = self._parts
+        query = f"?{parts.query}" if parts.query else ""
+        return f"{parts.scheme}://{credentials}{parts.host}{parts.path}{query}"
 
 
-def _unsplit(parts: SplitResult) -> str:
-    # Not urlunsplit: it changes URLs without a host, as sqlite:///path and unix:///path are.
-    query = f"?{parts.query}" if parts.query else ""
-    return f"{parts.scheme}://{parts.netloc}{parts.path}{query}"
+def _split(url: str) -> _Parts | str:
+    """Return the parts of the URL, or what is wrong with it. Raises nothing: the local variables hold a password."""
+    scheme, separator, rest = url.partition("://")
+    scheme = scheme.lower()
+    if not separator or not scheme.replace("+", "").isalnum():
+        return "expected a scheme, such as redis:// or postgresql://"
+    if scheme.startswith("sqlite"):
+        path, _, query = rest.partition("?")
+        if not path.startswith("/") or not path.isprintable():  # surrogates are not printable either
+            return "expected sqlite:/// and the path of a file"
+        return _Parts(scheme, None, "", path, query)
+    return _split_server(url)
 
 
-def _join(rest: str, credentials: Secret | None) -> ServerURL:
-    scheme, _, after = rest.partition("://")
-    return ServerURL(rest if credentials is None else f"{scheme}://{credentials.reveal()}@{after}")
+def _split_server(url: str) -> _Parts | str:
+    if not all("!" <= character <= "~" for character in url):
+        return "it contains a space or a character that is not ASCII; percent-encode it"
+    try:
+        parts = urlsplit(url)
+        is_clear = parts.port != 0
+    except ValueError:
+        return _UNCLEAR
+    credentials, separator, host = parts.netloc.rpartition("@")
+    # A password with one of these characters would end too early, and the rest of it would be shown as host or path.
+    is_clear = is_clear and not parts.fragment and "@" not in credentials + parts.path + parts.query
+    if not is_clear or (host and not parts.hostname):
+        return _UNCLEAR
+    return _Parts(parts.scheme, Secret(credentials) if separator else None, host, parts.path, parts.query)
+
+
+def _join(url: str | Secret) -> ServerURL:
+    return ServerURL(url.reveal() if isinstance(url, Secret) else url)

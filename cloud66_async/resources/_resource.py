@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from typing import Any, NoReturn, Self, TypeVar, cast
 
 import attrs
 import msgspec
@@ -24,6 +24,15 @@ class Resource:
 
     def __init__(self, sender: Sender) -> None:
         self._sender = sender
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a client cannot be pickled or copied: it holds connections and a token; create a new one")
+
+    @property
+    def _fresh(self) -> Self:
+        """This resource, but its reads always go to the API: for what is polled, or decides about a change."""
+        sender = self._sender.fresh
+        return self if sender is self._sender else type(self)(sender)
 
     async def _call(self, call: Call[T]) -> T:
         return (await self._sender.send(call)).data

@@ -151,7 +151,7 @@ async def find(sender: Sender, started: Started, stack: str) -> Found | int:
 
 async def find_action(sender: Sender, stack: str, reference: str) -> Action | None:
     """Return the newest action with this reference, or None."""
-    page = (await sender.send(actions.LIST.bind(stack=stack, user_reference=reference).page(1))).data
+    page = (await sender.fresh.send(actions.LIST.bind(stack=stack, user_reference=reference).page(1))).data
     # If the API did not filter, the other actions would belong to other requests.
     matching = [action for action in page.items if (action.metadata or {}).get("user_reference") == reference]
     return max(matching, key=lambda action: action.id, default=None)

@@ -248,7 +248,7 @@ class Actions(Resource):
         return await watcher_of(self._sender).wait(subject, timeout=timeout, progress=progress)
 
     async def _subject(self, started: Started, uid: str) -> Subject:
-        """Return what to wait for, and how its state is read."""
+        """Return what to wait for, and how its state is read: never from a shared response."""
         from ._watching.watched import Subject  # imported lazily, as in `_finished`
         from .deployments import Redeployment
 
@@ -257,14 +257,15 @@ class Actions(Resource):
             isinstance(started, Redeployment),
         )
         number, key = started.async_action_id, uid
-        read: Callable[[int], Awaitable[Action]] = partial(self.get, uid)
-        read_latest: Callable[[], Awaitable[Page[Action]]] = partial(self.list(uid).page, 1)
+        fresh, sender = self._fresh, self._sender.fresh
+        read: Callable[[int], Awaitable[Action]] = partial(fresh.get, uid)
+        read_latest: Callable[[], Awaitable[Page[Action]]] = partial(fresh.list(uid).page, 1)
         if number is None:
             from . import _started  # imported lazily: few redeployments have no action
 
-            found = await _started.find(self._sender, started, uid)
+            found = await _started.find(sender, started, uid)
             if isinstance(found, int):
                 number = found
             else:
                 number, key, read, read_latest = found.id, found.key, found.read, found.read_latest
-        return Subject(key, uid, number, label, deploys, self._sender, read, read_latest)
+        return Subject(key, uid, number, label, deploys, sender, read, read_latest)

@@ -84,7 +84,7 @@ class BackupFiles(Resource):
         """
 
         async def locate() -> Secret:
-            return (await self.get(stack, backup, file)).public_url
+            return (await self._fresh.get(stack, backup, file)).public_url  # a URL may have expired
 
         call = GET.bind(stack=stack, backup=backup, file=file)
         partial = PartialFile(Path(path), f"backup file {file!r} of backup {backup} of stack {stack!r}")

@@ -205,7 +205,9 @@ class EnvironmentVariables(Resource):
         del variables  # a traceback may show local variables
         if isinstance(desired, Exception):
             raise desired
-        return _environment_plan.make(stack, desired, await _environment_plan.read(self.list(stack)), prune=prune)
+        return _environment_plan.make(
+            stack, desired, await _environment_plan.read(self._fresh.list(stack)), prune=prune
+        )
 
     async def plan_copy(
         self, source: str, target: str, *, only: Iterable[str] | None = None, prune: bool = False
@@ -217,9 +219,9 @@ class EnvironmentVariables(Resource):
         alone. Raises ValueError if one of `only` cannot be copied.
         """
         keys = None if only is None else frozenset(_environment_plan.names(only))
-        found = await _environment_plan.read(self.list(source))
+        found = await _environment_plan.read(self._fresh.list(source))
         desired = _environment_plan.copied(source, found, keys, prune=prune)
-        present = await _environment_plan.read(self.list(target))
+        present = await _environment_plan.read(self._fresh.list(target))
         return _environment_plan.make(target, desired, present, prune=prune, only=keys)
 
     async def apply(self, plan: EnvironmentPlan, *, apply_strategy: ApplyStrategy | None = None) -> PlanResult:
@@ -234,4 +236,4 @@ class EnvironmentVariables(Resource):
         """
         if not isinstance(plan, EnvironmentPlan):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise TypeError(f"invalid plan: expected an EnvironmentPlan, not {type(plan).__name__}")
-        return await _environment_plan.apply(self, plan, apply_strategy)
+        return await _environment_plan.apply(self._fresh, plan, apply_strategy)

@@ -62,7 +62,7 @@ class StackSettings(Resource):
 
         Raises ValueError if the stack does not have one of the settings.
         """
-        return await _settings_plan.make(self, stack, settings)
+        return await _settings_plan.make(self._fresh, stack, settings)
 
     async def apply(self, plan: SettingsPlan) -> PlanResult:
         """Change the settings of a plan, with one request each. Return the actions that were started.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
@@ -53,12 +54,14 @@ def persistent_redis(tmp_path: Path) -> Iterator[RedisServer]:
 
 
 @pytest.fixture(scope="session")
-def _postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
-    server = PostgresServer(tmp_path_factory.mktemp("postgres"))
-    server.start()
-    yield server
-    if server.is_running:
-        server.stop()
+def _postgres() -> Iterator[PostgresServer]:
+    # Not in a folder of pytest: another run of pytest makes these inaccessible for the user that the server runs as.
+    with tempfile.TemporaryDirectory(prefix="cloud66-postgres-", ignore_cleanup_errors=True) as folder:
+        server = PostgresServer(Path(folder))
+        server.start()
+        yield server
+        if server.is_running:
+            server.stop()
 
 
 @pytest.fixture

@@ -38,16 +38,11 @@ class RolloutAPI:
         timeouts = sender.timeouts
         whole = _MAX_REQUEST if timeouts.total is None else timeouts.total
         self.settle: float = whole + _MARGIN
-        shared, self._headers = sender.identity
-        self._sender = sender
+        self._headers = sender.identity[1]
+        self._sender = sender = sender.fresh  # searches for actions need the latest state
         # Not retried by the sender: each time has to be written down before it is sent. The total timeout bounds how
         # long a request may be in flight, which the search for its action relies on.
-        self._starter = Sender(
-            shared,
-            sender._identify,  # noqa: SLF001  a view of the same client
-            retry=Retry(attempts=1),
-            timeouts=timeouts._replace(total=whole),
-        )
+        self._starter = sender.changed(retry=Retry(attempts=1), timeouts=timeouts._replace(total=whole))
         self._actions = Actions(sender)
 
     @property

@@ -18,7 +18,6 @@ from ...clock import Clock
 from ...errors import Cloud66Error, ConfigError
 from ...polling import Polling
 from ...quota import Allowance, next_hour
-from ...token import Token
 from ..actions import Action, ActionUnfinished
 from .page_index import Audit, PageIndex
 from .round import Round, is_temporary
@@ -37,15 +36,14 @@ def watcher_of(sender: Sender) -> Watcher:
     digest = hashlib.sha256(headers.token.encode()).digest()
 
     def sharers() -> int:
-        """Return how many watchers use this token, for different accounts."""
+        """Return how many watchers use this quota, for different accounts or tokens."""
         running = [work for work in shared.running() if isinstance(work, Watcher) and not work.idle]
-        return sum(work.token == digest for work in running)
+        return sum(work.allowance() is sender.allowance for work in running)
 
     def create() -> Watcher:
         return Watcher(
             shared.clock,
-            lambda: shared.allowance(Token(headers.token)),
-            token=digest,
+            lambda: sender.allowance,
             sharers=sharers,
             reserve=shared.reserve or 0,
         )
@@ -63,7 +61,6 @@ class Watcher:
     Args:
         clock: Clock of the client.
         allowance: Function that returns the quota of the token.
-        token: Digest of the token.
         sharers: Function that returns how many watchers use the quota.
         reserve: Requests of the hourly quota that must not be used.
     """
@@ -73,13 +70,11 @@ class Watcher:
         clock: Clock,
         allowance: Callable[[], Allowance],
         *,
-        token: bytes,
         sharers: Callable[[], int],
         reserve: int,
     ) -> None:
-        self.token = token
         self._clock = clock
-        self._allowance = allowance
+        self.allowance = allowance
         self._sharers = sharers
         self._reserve = reserve
         self._stacks: dict[str, WatchedStack] = {}
@@ -221,7 +216,7 @@ class Watcher:
 
     def _left(self) -> int | None:
         """Return how many requests remain this hour without the reserve, or None if no response of this hour said."""
-        remaining, reported = self._allowance().quota.remaining, self._responded_at
+        remaining, reported = self.allowance().quota.remaining, self._responded_at
         if remaining is None or reported is None or next_hour(reported) <= self._clock.now():
             return None
         return max(0, remaining - self._reserve) // max(1, self._sharers())
@@ -280,7 +275,7 @@ class Watcher:
         waiter.fail(problem)
 
     def _is_exhausted(self) -> bool:
-        remaining = self._allowance().quota.remaining
+        remaining = self.allowance().quota.remaining
         return remaining is not None and remaining <= self._reserve
 
     def _waiters(self) -> list[Waiter]:
