@@ -22,7 +22,7 @@ DEFAULT = "default"
 
 
 class TokenStore(Protocol):
-    """Store of one login for each profile and account name."""
+    """Store of one login for each profile and account name. A store that processes share also raises StoreError."""
 
     async def load(self, profile: str = DEFAULT, account: str | None = None) -> Token | None:
         """Return the token of this login, or None if there is none. Raises ConfigError if it cannot be read."""

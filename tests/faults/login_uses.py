@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Coroutine
 from contextlib import suppress
+from datetime import timedelta
 from functools import partial
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -15,6 +16,7 @@ import keyring
 
 from cloud66_async import Token
 from cloud66_async.integrations.keyring import KeyringStore
+from cloud66_async.integrations.starlette import MemorySessions
 from cloud66_async.oauth import Cloud66OAuth2Client, FileStore, Login, MemoryStore, login_with_browser, login_with_code
 from cloud66_async.oauth.store import TokenStore, ToolbeltStore
 
@@ -207,11 +209,23 @@ async def visit(served: Served, _: object) -> None:
     async with login.lifespan():
         browser = Browser(make_app(login), served.fake)
         async with browser.http:
-            assert (await browser.log_in()).status_code == 303
+            assert (await browser.get("/stacks")).status_code == 303
+            callback = await served.fake.consent(await browser.start_login())
+            cookies = dict(browser.http.cookies)
+            for _ in range(2):  # a callback that arrives again leads to the same session
+                browser.http.cookies.update(cookies)
+                assert (await browser.get(callback)).status_code == 303
             assert browser.session is not None
             for path in ("/stacks", "/api/stacks"):
                 assert (await browser.get(path)).status_code == 200
             assert (await browser.post("/logout", headers={"origin": "https://dash.example"})).status_code == 303
+
+
+async def use_sessions(served: Served, _: object) -> None:
+    sessions = MemorySessions(clock=served.fake.clock)
+    await sessions.save("key", TOKEN, timedelta(hours=1))
+    await sessions.delete("key")
+    assert await sessions.load("key") is None
 
 
 def use(run: Any, prepare: Any = None) -> Use:
@@ -244,5 +258,6 @@ LOGINS: dict[str, Use] = {
     "MemoryStore": use(use_store, memory_store),
     "ToolbeltStore": use(use_toolbelt),
     "WebLogin": use(visit),
+    "MemorySessions": use(use_sessions),
 }
 """Uses of logins."""

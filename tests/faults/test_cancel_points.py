@@ -27,8 +27,10 @@ USES = {**CALLS, **LOGINS}
 MOST = 3000
 """More suspensions than any use has."""
 
-# Packages whose coroutines are no part of a client: programs, tools for tests, and the pool, with tests of its own.
-ELSEWHERE = ("cli", "sandbox", "testing", "pool", "clock", "transport")
+# Packages whose coroutines are no part of a client: programs, tools for tests, the pool, and what needs other servers,
+# with tests of their own.
+ELSEWHERE = ("cli", "cluster", "sandbox", "testing", "pool", "clock", "transport")
+SERVED = ("dask", "redis", "sql", "per_loop", "sealed_claims", "sealed_logins", "sealed_sessions")
 
 
 @pytest.fixture(autouse=True)
@@ -103,7 +105,7 @@ def public_coroutines() -> dict[CodeType, str]:
     found: dict[CodeType, str] = {}
     for module in pkgutil.walk_packages(cloud66_async.__path__, "cloud66_async."):
         parts = module.name.split(".")[1:]
-        if parts[0] in ELSEWHERE or any(part.startswith("_") for part in parts):
+        if parts[0] in ELSEWHERE or any(part.startswith("_") or part in SERVED for part in parts):
             continue
         loaded = importlib.import_module(module.name)
         for name, value in vars(loaded).items():

@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-from cloud66_async import Cloud66, Failed, NotFound, Ok, Redeployment, bulk
+from cloud66_async import Cloud66, Failed, MemoryReads, NotFound, Ok, Redeployment, bulk
 from cloud66_async.resources import stacks
 from cloud66_async.resources.environment_variables import EnvironmentPlan
 from cloud66_async.resources.stack_settings import SettingsPlan
@@ -231,6 +231,15 @@ async def download_variables(served: Served, _: object) -> None:
     assert (await served.c66.environment_variables.download(served.web.uid)).reveal()
 
 
+async def share_reads(served: Served, _: object) -> None:
+    async with served.client(served.fake.add_token().reveal(), shared_reads=MemoryReads()) as made:
+        uid = served.web.uid
+        found = await asyncio.gather(*(made.stacks.get(uid) for _ in range(3)))
+        with suppress(NotFound):  # a write discards what is kept, also if it fails
+            await made.environment_variables.delete("none", "KEY")
+        assert {stack.uid for stack in found} == {(await made.stacks.get(uid)).uid}
+
+
 CALLS: dict[str, Use] = {
     "send": Use(send),
     "request": Use(request),
@@ -240,6 +249,7 @@ CALLS: dict[str, Use] = {
     "async with": Use(as_context_manager),
     "each": Use(each),
     "collect": Use(collect),
+    "shared reads": Use(share_reads),
     "get_many": Use(get_many),
     "get_many, one by one": Use(get_few),
     "list": Use(whole_list),

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 
 import pytest
 from fastapi import FastAPI
@@ -15,11 +17,12 @@ from starlette.routing import Mount, Route
 
 from cloud66_async import ConfigError
 from cloud66_async._http.library import httpx
-from cloud66_async.integrations.starlette.exchanges import Exchanges, RecentKeys
+from cloud66_async.integrations.starlette import MemorySessions
+from cloud66_async.integrations.starlette.exchanges import SharedTasks
 from cloud66_async.sandbox import FakeClock, FakeCloud66, ProviderSettings, SandboxServer
 
 from .serving import served
-from .site import ORIGIN, Browser, make_app, open_site, web_login
+from .site import ORIGIN, Browser, Site, make_app, open_site, web_login
 from .test_logs import access_record
 
 PREFETCHES = [
@@ -67,16 +70,48 @@ async def test_concurrent_callbacks_share_one_exchange_and_one_session() -> None
         assert (await browser.get("/stacks")).status_code == 200
 
 
-async def test_repeated_callback_of_a_browser_that_kept_its_cookie() -> None:
+@asynccontextmanager
+async def repeated_callback() -> AsyncGenerator[tuple[Site, Browser, Browser, str]]:
+    """Log in, and yield the browser, one that still has the cookie of the pending login, and the callback."""
     fake = FakeCloud66(provider=ProviderSettings(revoke_on_reuse=True))
     async with open_site(fake) as site:
         browser, again = site.browser(), site.browser()
         callback = await fake.consent(await browser.start_login())
         again.http.cookies.update(browser.http.cookies)
         assert (await browser.get(callback)).status_code == 303
-        assert (await again.get(callback)).status_code == 400
+        yield site, browser, again, callback
         assert fake.calls("oauth.token") == 1
+
+
+async def test_repeated_callback_leads_to_the_same_session() -> None:
+    # A user who clicks twice sends both callbacks with the cookie of the pending login. The browser shows the second.
+    async with repeated_callback() as (_, browser, again, callback):
+        assert (await again.get(callback)).status_code == 303
+        assert again.session == browser.session
+        assert (await again.get("/stacks")).status_code == 200
+
+
+async def test_callback_that_is_repeated_later_is_rejected() -> None:
+    async with repeated_callback() as (site, browser, again, callback):
+        site.fake.clock.advance(60)
+        assert (await again.get(callback)).status_code == 400
         assert (await browser.get("/stacks")).status_code == 200
+
+
+async def test_repeated_callback_with_another_code_is_rejected() -> None:
+    # Only the browser that was logged in has the code. Another one may have the cookie: its user started the login,
+    # and made the owner of the account finish it.
+    async with repeated_callback() as (_, browser, again, callback):
+        assert (await again.get(callback.replace("code=", "code=x"))).status_code == 400
+        assert again.session is None
+        assert (await browser.get("/stacks")).status_code == 200
+
+
+async def test_repeated_callback_after_logout_is_rejected() -> None:
+    async with repeated_callback() as (_, browser, again, callback):
+        await browser.post("/logout")
+        assert (await again.get(callback)).status_code == 400
+        assert again.session is None
 
 
 async def test_failed_exchange_is_not_repeated() -> None:
@@ -93,7 +128,7 @@ async def test_failed_exchange_is_not_repeated() -> None:
 
 
 async def test_exchange_survives_the_cancellation_of_its_caller() -> None:
-    exchanges: Exchanges[str] = Exchanges()
+    exchanges: SharedTasks[str] = SharedTasks()
     release, calls = asyncio.Event(), 0
 
     async def exchange() -> str:
@@ -108,13 +143,6 @@ async def test_exchange_survives_the_cancellation_of_its_caller() -> None:
     release.set()
     assert await second == "token"
     assert calls == 1
-
-
-def test_recent_keys_are_limited() -> None:
-    keys = RecentKeys(limit=2)
-    for key in "abac":
-        keys.add(key)
-    assert [key in keys for key in "abc"] == [True, False, True]
 
 
 def test_concurrent_callbacks_at_a_server() -> None:
@@ -177,10 +205,12 @@ async def test_session_that_ended_is_not_lost() -> None:
 
 
 async def test_old_session_that_is_not_in_the_store_leads_to_the_login() -> None:
-    async with open_site() as site:
+    store = MemorySessions()
+    async with open_site(sessions=store) as site:
         browser = site.browser()
         await browser.log_in()
-        site.login._sessions._sessions.clear()  # type: ignore[attr-defined]  # as after a restart
+        for key in list(store._sessions._entries):
+            await store.delete(key)  # as after a restart
         site.fake.clock.advance(61)
         assert (await browser.get("/stacks")).status_code == 303
 

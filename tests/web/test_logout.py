@@ -97,7 +97,7 @@ async def test_logout_can_leave_the_token_valid() -> None:
 async def test_logout_ends_the_session_if_the_revocation_fails(
     fault: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cloud66_async.integrations.starlette.login._REVOCATION_TIMEOUT", 0.2)
+    monkeypatch.setattr("cloud66_async.integrations.starlette.endpoints._REVOCATION_TIMEOUT", 0.2)
     clock = SystemClock()
     async with open_site(FakeCloud66(clock=clock), clock=clock) as site:
         browser = site.browser()

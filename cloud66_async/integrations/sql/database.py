@@ -1,37 +1,35 @@
-"""Database: an engine of SQLAlchemy's async core for each event loop, and one statement per change."""
+"""Database: SQLite or PostgreSQL through SQLAlchemy's async core."""
 
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
-from weakref import WeakKeyDictionary
 
-from ...errors import ConfigError, StoreError
-from ...oauth.private_files import create_private_directory
+from ..._core.text import clean
+from ...errors import StoreError
+from ..per_loop import PerLoop
 from ..server_url import ServerURL
+from .engines import check_database_url, check_packages, connect, driver_errors
 
 if TYPE_CHECKING:
-    from sqlalchemy import Table
-    from sqlalchemy.engine import URL
+    from sqlalchemy import Connection, Executable, Table
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 __all__ = ["Database", "default_url"]
 
-_DRIVERS: Final = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg", "postgres": "postgresql+asyncpg"}
-_LOCK_TIMEOUT = 5.0  # seconds that a writer waits for another one
-_CREATE_LOCK = 6_600_366  # any number: PostgreSQL's advisory lock while tables are created
-_NEEDS_EXTRA = "databases require optional packages; run: pip install 'cloud66-async[sql]'"
-_NEEDS_POSTGRES = "PostgreSQL requires optional packages; run: pip install 'cloud66-async[postgres]'"
+_CREATE_LOCK: Final = 6_600_366  # any number: PostgreSQL's advisory lock while tables are created
 
 
 def default_url() -> str:
-    """Return the URL of a SQLite file beside the stored logins. Raises ConfigError if there is no such directory."""
+    """Return the URL of a SQLite file beside the stored logins.
+
+    Raises ConfigError without the extra `sql`, and without a home directory.
+    """
     from ...oauth.file_store import default_path
 
+    check_packages("sql", "platformdirs")
     return f"sqlite:///{default_path().with_name('cloud66.db')}"
 
 
@@ -46,9 +44,10 @@ class Database:
     def __init__(self, url: str | ServerURL) -> None:
         self.url: ServerURL = url if isinstance(url, ServerURL) else ServerURL(url)
         del url  # it may hold a password, and a traceback may show local variables
-        self._engines: WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncEngine] = WeakKeyDictionary()
-        self._process = os.getpid()
-        self._created: set[str] = set()
+        check_database_url(self.url)
+        self._is_sqlite = self.url.scheme.startswith("sqlite")
+        check_packages("sql" if self._is_sqlite else "postgres")
+        self._opened: PerLoop[_Opened] = PerLoop(lambda: _Opened(connect(self.url)))
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({str(self.url)!r})"
@@ -56,125 +55,123 @@ class Database:
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.url,)
 
+    async def fetch(self, action: str, statement: Executable, *tables: Table) -> Sequence[Any]:
+        """Run one statement, which is a transaction of its own, and return its rows. Raises StoreError."""
+        return (await self._run(action, statement, tables))[0]
+
+    async def change(self, action: str, statement: Executable, *tables: Table) -> int:
+        """Run one statement, which is a transaction of its own. Return how many rows it changed. Raises StoreError."""
+        return (await self._run(action, statement, tables))[1]
+
     @asynccontextmanager
     async def begin(self, action: str, *tables: Table) -> AsyncGenerator[AsyncConnection]:
-        """Open a transaction in which `tables` exist. Errors become StoreError: "cannot `action`"."""
-        from sqlalchemy.exc import SQLAlchemyError
+        """Open a transaction in which `tables` exist. Errors become StoreError: "cannot `action`".
 
+        For several statements that belong together. On SQLite, it excludes other writers from its beginning: a
+        transaction that reads and then writes would fail at once if another one wrote in between.
+        """
+        opened = self._opened.get()
+        errors = _errors()
         try:
-            await self._create_missing(tables)
-            async with self._engine().begin() as connection:
+            await self._create_missing(opened, tables)
+            async with opened.transactions.begin() as connection:
+                if self._is_sqlite:
+                    await connection.exec_driver_sql("BEGIN IMMEDIATE")
                 yield connection
-        except (SQLAlchemyError, OSError, TimeoutError) as error:
-            reason = _reason(error)
+        except errors as error:
+            reason = opened.examine(error)
         else:
             return
-        raise StoreError(f"cannot {action}: the database {self.url} failed ({reason})")
+        raise self._failure(action, reason) from None
 
     async def create(self, *tables: Table) -> None:
         """Create the tables that do not exist. Several processes may do so at the same time. Raises StoreError."""
         async with self.begin("create tables", *tables):
             pass
 
-    def upsert(self, table: Table, values: dict[str, Any]) -> Any:
-        """Return the statement that inserts a row, or replaces the one with the same primary key."""
-        if self._url().get_backend_name() == "sqlite":
+    def upsert(self, table: Table, values: dict[str, Any], *, where: Any = None) -> Any:
+        """Return the statement that inserts a row, or replaces the one with the same primary key.
+
+        With `where`, a row that does not meet this condition is left as it is.
+        """
+        if self._is_sqlite:
             from sqlalchemy.dialects.sqlite import insert
         else:
             from sqlalchemy.dialects.postgresql import insert  # type: ignore[assignment]  # the same methods
         keys = [column.name for column in table.primary_key]
         changed = {name: value for name, value in values.items() if name not in keys}
-        return insert(table).values(**values).on_conflict_do_update(index_elements=keys, set_=changed)
+        return insert(table).values(**values).on_conflict_do_update(index_elements=keys, set_=changed, where=where)
 
     async def aclose(self) -> None:
         """Close the connections of this event loop. A later call opens new ones."""
-        engine = self._engines.pop(asyncio.get_running_loop(), None)
-        if engine is not None:
-            await engine.dispose()
+        opened = self._opened.pop()
+        if opened is not None:
+            await opened.engine.dispose()
 
-    async def _create_missing(self, tables: Sequence[Table]) -> None:
-        missing = [table for table in tables if table.name not in self._created]
-        if not missing:
+    async def _run(self, action: str, statement: Executable, tables: Sequence[Table]) -> tuple[Sequence[Any], int]:
+        opened = self._opened.get()
+        try:
+            await self._create_missing(opened, tables)
+            async with opened.engine.connect() as connection:
+                result = await connection.execute(statement)
+                return result.all() if result.returns_rows else (), result.rowcount
+        except _errors() as error:
+            reason = opened.examine(error)
+        raise self._failure(action, reason)
+
+    async def _create_missing(self, opened: _Opened, tables: Sequence[Table]) -> None:
+        if all(table.name in opened.existing for table in tables):
             return
-        async with self._engine().begin() as connection:
-            # One process at a time: `checkfirst` alone fails where two create the same table.
-            if connection.dialect.name == "postgresql":
-                await connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_CREATE_LOCK})")
-            for table in missing:
+        async with opened.creating:  # one task at a time
+            missing = [table for table in tables if table.name not in opened.existing]
+            async with opened.engine.connect() as connection:
+                missing = await connection.run_sync(_without_existing, missing)
+            if missing:
+                await self._create(opened, missing)
+            opened.existing.update(table.name for table in tables)
+
+    async def _create(self, opened: _Opened, tables: Sequence[Table]) -> None:
+        """Create tables, one process at a time: `checkfirst` alone fails if two create the same table."""
+        async with opened.transactions.begin() as connection:
+            lock = "BEGIN IMMEDIATE" if self._is_sqlite else f"SELECT pg_advisory_xact_lock({_CREATE_LOCK})"
+            await connection.exec_driver_sql(lock)
+            for table in tables:
                 await connection.run_sync(table.create, checkfirst=True)
-        self._created.update(table.name for table in missing)
 
-    def _url(self) -> URL:
-        try:
-            from sqlalchemy.engine import make_url
-            from sqlalchemy.exc import ArgumentError
-        except ImportError:
-            raise ConfigError(_NEEDS_EXTRA) from None
-        try:
-            url = make_url(self.url.reveal())
-        except (ArgumentError, ValueError):
-            url = None
-        name = "" if url is None else url.get_backend_name()
-        if url is None or name not in _DRIVERS:
-            raise ConfigError("invalid URL of a database: expected sqlite:///path or postgresql://user@host/name")
-        return url.set(drivername=_DRIVERS[name]) if "+" not in url.drivername else url
-
-    def _engine(self) -> AsyncEngine:
-        if self._process != os.getpid():  # forked: the parent's connections must not be used
-            self._engines, self._process = WeakKeyDictionary(), os.getpid()
-        loop = asyncio.get_running_loop()
-        found = self._engines.get(loop)
-        if found is None:
-            found = self._engines[loop] = self._connect()
-        return found
-
-    def _connect(self) -> AsyncEngine:
-        from sqlalchemy import event
-        from sqlalchemy.ext.asyncio import create_async_engine
-
-        url = self._url()
-        is_sqlite = url.get_backend_name() == "sqlite"
-        if is_sqlite:
-            _create_private_file(url.database)
-        try:
-            # `hide_parameters`: an error must not show what is stored.
-            engine = create_async_engine(
-                url, hide_parameters=True, connect_args={"timeout": _LOCK_TIMEOUT}, pool_pre_ping=not is_sqlite
-            )
-        except ImportError:
-            raise ConfigError(_NEEDS_EXTRA if is_sqlite else _NEEDS_POSTGRES) from None
-        if is_sqlite:
-            event.listen(engine.sync_engine, "connect", _configure_sqlite)
-            event.listen(engine.sync_engine, "begin", _begin_immediate)
-        return engine
+    def _failure(self, action: str, reason: str) -> StoreError:
+        return StoreError(f"cannot {action}: the database {self.url} failed ({reason})")
 
 
-def _configure_sqlite(connection: Any, _: object) -> None:
-    """Let readers and one writer work at the same time (WAL), and leave transactions to `_begin_immediate`."""
-    connection.isolation_level = None
-    cursor = connection.cursor()
-    cursor.execute("PRAGMA journal_mode=WAL")
-    cursor.close()
+class _Opened:
+    """What one event loop uses."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self.engine = engine  # its connections are in autocommit mode
+        self.transactions = engine
+        if engine.dialect.name == "postgresql":
+            self.transactions = engine.execution_options(isolation_level="READ COMMITTED")
+        self.existing: set[str] = set()
+        self.creating = asyncio.Lock()
+
+    def examine(self, error: BaseException) -> str:
+        """Return the kind of an error and the first line of its message: later lines show the statement."""
+        origin = getattr(error, "orig", None) or error
+        origin = origin.__cause__ or origin  # SQLAlchemy wraps errors of asyncpg twice
+        lines = str(origin).splitlines() or ["no response"]
+        if type(origin).__name__ == "UndefinedTableError" or lines[0].startswith("no such table"):
+            self.existing.clear()  # a table was dropped: the next call creates it again
+        return f"{type(origin).__name__}: {clean(lines[0], max_length=200)}"
 
 
-def _begin_immediate(connection: Any) -> None:
-    """Lock at the beginning: a transaction that reads and then writes would fail at once if another one wrote."""
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
+def _errors() -> tuple[type[Exception], ...]:
+    """Return the errors of SQLAlchemy, of its drivers and of the network."""
+    from sqlalchemy.exc import SQLAlchemyError
+
+    return SQLAlchemyError, OSError, UnicodeError, *driver_errors()
 
 
-def _create_private_file(name: str | None) -> None:
-    """Create the file for its owner only. SQLite gives its other files, `-wal` and `-shm`, the same permissions."""
-    if not name or name == ":memory:":
-        raise ConfigError("a SQLite database in memory cannot be shared; use sqlite:/// and the path of a file")
-    path = Path(name)
-    try:
-        create_private_directory(path.parent)
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600))
-    except OSError as error:
-        raise ConfigError(f"cannot create {path}: {error.strerror}") from None
+def _without_existing(connection: Connection, tables: Sequence[Table]) -> list[Table]:
+    from sqlalchemy import inspect
 
-
-def _reason(error: BaseException) -> str:
-    """Return the kind of the error and the first line of its message: later lines show the statement."""
-    origin = getattr(error, "orig", None) or error
-    return f"{type(origin).__name__}: {(str(origin).splitlines() or ['no response'])[0][:200]}"
+    inspector = inspect(connection)
+    return [table for table in tables if not inspector.has_table(table.name)]

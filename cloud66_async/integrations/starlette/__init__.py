@@ -17,7 +17,7 @@ try:
     from .pages import Problem
     from .paths import safe_path
     from .responses import ModelResponse
-    from .sessions import MemorySessions, SessionStore
+    from .sessions import MemorySessions, SessionStore, SharedSessionStore
     from .webhooks import WebhookHandler, webhook_route
 except ModuleNotFoundError as _missing:
     if (_missing.name or "").partition(".")[0] not in ("starlette", "cryptography"):
@@ -32,6 +32,7 @@ __all__ = [
     "ModelResponse",
     "Problem",
     "SessionStore",
+    "SharedSessionStore",
     "WebLogin",
     "WebhookHandler",
     "safe_path",

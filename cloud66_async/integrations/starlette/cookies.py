@@ -20,7 +20,10 @@ from ...errors import LoginError, StateMismatch
 from ...oauth.login import Login
 from ...secret import Secret
 
-__all__ = ["Cookies", "PendingLogin", "digest", "new_session_id", "read_cookies"]
+__all__ = ["NEW_SESSION_AGE", "Cookies", "PendingLogin", "digest", "new_session_id", "read_cookies"]
+
+NEW_SESSION_AGE = timedelta(seconds=60)
+"""The age up to which a session is new."""
 
 # Servers limit all cookies together to about 8 KB. The names are limited as well as the number, because many tabs that
 # are restored at the same time start their logins before any of them has received a cookie.
@@ -30,7 +33,6 @@ _SLOTS = 6
 _SLOT_SIZE = 800
 _LARGE_SLOT = "large"
 _REFUSAL_LIFETIME = timedelta(seconds=60)
-_NEW_SESSION_AGE = timedelta(seconds=60)
 _KEY_PURPOSE = b"cloud66_async: pending logins"
 # In a list, because the names of the fields would double the size of the cookie.
 _FIELDS = ("url", "state", "verifier", "redirect_url", "scopes", "created_at", "expires_at", "issuer", "target")
@@ -84,7 +86,7 @@ class Cookies:
             age = now.timestamp() - int(value.rpartition(".")[2], 16)
         except ValueError:
             return False
-        return 0 <= age <= _NEW_SESSION_AGE.total_seconds()
+        return 0 <= age <= NEW_SESSION_AGE.total_seconds()
 
     def start_session(self, response: Response, value: str, lifetime: timedelta) -> None:
         """Set the session cookie to a session ID of `new_session_id`."""

@@ -23,6 +23,7 @@ __all__ = [
     "problem_of",
     "refused_again",
     "session_lost",
+    "sessions_unavailable",
 ]
 
 
@@ -71,6 +72,12 @@ _SESSION_LOST = Problem(
     "several processes without a shared session store. Log in again; if this happens again, report it to the operator "
     "of this site.",
 )
+_UNAVAILABLE = Problem(
+    status=503,
+    title="Logins are not available at the moment",
+    text="This site cannot reach the place where it keeps its logins, so it does not know whether you are logged in. "
+    "Try again in a few minutes.",
+)
 _PREFETCH = Problem(
     status=503,
     title="This page cannot be loaded in advance",
@@ -95,6 +102,11 @@ def refused_again(login_url: str) -> Problem:
 def session_lost(login_url: str) -> Problem:
     """Return the problem of a user whose new session is not in the session store."""
     return attrs.evolve(_SESSION_LOST, login_url=login_url)
+
+
+def sessions_unavailable(login_url: str) -> Problem:
+    """Return the problem of a user whose session cannot be looked up, because the session store has failed."""
+    return attrs.evolve(_UNAVAILABLE, login_url=login_url)
 
 
 def not_in_advance(login_url: str) -> Problem:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from posixpath import normpath
+from typing import Self
 from urllib.parse import SplitResult, quote, unquote, urlencode, urlsplit
 
 import attrs
@@ -38,6 +39,28 @@ class Site:
     logout: str
     callback: str
     redirect_path: str
+
+    @classmethod
+    def create(cls, redirect_url: str, *, home: str, login: str, logout: str, callback: str | None) -> Self:
+        """Return the site with this redirect URL. Without `callback`, its path is the path of the callback.
+
+        Raises TypeError or ConfigError if it is not an absolute http or https URL.
+        """
+        parts = split_redirect_url(redirect_url)
+        path = parts.path or "/"
+        return cls(
+            origin=origin_of(parts),
+            home=home,
+            login=login,
+            logout=logout,
+            callback=callback or path,
+            redirect_path=path,
+        )
+
+    @property
+    def is_secure(self) -> bool:
+        """Whether browsers use https."""
+        return self.origin.startswith("https:")
 
     def url(self, connection: HTTPConnection, path: str) -> str:
         """Return the relative URL of a path of the application, including the path under which it is mounted."""
