@@ -1,4 +1,7 @@
-"""`python -m benchmarks [part ...] [--quick] [--json FILE] [--page FILE] [--plots FOLDER] [--from FILE] ...`."""
+"""`python -m benchmarks [part ...] [--quick] [--json FILE] [--page FILE] [--plots FOLDER] [--from FILE] ...`.
+
+`python -m benchmarks cluster [--quick] ...` measures calls over a Dask cluster, and needs the extra `dask`.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from . import page, plots, report, targets
+from . import cluster, page, plots, report, targets
 from .harness import open_harness
 from .parts import PARTS, Cell
 
@@ -40,6 +43,8 @@ def _arguments() -> argparse.Namespace:
 
 def main() -> int:
     """Run the benchmarks. Return 0 whatever they measure: a benchmark is not a test."""
+    if sys.argv[1:2] == ["cluster"]:  # it has options of its own
+        return cluster.main(sys.argv[2:])
     arguments = _arguments()
     environment, cells, outcomes = _measured(arguments) if arguments.stored is None else report.read(arguments.stored)
     report.show(cells, outcomes)
