@@ -16,6 +16,7 @@ import pytest
 import cloud66_async
 from cloud66_async import Cloud66, Cloud66OAuth2Client, Login
 from cloud66_async.clock import SystemClock
+from cloud66_async.integrations.sealing import new_key
 from cloud66_async.sandbox import FakeCloud66, SandboxServer, consent
 
 from .examples import PAGES, ROOT, blocks, run
@@ -23,6 +24,11 @@ from .examples import PAGES, ROOT, blocks, run
 # Number of blocks that are not run. Each is marked on its page with the reason.
 NOT_RUN = 0
 REDIRECT = "https://example.com/callback"
+# Packages that pages need in addition to those of the tests.
+PACKAGES = {
+    "processes": ("redis", "sqlalchemy", "aiosqlite"),
+    "cluster": ("distributed", "redis", "sqlalchemy", "aiosqlite", "asyncpg"),
+}
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +50,7 @@ async def names(
     token = server.fake.add_token()
     monkeypatch.setenv("CLOUD66_URL", server.url)
     monkeypatch.setenv("CLOUD66_ACCESS_TOKEN", token.reveal())
+    monkeypatch.setenv("CLOUD66_STORE_KEY", new_key())
     monkeypatch.setattr(SystemClock, "sleep", _sleep_briefly)
     names: dict[str, Any] = {name: getattr(cloud66_async, name) for name in cloud66_async.__all__}
     names |= {"FakeCloud66": FakeCloud66, "uids": [*server.fake.world.stacks][:40]}
@@ -94,6 +101,8 @@ def _fixture(name: str) -> object:
 async def test_examples_of_a_page_run_in_order(
     page: Path, names: dict[str, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
+    for package in PACKAGES.get(page.stem, ()):
+        pytest.importorskip(package, reason="the page needs cloud66-async[redis,postgres,dask]")
     for block in blocks(page, "python"):
         if block.runs:
             await run(block, names, after=_give_consent, fixture=_fixture)

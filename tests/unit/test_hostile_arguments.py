@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from types import ModuleType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import pytest
 
@@ -32,14 +32,15 @@ from cloud66_async import (
     sandbox,
 )
 from cloud66_async._core.model import Model
-from cloud66_async.integrations import keyring, otel, starlette
+from cloud66_async.cluster import Claims
+from cloud66_async.integrations import keyring, otel, redis, sql, starlette
 from cloud66_async.resources import stacks
 
 from ..conftest import PoolName
 from ..support import ONCE, Script, client
 
 PACKAGE = str(Path(cloud66_async.__file__).parent)
-MODULES: tuple[ModuleType, ...] = (cloud66_async, oauth, sandbox, starlette, keyring, otel)
+MODULES: tuple[ModuleType, ...] = (cloud66_async, oauth, sandbox, starlette, keyring, otel, redis, sql)
 
 
 class Unprintable:
@@ -139,6 +140,36 @@ async def log_in(found: oauth.Cloud66OAuth2Client) -> None:
         repr(found.login())
 
 
+async def use_store(store: oauth.TokenStore) -> None:
+    """Look for a login, at a server that does not exist or in a new file."""
+    repr(store)
+    try:
+        await store.load("a")
+    finally:
+        await cast("Any", store).aclose()
+
+
+async def use_claims(claims: Claims) -> None:
+    """Claim an item, at a server that does not exist or in a new file."""
+    repr(claims)
+    try:
+        await claims.begin("run", 0, "mark")
+    finally:
+        await claims.aclose()
+
+
+async def share(reads: cloud66_async.reads.SharedReads) -> None:
+    """Share a read, if possible."""
+    repr(reads)
+    await request(Cloud66("t", url="http://127.0.0.1:9", retry=ONCE, shared_reads=reads))
+
+
+async def share_quota(quota: cloud66_async.SharedQuota) -> None:
+    """Take from a quota, if possible."""
+    repr(quota)
+    await request(Cloud66("t", url="http://127.0.0.1:9", retry=ONCE, shared_quota=quota))
+
+
 async def identity(item: object) -> object:
     await asyncio.sleep(0)
     return item
@@ -172,6 +203,15 @@ ROWS: dict[str, Row] = {
     "ProviderSettings": Row(sandbox.ProviderSettings),
     "SandboxServer": Row(sandbox.SandboxServer),
     "KeyringStore": Row(keyring.KeyringStore),
+    "MemoryReads": Row(cloud66_async.MemoryReads, {}, share),
+    "RedisReads": Row(redis.RedisReads, {"url": "redis://127.0.0.1:9/0"}, share),
+    "RedisClaims": Row(redis.RedisClaims, {"url": "redis://127.0.0.1:9/0"}, use_claims),
+    "RedisQuota": Row(redis.RedisQuota, {"url": "redis://127.0.0.1:9/0"}, share_quota),
+    "RedisSessions": Row(redis.RedisSessions, {"url": "redis://127.0.0.1:9/0"}, use_store),
+    "RedisStore": Row(redis.RedisStore, {"url": "redis://127.0.0.1:9/0"}, use_store),
+    "SQLClaims": Row(sql.SQLClaims, {}, use_claims),
+    "SQLSessions": Row(sql.SQLSessions, {}, use_store),
+    "SQLStore": Row(sql.SQLStore, {}, use_store),
     "OtelObserver": Row(otel.OtelObserver, unchecked=("tracer_provider", "meter_provider")),
     "MemorySessions": Row(starlette.MemorySessions),
     "ModelResponse": Row(
@@ -265,7 +305,7 @@ async def test_hostile_argument(name: str, parameter: str, monkeypatch: pytest.M
 
 async def test_hostile_argument_of_a_view() -> None:
     async with Cloud66(**UNREACHABLE) as c66:
-        for parameter in ("token", "account", "timeout", "retry", "polling"):
+        for parameter in ("token", "account", "timeout", "retry", "polling", "user"):
             for kind, value in VALUES.items():
                 problem = await judge(lambda: c66.using(**{parameter: value}).stacks.get("a"))  # noqa: B023
                 assert problem is None, (parameter, kind)
