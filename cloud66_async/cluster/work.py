@@ -115,6 +115,8 @@ def _writes(name: str, operation: Operation[Any], writes: bool | None) -> bool:
 def _check_function(function: Any) -> None:
     """Raise TypeError if a function cannot be sent to another process, or is not async."""
     name = getattr(function, "__qualname__", "")
+    if inspect.isclass(function):
+        raise TypeError(f"invalid function: {name} is a class; {_ADVICE}")
     owner = getattr(function, "__self__", None)
     if owner is not None and not inspect.ismodule(owner):
         raise TypeError(f"invalid function: {name} is bound to an object, which stays in this process; {_ADVICE}")

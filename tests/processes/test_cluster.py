@@ -249,6 +249,7 @@ async def test_what_cannot_be_sent_is_refused() -> None:
     cases: list[tuple[Any, type[Exception], str]] = [
         (eval("lambda c66, item: None"), TypeError, "exists in this process only"),
         (inner, TypeError, "exists in this process only"),
+        (int, TypeError, "int is a class"),
         (c66.stacks.get, TypeError, "bound to an object.*'stacks.get'"),
         (plain, TypeError, "plain is not async"),
         (stacks.LIST, TypeError, "list page by page.*'stacks.list'"),

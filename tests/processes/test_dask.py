@@ -40,6 +40,9 @@ from .servers import RedisServer, require_package
 if TYPE_CHECKING:
     from cloud66_async.integrations.dask import DaskEngine
 
+# Workers start slowly on a busy machine.
+pytestmark = pytest.mark.timeout(400)
+
 STACKS = 400
 
 
@@ -153,7 +156,7 @@ async def test_workers_share_the_quota(client: Any, redis_server: RedisServer) -
 async def test_leaving_early_frees_the_workers(engine: DaskEngine) -> None:
     async with each(engine, endless, itertools.count(), batch=2):
         await asyncio.sleep(0.1)
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(240):
         assert len(await collect(each(engine, double, range(100), batch=1))) == 100
 
 
@@ -174,7 +177,9 @@ async def test_item_whose_workers_all_die_is_given_up(server: tuple[SandboxServe
 
     distributed: Any = import_module("distributed")
     connect = partial(Cloud66, server[0].fake.add_token().reveal(), url=server[0].url)
-    with start_cluster() as own:
+    config: Any = import_module("dask.config")
+    # Each death takes as long as the start of a worker.
+    with config.set({"distributed.scheduler.allowed-failures": 1}), start_cluster() as own:
         async with distributed.Client(own.scheduler_address, asynchronous=True) as client:
             engine = DaskEngine(client, connect)
             (result,) = await collect(each(engine, die, [1]))
@@ -214,7 +219,7 @@ def test_synchronous_client_is_refused(cluster: Any) -> None:
 
 async def test_task_that_was_cancelled_elsewhere_is_given_up(engine: DaskEngine, client: Any) -> None:
     distributed: Any = import_module("distributed")
-    async with asyncio.timeout(60), each(engine, endless, [1]) as results:
+    async with asyncio.timeout(240), each(engine, endless, [1]) as results:
         while not client.futures:
             await asyncio.sleep(0.01)
         await client.cancel([distributed.Future(key, client) for key in client.futures], force=True)
@@ -236,7 +241,7 @@ async def test_workers_that_come_later_are_used(server: tuple[SandboxServer, lis
             async with each(engine, client_id, itertools.count(), batch=5) as results:
                 assert engine.slots == 0
                 own.scale(2)
-                async with asyncio.timeout(60):
+                async with asyncio.timeout(240):
                     while engine.slots < 8:
                         assert isinstance(await anext(results), Ok)
 
