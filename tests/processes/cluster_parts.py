@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import pickle
+import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, ClassVar
@@ -192,13 +193,13 @@ async def own_error(c66: Cloud66, uid: str) -> str:
 
 
 class Unpicklable(Exception):
-    def __init__(self, first: str, second: str) -> None:
-        super().__init__(first)
-        self.second = second
+    def __init__(self) -> None:
+        super().__init__()
+        self.lock = threading.Lock()  # not only other arguments than `args`: Dask lets such exceptions be pickled
 
 
 async def unpicklable_error(c66: Cloud66, item: int) -> None:
-    raise Unpicklable("a", "b")
+    raise Unpicklable
 
 
 async def die(c66: Cloud66, item: int) -> None:

@@ -22,7 +22,6 @@ from .cluster_parts import (
     Counts,
     GivesUp,
     InProcess,
-    Unpicklable,
     collect,
     double,
     endless,
@@ -167,7 +166,6 @@ async def test_own_exception_of_the_function_is_raised_unchanged(cloud66: FakeCl
         assert "own_error" in "".join(caught.value.__notes__)
         with pytest.raises(EngineError, match="Unpicklable, which cannot be sent"):
             await collect(each(engine, unpicklable_error, [1]))
-    assert Unpicklable("a", "b").second == "b"
 
 
 async def test_error_of_the_items_is_raised_unchanged(cloud66: FakeCloud66) -> None:
