@@ -97,7 +97,7 @@ async def test_transactions_that_read_and_then_write(database_url: str) -> None:
 async def test_many_statements_share_a_few_connections(postgres_url: str) -> None:
     database = Database(postgres_url)
     async with closing(database):
-        await asyncio.gather(*(save(database, number) for number in range(300)))
+        await asyncio.gather(*(save(database, number) for number in range(60)))
         [[connections]] = await database.fetch(
             "count", sa.text("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()")
         )

@@ -9,12 +9,16 @@ from typing import Any
 import pytest
 
 from cloud66_async import ConfigError, Token
+from cloud66_async.bulk import collect, values
 from cloud66_async.integrations.redis.store import RedisStore
 from cloud66_async.integrations.sealing import KEY_VARIABLE, Sealer
 from cloud66_async.integrations.sql.store import SQLStore, _table
 
 from .logins import NEW_KEY, OLD_KEY, OTHER_SITE, PLAIN, TOKEN, MakeStore, SharedStore, closing, factory
 from .servers import RedisServer, require_package
+
+FEW = 20
+"""Calls at a time, so that none waits for a connection for seconds."""
 
 
 @pytest.fixture(params=["sqlite", "postgresql", "redis"])
@@ -46,7 +50,7 @@ async def test_rotation(make: MakeStore, monkeypatch: pytest.MonkeyPatch) -> Non
     old, elsewhere = make(), make(site=OTHER_SITE)
     names = [f"user-{number}" for number in range(450)]  # more than two pages
     async with closing(old, elsewhere):
-        await asyncio.gather(*(old.save(Token(f"TOKEN-{name}"), name) for name in names))
+        values(await collect(lambda name: old.save(Token(f"TOKEN-{name}"), name), names, limit=FEW))
         await old.save(TOKEN, "user-1", "7")
         await elsewhere.save(PLAIN)
         monkeypatch.setenv(KEY_VARIABLE, f"{NEW_KEY},{OLD_KEY}")
@@ -57,7 +61,7 @@ async def test_rotation(make: MakeStore, monkeypatch: pytest.MonkeyPatch) -> Non
             monkeypatch.setenv(KEY_VARIABLE, NEW_KEY)
             new, new_elsewhere = make(), make(site=OTHER_SITE)
             async with closing(new, new_elsewhere):
-                found = await asyncio.gather(*(new.load(name) for name in names))
+                found = values(await collect(new.load, names, limit=FEW))
                 assert found == [Token(f"TOKEN-{name}") for name in names]
                 assert await new.load("user-1", "7") == TOKEN
                 with pytest.raises(ConfigError, match="no key in CLOUD66_STORE_KEY fits"):
@@ -72,7 +76,7 @@ async def test_logins_that_no_key_fits(make: MakeStore, monkeypatch: pytest.Monk
     monkeypatch.setenv(KEY_VARIABLE, OLD_KEY)
     lost = make()
     async with closing(lost):
-        await asyncio.gather(*(lost.save(PLAIN, f"a-{number}") for number in range(401)))
+        values(await collect(lambda number: lost.save(PLAIN, f"a-{number}"), range(401), limit=FEW))
         monkeypatch.setenv(KEY_VARIABLE, NEW_KEY)
         new = make()
         async with closing(new):
