@@ -44,7 +44,7 @@ def factory(kind: str, request: pytest.FixtureRequest) -> MakeStore:
     if kind == "redis":
         server: RedisServer = request.getfixturevalue("redis_server")
         # A busy machine must not look like a frozen server.
-        return partial(RedisStore, f"{server.url}?socket_timeout=10&socket_connect_timeout=10")
+        return partial(RedisStore, server.patient_url)
     for package in ("sqlalchemy", "aiosqlite"):
         require_package(package, "sql")
     url: str = f"sqlite:///{folder}/cloud66.db" if kind == "sqlite" else request.getfixturevalue("postgres_url")

@@ -125,6 +125,11 @@ class RedisServer(Server):
         """The URL of its database 0."""
         return f"redis://127.0.0.1:{self.port}/0"
 
+    @property
+    def patient_url(self) -> str:
+        """The URL with long time limits: a machine that is busy for half a second looks like a frozen server."""
+        return f"{self.url}?socket_timeout=20&socket_connect_timeout=20"
+
     def _accepts(self) -> bool:
         """Return whether it runs commands. Before that, it loads its data, and refuses them."""
         if not super()._accepts():

@@ -33,7 +33,7 @@ async def claims(request: pytest.FixtureRequest, tmp_path: Any) -> AsyncGenerato
     """Each store in turn, empty."""
     found: Claims
     if request.param == "redis":
-        found = RedisClaims(request.getfixturevalue("redis_server").url)
+        found = RedisClaims(request.getfixturevalue("redis_server").patient_url)
     elif request.param == "sqlite":
         require_package("sqlalchemy", "sql")
         require_package("aiosqlite", "sql")
@@ -79,15 +79,15 @@ async def test_copies_share_what_they_hold(claims: Claims) -> None:
 
 
 async def test_the_key_is_checked_before_a_write(redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    claims = RedisClaims(redis_server.url)
+    claims = RedisClaims(redis_server.patient_url)
     await claims.begin("run", 1, "mark")
     await claims.finish("run", 1, "mark", b"result")
     monkeypatch.setenv(KEY_VARIABLE, new_key())
-    stranger = RedisClaims(redis_server.url)
+    stranger = RedisClaims(redis_server.patient_url)
     with pytest.raises(ConfigError, match="no key in CLOUD66_STORE_KEY fits"):
         await stranger.begin("run", 1, "mark")
     monkeypatch.delenv(KEY_VARIABLE)
-    without = RedisClaims(redis_server.url)
+    without = RedisClaims(redis_server.patient_url)
     with pytest.raises(ConfigError, match="CLOUD66_STORE_KEY is not set"):
         await without.begin("run", 2, "mark")
     assert await claims.begin("run", 2, "mark") is None  # a write that could not be noted was not claimed
@@ -97,10 +97,10 @@ async def test_the_key_is_checked_before_a_write(redis_server: RedisServer, monk
 
 async def test_results_are_encrypted_and_bound_to_their_item(redis_server: RedisServer) -> None:
     redis_module: Any = import_module("redis")  # partly untyped
-    claims = RedisClaims(redis_server.url)
+    claims = RedisClaims(redis_server.patient_url)
     await claims.begin("run", 1, "mark")
     await claims.finish("run", 1, "mark", pickle.dumps(Secret("a-password-of-a-user")))
-    with redis_module.Redis.from_url(redis_server.url) as redis:
+    with redis_module.Redis.from_url(redis_server.patient_url) as redis:
         (key,) = redis.keys()
         assert key == b"cloud66:claims:run"
         stored: Any = redis.hget(key, "1")
@@ -127,7 +127,7 @@ async def test_claims_in_a_database_expire(tmp_path: Any) -> None:
 
 
 async def test_a_store_that_fails_is_told(redis_server: RedisServer) -> None:
-    claims = RedisClaims(redis_server.url)
+    claims = RedisClaims(redis_server.patient_url)
     redis_server.stop()
     with pytest.raises(StoreError, match="cannot claim a write: Redis at redis://"):
         await claims.begin("run", 1, "mark")
@@ -136,7 +136,7 @@ async def test_a_store_that_fails_is_told(redis_server: RedisServer) -> None:
 
 async def test_nothing_is_written_without_the_store(redis_server: RedisServer, cloud66: FakeCloud66) -> None:
     uid = cloud66.add_stack("web").uid
-    claims = RedisClaims(redis_server.url)
+    claims = RedisClaims(redis_server.patient_url)
     redis_server.stop()
     async with in_process(cloud66) as engine:
         (result,) = await collect(each(engine, "stacks.restart", [uid], claims=claims, run="run"))

@@ -116,7 +116,7 @@ async def test_killed_worker_loses_nothing(
 
 
 async def test_killed_worker_doubles_no_write(engine: DaskEngine, client: Any, redis_server: RedisServer) -> None:
-    claims = RedisClaims(redis_server.url)
+    claims = RedisClaims(redis_server.patient_url)
     with served(200, latency=0.01) as (server, uids):
         from cloud66_async.integrations.dask import DaskEngine
 
@@ -143,7 +143,7 @@ async def test_workers_share_the_quota(client: Any, redis_server: RedisServer) -
 
     with served(400, hourly_limit=300) as (server, uids):
         token = server.fake.add_token().reveal()
-        own = DaskEngine(client, partial(connect_with_quota, server.url, token, redis_server.url))
+        own = DaskEngine(client, partial(connect_with_quota, server.url, token, redis_server.patient_url))
         results = await collect(each(own, stack_name, uids, batch=10))
         assert server.request_count <= 300
         await own.aclose()
@@ -190,7 +190,7 @@ async def test_item_whose_workers_all_die_is_given_up(server: tuple[SandboxServe
 
 
 async def test_rollout(engine: DaskEngine, client: Any, redis_server: RedisServer) -> None:
-    claims = RedisClaims(redis_server.url)
+    claims = RedisClaims(redis_server.patient_url)
     with served(6, action_seconds=0.5) as (server, uids):
         from cloud66_async.integrations.dask import DaskEngine
 

@@ -20,7 +20,7 @@ def client_of(connection: RedisConnection) -> Any:
 
 
 async def test_many_commands_share_a_few_connections(redis_server: RedisServer) -> None:
-    connection = RedisConnection(redis_server.url)
+    connection = RedisConnection(redis_server.patient_url)
     async with closing(connection):
         client = client_of(connection)
         with connection.errors("count"):
@@ -30,7 +30,7 @@ async def test_many_commands_share_a_few_connections(redis_server: RedisServer) 
 
 
 async def test_cancelled_commands_leave_the_connections_usable(redis_server: RedisServer) -> None:
-    connection = RedisConnection(redis_server.url)
+    connection = RedisConnection(redis_server.patient_url)
     async with closing(connection):
         client = client_of(connection)
 

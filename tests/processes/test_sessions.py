@@ -45,7 +45,7 @@ async def open_store(request: pytest.FixtureRequest, clock: FakeClock) -> AsyncI
     opened: list[RedisSessions | SQLSessions] = []
     urls: dict[str, Callable[[], str]] = {
         "memory": lambda: "",
-        "redis": lambda: request.getfixturevalue("redis_server").url,
+        "redis": lambda: request.getfixturevalue("redis_server").patient_url,
         "sqlite": lambda: sqlite_url(request),
         "postgresql": lambda: request.getfixturevalue("postgres_url"),
     }
@@ -239,7 +239,7 @@ async def test_expired_rows_are_deleted(database_url: str, clock: FakeClock) -> 
 
 
 async def test_redis_deletes_expired_sessions(redis_server: RedisServer) -> None:
-    store = RedisSessions(redis_server.url, prefix="site")
+    store = RedisSessions(redis_server.patient_url, prefix="site")
     await store.save("key", TOKEN, HOUR)
     await store.claim("login", HOUR)
     await store.settle("login", Secret("done"), HOUR)
@@ -252,7 +252,7 @@ async def test_redis_deletes_expired_sessions(redis_server: RedisServer) -> None
 
 
 async def test_redis_that_is_gone(redis_server: RedisServer) -> None:
-    store = RedisSessions(redis_server.url)
+    store = RedisSessions(redis_server.patient_url)
     await store.save("key", TOKEN, HOUR)
     redis_server.stop()
     uses: dict[str, Callable[[], Awaitable[object]]] = {

@@ -128,7 +128,7 @@ async def test_failed_exchange_is_not_repeated_by_the_other_worker(url: str, cap
 
 
 async def test_worker_that_does_not_report(redis_server: RedisServer, caplog: pytest.LogCaptureFixture) -> None:
-    async with two_workers(redis_server.url) as (fake, one, two, stores):
+    async with two_workers(redis_server.patient_url) as (fake, one, two, stores):
         callback = await fake.consent(await one.start_login())
         claimed: list[str] = []
 
@@ -151,11 +151,11 @@ async def test_worker_that_does_not_report(redis_server: RedisServer, caplog: py
 
 
 async def test_encryption_key_that_was_replaced(redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    async with two_workers(redis_server.url) as (_, one, _two, _stores):
+    async with two_workers(redis_server.patient_url) as (_, one, _two, _stores):
         await one.log_in()
         cookies = one.http._cookies
     monkeypatch.setenv(KEY_VARIABLE, new_key())
-    async with two_workers(redis_server.url) as (_, one, two, _stores):
+    async with two_workers(redis_server.patient_url) as (_, one, two, _stores):
         one.http._cookies = two.http._cookies = cookies
         assert (await one.log_in()).status_code == 303
         assert (await two.get("/stacks")).status_code == 200

@@ -70,7 +70,7 @@ def site(redis_server: RedisServer, tmp_path: Path) -> Iterator[Site]:
         options = {
             "url": server.url,
             "tokens": [token.reveal()],
-            "redis": redis_server.url,
+            "redis": redis_server.patient_url,
             "stack": stack.uid,
             "clock": str(tmp_path / "clock"),
             "fresh": 2.0,  # more than the pauses of a process that waits for the others
@@ -122,7 +122,7 @@ def test_redis_that_is_restarted_under_load(site: Site, redis_server: RedisServe
 
 
 def test_redis_that_keeps_its_data(site: Site, persistent_redis: RedisServer) -> None:
-    with site.fleet(redis=persistent_redis.url, when_unavailable="closed") as fleet:
+    with site.fleet(redis=persistent_redis.patient_url, when_unavailable="closed") as fleet:
         site.wait_for(site.all_are_busy)
         persistent_redis.kill()
         persistent_redis.start()

@@ -50,7 +50,7 @@ def next_report(state: State, owner: str, choose: random.Random) -> Report:
 @pytest.mark.parametrize("seed", range(5))
 async def test_script_grants_what_the_book_of_the_tests_grants(redis_server: RedisServer, seed: int) -> None:
     choose = random.Random(seed)
-    connection = RedisConnection(redis_server.url)
+    connection = RedisConnection(redis_server.patient_url)
     # No process dies during the test: Redis has its own time.
     book, model = RedisBook(connection, "quota", share=4, margin=30, fresh=1e6), FakeBook(share=4, margin=30, fresh=1e6)
     states = {owner: State() for owner in OWNERS}
@@ -66,7 +66,7 @@ async def test_script_grants_what_the_book_of_the_tests_grants(redis_server: Red
 
 
 async def test_script_forgets_processes_that_do_not_call(redis_server: RedisServer) -> None:
-    connection = RedisConnection(redis_server.url)
+    connection = RedisConnection(redis_server.patient_url)
     book, model = RedisBook(connection, "quota", share=8, margin=0, fresh=5.0), FakeBook(fresh=5.0)
     client = cast("Any", connection.client())
 
@@ -95,7 +95,7 @@ async def test_script_forgets_processes_that_do_not_call(redis_server: RedisServ
 
 
 async def test_book_expires(redis_server: RedisServer) -> None:
-    connection = RedisConnection(redis_server.url)
+    connection = RedisConnection(redis_server.patient_url)
     book = RedisBook(connection, "quota", share=8, margin=0, fresh=10.0)
     await book.exchange(HOUR, Report("a", 1, 0, 1, 0, 0, None, None))
     seconds = await cast("Any", connection.client()).ttl(f"quota:{HOUR}")

@@ -38,7 +38,7 @@ async def test_hundred_equal_reads_of_four_processes_are_one_request(
     redis_server: RedisServer, server: SandboxServer
 ) -> None:
     token, stack = names(server)
-    async with readers(4, server.url, redis_server.url) as processes:
+    async with readers(4, server.url, redis_server.patient_url) as processes:
         ages = await asyncio.gather(*(process.read(token, stack, 25) for process in processes))
     assert server.fake.calls() == 1
     assert sum(age is None for group in ages for age in group) == 1
@@ -47,7 +47,7 @@ async def test_hundred_equal_reads_of_four_processes_are_one_request(
 async def test_two_users_make_two_requests(redis_server: RedisServer, server: SandboxServer) -> None:
     token, stack = names(server)
     other, _ = names(server)
-    async with readers(4, server.url, redis_server.url) as processes:
+    async with readers(4, server.url, redis_server.patient_url) as processes:
         users = (token, other, token, other)
         await asyncio.gather(*(process.read(user, stack, 10) for process, user in zip(processes, users, strict=True)))
     assert server.fake.calls() == 2
@@ -55,7 +55,7 @@ async def test_two_users_make_two_requests(redis_server: RedisServer, server: Sa
 
 async def test_write_of_one_process_is_seen_by_the_others(redis_server: RedisServer, server: SandboxServer) -> None:
     token, stack = names(server)
-    async with readers(2, server.url, redis_server.url) as (first, second):
+    async with readers(2, server.url, redis_server.patient_url) as (first, second):
         assert await second.name(token, stack) == "web"
         stack_of(server).change({"name": "renamed"})
         assert await second.name(token, stack) == "web"  # kept
@@ -70,7 +70,7 @@ async def test_process_that_is_killed_delays_the_others_for_its_lease(
 ) -> None:
     token, stack = names(server)
     server.fake.faults.slow(3600, operation="stacks.get")  # the first request never ends
-    async with readers(3, server.url, redis_server.url) as (leader, *others):
+    async with readers(3, server.url, redis_server.patient_url) as (leader, *others):
         leading = asyncio.create_task(leader.read(token, stack))
         while server.fake.faults.unused():
             await asyncio.sleep(0.01)
@@ -85,7 +85,7 @@ async def test_process_that_is_killed_delays_the_others_for_its_lease(
 
 async def test_processes_go_on_while_redis_is_gone(redis_server: RedisServer, server: SandboxServer) -> None:
     token, stack = names(server)
-    async with readers(2, server.url, redis_server.url) as processes:
+    async with readers(2, server.url, redis_server.patient_url) as processes:
         await asyncio.gather(*(process.read(token, stack) for process in processes))
         assert server.fake.calls() == 1
         redis_server.kill()

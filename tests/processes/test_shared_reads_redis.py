@@ -29,11 +29,12 @@ READ = stacks.GET.bind(stack="a")
 
 @asynccontextmanager
 async def clients(
-    redis: RedisServer, *replies: Any, count: int = 2, **options: Any
+    redis: RedisServer, *replies: Any, count: int = 2, url: str | None = None, **options: Any
 ) -> AsyncGenerator[tuple[list[Cloud66], Script]]:
     """Open clients that have these replies, each with shared reads of its own, as processes have."""
     transport = Script(*replies or (WEB,))
-    found = [Cloud66(TOKEN, transport=transport, shared_reads=RedisReads(redis.url, **options)) for _ in range(count)]
+    url = url or redis.patient_url
+    found = [Cloud66(TOKEN, transport=transport, shared_reads=RedisReads(url, **options)) for _ in range(count)]
     try:
         yield found, transport
     finally:
@@ -285,7 +286,7 @@ async def test_redis_that_is_gone_and_comes_back(redis_server: RedisServer, capl
 async def test_frozen_redis_costs_one_timeout_a_second(
     redis_server: RedisServer, caplog: pytest.LogCaptureFixture, count: int
 ) -> None:
-    async with clients(redis_server) as ((first, _), _):
+    async with clients(redis_server, url=redis_server.url) as ((first, _), _):
         await first.send(READ)
         redis_server.freeze()
         try:
@@ -308,7 +309,7 @@ async def is_slow(c66: Cloud66) -> bool:
 
 
 async def test_write_while_redis_is_gone_makes_reads_obsolete(redis_server: RedisServer) -> None:
-    async with clients(redis_server, seconds=3600) as ((first, _), transport):
+    async with clients(redis_server, url=redis_server.url, seconds=3600) as ((first, _), transport):
         await first.send(READ)
         redis_server.freeze()
         try:

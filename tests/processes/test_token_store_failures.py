@@ -32,7 +32,7 @@ def own_postgres(postgres_server: PostgresServer) -> Iterator[PostgresServer]:
 
 
 async def test_redis_that_stops_and_starts_again(persistent_redis: RedisServer) -> None:
-    store = RedisStore(f"{persistent_redis.url}?socket_timeout=20&socket_connect_timeout=20")  # each write is flushed
+    store = RedisStore(persistent_redis.patient_url)
     async with closing(store):
         await store.save(TOKEN)
         persistent_redis.kill()

@@ -119,7 +119,7 @@ async def test_public_application_needs_a_secret(
     workers: Workers, redis_server: RedisServer, browser: httpx.AsyncClient
 ) -> None:
     del workers.environment["TEST_CLIENT_SECRET"]
-    workers.start(redis_server.url, TEST_SECRET="the same in both processes")
+    workers.start(redis_server.patient_url, TEST_SECRET="the same in both processes")
     started = await browser.get("/login")
     # The sandbox's application has a secret, so the token request fails; but the other process knew the login.
     response = await browser.get(await workers.fake.consent(started.headers["location"]))
@@ -129,7 +129,7 @@ async def test_public_application_needs_a_secret(
 
 
 async def test_redis_that_is_gone(workers: Workers, persistent_redis: RedisServer, browser: httpx.AsyncClient) -> None:
-    workers.start(persistent_redis.url)
+    workers.start(persistent_redis.patient_url)
     await log_in(browser, workers.fake)
     persistent_redis.kill()
     pages = [await browser.get("/stacks", follow_redirects=True) for _ in range(4)]

@@ -27,7 +27,7 @@ def test_two_workers_in_a_browser(
     tmp_path: Path,
 ) -> None:
     with running(tmp_path) as workers:
-        workers.start(redis_server.url)
+        workers.start(redis_server.patient_url)
         context = chromium.new_context(base_url=workers.url)
         page: Page = context.new_page()
         seen: set[str] = set()
