@@ -7,11 +7,12 @@ from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, I
 from contextlib import AbstractAsyncContextManager
 from typing import Any, TypeVar, overload
 
-from .._core.arguments import MAX_NUMBER, brief, check_iterable, check_limit, check_number, check_text
+from .._core.arguments import check_iterable, check_limit, check_text
 from ..bulk import Failed, Ok
 from ..client import Cloud66
 from ..errors import ConfigError
 from ..operation import Operation
+from ..resources._rollouts.checks import check_at_once, check_timeout
 from ..resources._started import names as service_names
 from ..resources.deployments import DeployStrategy, RolloutStrategy
 from .claims import Claims
@@ -189,33 +190,15 @@ def rollout(
     _check_run(run)
     if stop_after is not None:
         check_limit("stop_after", stop_after, maximum=None)
-    if timeout is not None:
-        check_number("timeout", timeout)
-        if not 0 <= timeout <= MAX_NUMBER:
-            raise ValueError(f"invalid timeout {brief(timeout)}: must be finite and not negative")
-    waves = _check_waves(at_once)
+    sizes = check_at_once(at_once)
     given = {name: value for name, value in options.items() if value is not None}
     return ClusterRollout(
         engine,
-        deployments(stacks, run=run, timeout=timeout, options=given),
-        waves=None if isinstance(at_once, int) else waves,
-        window=max(waves),
+        deployments(stacks, run=run, timeout=check_timeout(timeout), options=given),
+        waves=None if isinstance(sizes, int) else sizes,
+        window=sizes if isinstance(sizes, int) else max(sizes),
         stop_after=stop_after,
         claims=_pickled_claims(claims),
         run=run,
         progress=progress,
     )
-
-
-def _check_waves(at_once: int | Sequence[int]) -> list[int]:
-    """Return the sizes of the waves. Raises TypeError and ValueError."""
-    if isinstance(at_once, int):
-        check_limit("at_once", at_once)
-        return [at_once]
-    check_iterable("at_once", at_once)
-    sizes = list(at_once)
-    for size in sizes:
-        check_limit("at_once", size)
-    if not sizes:
-        raise ValueError("invalid at_once: must not be empty")
-    return sizes

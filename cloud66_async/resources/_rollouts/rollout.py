@@ -11,12 +11,13 @@ from typing import Any, Final
 
 import msgspec
 
-from ..._core.arguments import MAX_NUMBER, brief, check_iterable, check_limit, check_number, check_text
+from ..._core.arguments import check_iterable, check_limit, check_text
 from ..._core.loop import running_loop
 from ..._core.sender import Sender
 from ..._core.tasks import Failure, end_tasks
 from ...errors import Cloud66Error, ConfigError
 from .api import RolloutAPI
+from .checks import check_at_once, check_timeout
 from .file import RolloutFile
 from .run import RolloutRun
 from .state import FORMAT, Record, RolloutData, RolloutResult, RolloutState, Target, parse
@@ -245,9 +246,9 @@ def new_rollout(
         token=api.token_digest(number),
         created_at=api.clock.now(),
         exact=True,
-        at_once=_check_at_once(at_once),
+        at_once=check_at_once(at_once),
         stop_after=stop_after,
-        timeout=_check_timeout(timeout),
+        timeout=check_timeout(timeout),
         settle=api.settle,
         options={name: value for name, value in body.items() if name != "user_reference"},
         targets=targets,
@@ -312,24 +313,3 @@ def _check_uids(uids: Iterable[str], options: Mapping[str, Any]) -> list[Record]
     if not records:
         raise ValueError("invalid uids: must not be empty")
     return list(records.values())
-
-
-def _check_at_once(at_once: int | Sequence[int]) -> int | list[int]:
-    if isinstance(at_once, int):
-        check_limit("at_once", at_once)
-        return at_once
-    check_iterable("at_once", at_once)
-    sizes = list(at_once)
-    for size in sizes:
-        check_limit("at_once", size)
-    if not sizes:
-        raise ValueError("invalid at_once: must not be empty")
-    return sizes
-
-
-def _check_timeout(timeout: float | None) -> float | None:
-    if timeout is not None:
-        check_number("timeout", timeout)
-        if not 0 <= timeout <= MAX_NUMBER:
-            raise ValueError(f"invalid timeout {brief(timeout)}: must be finite and not negative")
-    return timeout
