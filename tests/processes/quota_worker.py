@@ -18,10 +18,11 @@ from types import TracebackType
 from typing import Any, Self
 
 from cloud66_async import Cloud66, QuotaError, Retry, Throttled, TransportError
-from cloud66_async._core.lease import FRESH
-from cloud66_async.integrations.redis import RedisQuota, quota
+from cloud66_async.integrations.redis import RedisQuota
 
 ROOT = Path(__file__).parents[2]
+FIRST = 8
+"""Requests of each process before any of them goes on: enough to hold permits."""
 
 
 class FileClock:
@@ -61,9 +62,9 @@ class Worker:
             text=True,
         )
 
-    def wait_until_ready(self) -> None:
+    def wait_for(self, line: str) -> None:
         assert self.process.stdout is not None
-        assert self.process.stdout.readline() == "ready\n"
+        assert self.process.stdout.readline() == f"{line}\n"
 
     def tell(self, text: str) -> None:
         assert self.process.stdin is not None
@@ -76,22 +77,27 @@ class Worker:
 
     def result(self) -> Counter[str]:
         """Wait for the end of the process and return what it counted."""
-        output, _ = self.process.communicate(timeout=60)
+        output, _ = self.process.communicate(timeout=100)
         assert self.process.returncode == 0
         return Counter(json.loads(output))
 
 
 class Fleet:
-    """Several workers that start at the same time."""
+    """Several workers that start at the same time, and go on when each of them has sent its first requests."""
 
     def __init__(self, count: int, **options: Any) -> None:
         self.workers = [Worker({**options, "name": number}) for number in range(count)]
 
     def __enter__(self) -> Self:
-        for worker in self.workers:
-            worker.wait_until_ready()
-        for worker in self.workers:
-            worker.tell("start")
+        try:
+            for line, answer in (("ready", "start"), ("busy", "go on")):
+                for worker in self.workers:
+                    worker.wait_for(line)
+                for worker in self.workers:
+                    worker.tell(answer)
+        except BaseException:
+            self._end()
+            raise
         return self
 
     def stop(self) -> Counter[str]:
@@ -109,6 +115,9 @@ class Fleet:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._end()
+
+    def _end(self) -> None:
         for worker in self.workers:
             if worker.process.poll() is None:
                 worker.process.kill()
@@ -125,6 +134,9 @@ class Hammer:
         self._endless = endless
         self._stopped = False
 
+    async def begin(self) -> None:
+        await asyncio.gather(*(self._send() for _ in range(FIRST)))
+
     async def run(self, tasks: int) -> None:
         asyncio.get_running_loop().add_reader(sys.stdin, self._read_input)
         await asyncio.gather(*(self._work() for _ in range(tasks)))
@@ -133,11 +145,14 @@ class Hammer:
         self._stopped = sys.stdin.readline() == "stop\n"
         asyncio.get_running_loop().remove_reader(sys.stdin)
 
+    async def _send(self) -> None:
+        await self._c66.stacks.get(self._stack)
+        self.counts["ok"] += 1
+
     async def _work(self) -> None:
         while not self._stopped:
             try:
-                await self._c66.stacks.get(self._stack)
-                self.counts["ok"] += 1
+                await self._send()
             except QuotaError as error:
                 if error.retry_at is not None and not self._endless:
                     self.counts["exhausted"] += 1
@@ -162,8 +177,13 @@ class LogCounter(logging.Handler):
         self._counts[record.levelname] += "shared quota" in record.getMessage()
 
 
+async def _meet(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+    await asyncio.to_thread(sys.stdin.readline)
+
+
 async def main(options: dict[str, Any]) -> None:
-    setattr(quota, "FRESH", options.get("fresh", FRESH))  # noqa: B010  not a name that others import
     shared = RedisQuota(
         options["redis"],
         processes=options.get("processes", 4),
@@ -185,9 +205,9 @@ async def main(options: dict[str, Any]) -> None:
         logger.setLevel(logging.INFO)
         logger.addHandler(LogCounter(hammer.counts))
         import_module("redis.asyncio")  # takes as long as many requests
-        sys.stdout.write("ready\n")
-        sys.stdout.flush()
-        sys.stdin.readline()
+        await _meet("ready")
+        await hammer.begin()
+        await _meet("busy")
         await hammer.run(options["tasks"])
     sys.stdout.write(json.dumps(hammer.counts))
 

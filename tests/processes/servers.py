@@ -20,7 +20,7 @@ from typing import Any, NoReturn
 import pytest
 
 POSTGRES_FOLDERS = "/usr/lib/postgresql"
-START_SECONDS = 30
+START_SECONDS = 100
 
 
 def require_package(module: str, extra: str) -> None:
@@ -98,7 +98,7 @@ class Server:
         self._running.send_signal(number)
         with contextlib.suppress(ProcessLookupError):
             self._running.send_signal(signal.SIGCONT)
-        self._running.wait(30)
+        self._running.wait(START_SECONDS)
         self._process = None
 
     def _accepts(self) -> bool:

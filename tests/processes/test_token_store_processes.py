@@ -194,18 +194,17 @@ async def main(store):
 
     warnings.simplefilter("ignore", ResourceWarning)  # that connections were not closed
     await asyncio.to_thread(use)
-    await asyncio.sleep(0.2)
-    print(len(os.listdir("/proc/self/fd")), threading.active_count())
+    # Threads of the drivers end later, as fast as the machine lets them.
+    async with asyncio.timeout(90):
+        while len(os.listdir("/proc/self/fd")) >= 25 or threading.active_count() >= 6:
+            await asyncio.sleep(0.05)
 """
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="counts descriptors in /proc")
 def test_loops_that_ended_without_closing_the_store(make: MakeStore) -> None:
-    """Their connections do not accumulate."""
-    [output] = finish([start(make(), LOOPS)])
-    descriptors, threads = map(int, output.split())
-    assert descriptors < 25
-    assert threads < 6
+    """Their connections and threads do not accumulate."""
+    finish([start(make(), LOOPS)])
 
 
 UNCLOSED = """
