@@ -86,7 +86,7 @@ async def test_with_the_servers_that_it_starts() -> None:
 
 
 async def test_with_redis_and_postgresql_that_run_already(redis_server: RedisServer, postgres_url: str) -> None:
-    with example(REDIS_URL=redis_server.url, DATABASE_URL=postgres_url) as url:
+    with example(REDIS_URL=redis_server.patient_url, DATABASE_URL=postgres_url) as url:
         await visit(url)
 
 
@@ -94,7 +94,7 @@ def test_cluster(redis_server: RedisServer, tmp_path: Path) -> None:
     require_package("distributed", "dask")
     done = subprocess.run(
         [sys.executable, EXAMPLES / "cluster" / "health.py"],
-        env={**os.environ, "REDIS_URL": redis_server.url},
+        env={**os.environ, "REDIS_URL": redis_server.patient_url},
         cwd=tmp_path,
         capture_output=True,
         text=True,

@@ -53,7 +53,7 @@ async def test_cancelled_commands_leave_the_connections_usable(redis_server: Red
 
 
 async def test_each_event_loop_has_its_own_connections(redis_server: RedisServer) -> None:
-    connection = RedisConnection(redis_server.url)
+    connection = RedisConnection(redis_server.patient_url)
 
     async def use() -> int:
         async with closing(connection):
@@ -97,7 +97,7 @@ async def test_host_that_does_not_exist(redis_server: RedisServer) -> None:
 
 
 async def test_message_of_the_server_is_shown_on_one_line(redis_server: RedisServer) -> None:
-    connection = RedisConnection(redis_server.url)
+    connection = RedisConnection(redis_server.patient_url)
     async with closing(connection):
         with pytest.raises(StoreError) as caught, connection.errors("run"):
             await client_of(connection).eval("return redis.error_reply('first\u202e\\x1b[31m line\\nsecond line')", 0)

@@ -13,7 +13,7 @@ from .servers import RedisServer
 
 
 async def test_redis(redis_server: RedisServer) -> None:
-    connection = RedisConnection(redis_server.url)
+    connection = RedisConnection(redis_server.patient_url)
     with connection.errors("count"):
         assert await connection.client().incr("number") == 1
     redis_server.stop()

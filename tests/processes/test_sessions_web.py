@@ -168,7 +168,7 @@ async def test_redis_that_is_gone_leads_to_an_error_page(
     persistent_redis: RedisServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, LOGGER)
-    async with two_workers(persistent_redis.url) as (fake, one, two, _):
+    async with two_workers(persistent_redis.patient_url) as (fake, one, two, _):
         await one.log_in()
         persistent_redis.stop()
         for browser in (one, two):
@@ -217,7 +217,7 @@ async def test_redis_that_is_frozen(redis_server: RedisServer) -> None:
 
 
 async def test_callback_works_once_redis_is_back(redis_server: RedisServer) -> None:
-    async with two_workers(redis_server.url) as (fake, one, two, _):
+    async with two_workers(redis_server.patient_url) as (fake, one, two, _):
         callback = await fake.consent(await one.start_login())
         redis_server.stop()
         assert (await one.get(callback)).status_code == 503
@@ -228,12 +228,12 @@ async def test_callback_works_once_redis_is_back(redis_server: RedisServer) -> N
 
 
 async def test_redis_that_fails_during_the_exchange(redis_server: RedisServer) -> None:
-    async with two_workers(redis_server.url) as (fake, one, _, stores):
+    async with two_workers(redis_server.patient_url) as (fake, one, _, stores):
         callback = await fake.consent(await one.start_login())
 
         async def save(*_: object) -> None:
             redis_server.stop()
-            await RedisSessions(redis_server.url).load("key")
+            await RedisSessions(redis_server.patient_url).load("key")
 
         stores[0].save = save
         assert (await one.get(callback)).status_code == 503
@@ -243,13 +243,13 @@ async def test_redis_that_fails_during_the_exchange(redis_server: RedisServer) -
 
 
 async def test_refused_token_while_redis_is_gone(redis_server: RedisServer) -> None:
-    async with two_workers(redis_server.url) as (fake, one, _, stores):
+    async with two_workers(redis_server.patient_url) as (fake, one, _, stores):
         await one.log_in()
         fake.revoke(fake.tokens[-1].token)
 
         async def take(_: str) -> None:
             redis_server.stop()
-            await RedisSessions(redis_server.url).load("key")
+            await RedisSessions(redis_server.patient_url).load("key")
 
         stores[0].take = take
         assert (await one.get("/stacks")).status_code == 503
@@ -257,7 +257,7 @@ async def test_refused_token_while_redis_is_gone(redis_server: RedisServer) -> N
 
 
 async def test_websocket_while_redis_is_gone(redis_server: RedisServer) -> None:
-    async with two_workers(redis_server.url) as (_, one, _two, _stores):
+    async with two_workers(redis_server.patient_url) as (_, one, _two, _stores):
         await one.log_in()
         redis_server.stop()
         app = one.http._transport.app  # type: ignore[attr-defined]
@@ -284,7 +284,7 @@ class PlainSessions:
 
 async def test_store_without_claims(redis_server: RedisServer) -> None:
     fake = FakeCloud66(provider=ProviderSettings(revoke_on_reuse=True))
-    shared = RedisSessions(redis_server.url, clock=fake.clock)
+    shared = RedisSessions(redis_server.patient_url, clock=fake.clock)
     store = PlainSessions(shared)
     login = web_login(fake, sessions=store)
     async with login.lifespan():
@@ -305,7 +305,7 @@ async def test_store_without_claims(redis_server: RedisServer) -> None:
 
 
 async def test_outcome_in_the_store_is_a_secret(redis_server: RedisServer) -> None:
-    async with two_workers(redis_server.url) as (fake, one, _, stores):
+    async with two_workers(redis_server.patient_url) as (fake, one, _, stores):
         outcomes: list[Secret] = []
         settle = stores[0].settle
 

@@ -56,7 +56,7 @@ async def test_slow_first_request_does_not_block_the_others_for_ever(monkeypatch
     transport = Script(server)
     async with client(transport, shared_quota=quota) as c66:
         tasks = [asyncio.create_task(c66.send(CALL)) for _ in range(3)]
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while transport.in_flight < 3:
                 await asyncio.sleep(0.01)
         server.open.set()
@@ -278,7 +278,7 @@ async def test_idle_permits_are_given_back() -> None:
     async with client(Script(CountingServer(300)), shared_quota=quota) as c66:
         await c66.send(CALL)
         await c66.send(CALL)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while quota.held:
                 await asyncio.sleep(0.01)
 
@@ -289,7 +289,7 @@ async def test_used_permits_are_reported() -> None:
         await c66.send(CALL)
         await c66.send(CALL)  # with the only permit of its lease
         assert quota.held == 1
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while quota.held:
                 await asyncio.sleep(0.01)
         count = len(quota.book.calls)
@@ -302,7 +302,7 @@ async def test_long_requests_are_reported_again() -> None:
     async with client(Script(left(9), lambda _: asyncio.Event().wait()), shared_quota=quota) as c66:
         await c66.send(CALL)
         task = asyncio.create_task(c66.send(CALL))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while len(quota.book.calls) < 5:
                 await asyncio.sleep(0.01)
         assert [report.held for _, report in quota.book.calls[2:5]] == [1, 1, 1]

@@ -84,7 +84,7 @@ async def test_response_is_kept_for_others(redis_server: RedisServer) -> None:
 async def test_clock_of_a_test_decides(redis_server: RedisServer) -> None:
     fake = FakeCloud66(clock=FakeClock())
     uid, token = fake.add_stack("web").uid, fake.add_token()
-    reads = [RedisReads(redis_server.url, seconds=60) for _ in range(2)]
+    reads = [RedisReads(redis_server.patient_url, seconds=60) for _ in range(2)]
     first, second = (Cloud66(token, transport=fake.transport(), shared_reads=shared) for shared in reads)
     async with first, second:
         await first.stacks.get(uid)

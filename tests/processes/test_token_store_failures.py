@@ -61,7 +61,7 @@ async def test_frozen_redis(redis_server: RedisServer, tasks: int) -> None:
 
 
 async def test_redis_refuses_the_password(redis_server: RedisServer) -> None:
-    store = RedisStore(redis_server.url.replace("//", f"//ann:{WRONG_PASSWORD}@"))
+    store = RedisStore(redis_server.patient_url.replace("//", f"//ann:{WRONG_PASSWORD}@"))
     async with closing(store):
         with pytest.raises(StoreError, match="AuthenticationError: invalid username-password pair") as caught:
             await store.load()
@@ -69,7 +69,7 @@ async def test_redis_refuses_the_password(redis_server: RedisServer) -> None:
 
 
 async def test_redis_without_memory(redis_server: RedisServer) -> None:
-    store = RedisStore(redis_server.url)
+    store = RedisStore(redis_server.patient_url)
     async with closing(store):
         await store.save(TOKEN)
         client: Any = store._connection.client()
@@ -181,7 +181,7 @@ async def test_error_shows_neither_the_statement_nor_its_parameters(database_url
 async def test_cancelled_save_is_whole_or_not_at_all(database_url: str, redis_server: RedisServer) -> None:
     """Cancelled after each number of steps of the event loop. The connections work afterwards."""
     long = Token("9" * 5000)
-    for store in (SQLStore(database_url), RedisStore(redis_server.url)):
+    for store in (SQLStore(database_url), RedisStore(redis_server.patient_url)):
         async with closing(store):
             await store.save(TOKEN)
             seen: set[Token | None] = set()
