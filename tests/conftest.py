@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 from typing import Literal
 
 import pytest
@@ -23,6 +24,9 @@ PoolName = Literal["own", "httpx"]
 def pytest_configure(config: pytest.Config) -> None:
     """Search what each test logs, and the errors that it catches, for secrets."""
     config.pluginmanager.register(LeakCheck(frames=True), "leaks")
+    # A shell lets what it starts in the background ignore Ctrl+C, and so would the processes that the tests interrupt.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_finish() -> None:
