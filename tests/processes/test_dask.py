@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import AsyncGenerator, Iterator
 from functools import partial
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -26,7 +27,7 @@ from .cluster_parts import (
     client_id,
     collect,
     connect_with_quota,
-    die,
+    die_once_started,
     double,
     endless,
     own_error,
@@ -74,6 +75,8 @@ async def client(cluster: Any) -> AsyncGenerator[Any]:
     distributed: Any = import_module("distributed")
     async with distributed.Client(cluster.scheduler_address, asynchronous=True) as found:
         await found.wait_for_workers(2)
+        while len(started(cluster)) < 2:  # before that, a worker that is killed is not replaced
+            await asyncio.sleep(0.02)
         yield found
 
 
@@ -86,6 +89,20 @@ async def engine(client: Any, server: tuple[SandboxServer, list[str]]) -> AsyncG
     await found.open()
     yield found
     await found.aclose()
+
+
+def started(cluster: Any) -> list[int]:
+    """Return the IDs of the worker processes that have started in the eyes of their nannies."""
+    running = [nanny.pid for nanny in cluster.workers.values() if nanny.status.name == "running"]
+    return [pid for pid in running if pid is not None]
+
+
+async def note_started(cluster: Any, folder: Path) -> None:
+    """Create a file for each worker process that has started."""
+    while True:
+        for pid in started(cluster):
+            (folder / str(pid)).touch()
+        await asyncio.sleep(0.02)
 
 
 async def kill_worker(client: Any) -> None:
@@ -172,7 +189,7 @@ async def test_exceptions_reach_the_caller(engine: DaskEngine) -> None:
 
 
 @pytest.mark.slow
-async def test_item_whose_workers_all_die_is_given_up(server: tuple[SandboxServer, list[str]]) -> None:
+async def test_item_whose_workers_all_die_is_given_up(server: tuple[SandboxServer, list[str]], tmp_path: Path) -> None:
     from cloud66_async.integrations.dask import DaskEngine
 
     distributed: Any = import_module("distributed")
@@ -182,7 +199,9 @@ async def test_item_whose_workers_all_die_is_given_up(server: tuple[SandboxServe
     with config.set({"distributed.scheduler.allowed-failures": 1}), start_cluster() as own:
         async with distributed.Client(own.scheduler_address, asynchronous=True) as client:
             engine = DaskEngine(client, connect)
-            (result,) = await collect(each(engine, die, [1]))
+            noting = asyncio.create_task(note_started(own, tmp_path))
+            (result,) = await collect(each(engine, die_once_started, [str(tmp_path)]))
+            noting.cancel()
             assert isinstance(result, Failed)
             assert isinstance(result.error, EngineError)
             assert "several workers died" in str(result.error)

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.slow
 
 EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
 WORKERS = 3
-SECONDS = 60
+SECONDS = 200
 
 
 @contextmanager
