@@ -117,7 +117,7 @@ async def test_frozen_postgres(postgres_server: PostgresServer, monkeypatch: pyt
     """The server process of the connection is stopped: the statement gives up, and so does closing."""
     from cloud66_async.integrations.sql import engines
 
-    monkeypatch.setattr(engines, "_TIMEOUT", 0.5)
+    monkeypatch.setattr(engines, "TIMEOUT", 0.5)
     store, other = (SQLStore(postgres_server.create_database()) for _ in range(2))
     async with closing(store, other):
         await store.save(TOKEN)

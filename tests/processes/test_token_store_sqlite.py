@@ -103,7 +103,7 @@ async def test_other_program_writes_for_too_long(sqlite_path: Path, monkeypatch:
     """Reading goes on meanwhile."""
     from cloud66_async.integrations.sql import engines
 
-    monkeypatch.setattr(engines, "_TIMEOUT", 0.2)
+    monkeypatch.setattr(engines, "TIMEOUT", 0.2)
     store = SQLStore(f"sqlite:///{sqlite_path}")
     async with closing(store):
         await store.save(TOKEN)
@@ -127,7 +127,7 @@ async def test_other_program_reads_for_long(sqlite_path: Path, monkeypatch: pyte
     """Writing goes on meanwhile."""
     from cloud66_async.integrations.sql import engines
 
-    monkeypatch.setattr(engines, "_TIMEOUT", 0.2)
+    monkeypatch.setattr(engines, "TIMEOUT", 0.2)
     store = SQLStore(f"sqlite:///{sqlite_path}")
     async with closing(store):
         await store.save(TOKEN)

@@ -11,7 +11,8 @@ from ..._core.text import clean
 from ...errors import StoreError
 from ..per_loop import PerLoop
 from ..server_url import ServerURL
-from .engines import check_database_url, check_packages, connect, driver_errors
+from .engines import MAX_CONNECTIONS, TIMEOUT, check_database_url, check_packages, connect, driver_errors
+from .turns import Turns
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Executable, Table
@@ -74,7 +75,7 @@ class Database:
         errors = _errors()
         try:
             await self._create_missing(opened, tables)
-            async with opened.transactions.begin() as connection:
+            async with opened.turns.take(), opened.transactions.begin() as connection:
                 if self._is_sqlite:
                     await connection.exec_driver_sql("BEGIN IMMEDIATE")
                 yield connection
@@ -112,7 +113,7 @@ class Database:
         opened = self._opened.get()
         try:
             await self._create_missing(opened, tables)
-            async with opened.engine.connect() as connection:
+            async with opened.turns.take(), opened.engine.connect() as connection:
                 result = await connection.execute(statement)
                 return result.all() if result.returns_rows else (), result.rowcount
         except _errors() as error:
@@ -124,7 +125,7 @@ class Database:
             return
         async with opened.creating:  # one task at a time
             missing = [table for table in tables if table.name not in opened.existing]
-            async with opened.engine.connect() as connection:
+            async with opened.turns.take(), opened.engine.connect() as connection:
                 missing = await connection.run_sync(_without_existing, missing)
             if missing:
                 await self._create(opened, missing)
@@ -132,7 +133,7 @@ class Database:
 
     async def _create(self, opened: _Opened, tables: Sequence[Table]) -> None:
         """Create tables, one process at a time: `checkfirst` alone fails if two create the same table."""
-        async with opened.transactions.begin() as connection:
+        async with opened.turns.take(), opened.transactions.begin() as connection:
             lock = "BEGIN IMMEDIATE" if self._is_sqlite else f"SELECT pg_advisory_xact_lock({_CREATE_LOCK})"
             await connection.exec_driver_sql(lock)
             for table in tables:
@@ -152,6 +153,7 @@ class _Opened:
             self.transactions = engine.execution_options(isolation_level="READ COMMITTED")
         self.existing: set[str] = set()
         self.creating = asyncio.Lock()
+        self.turns = Turns(MAX_CONNECTIONS, TIMEOUT)
 
     def examine(self, error: BaseException) -> str:
         """Return the kind of an error and the first line of its message: later lines show the statement."""

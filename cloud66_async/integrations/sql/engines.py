@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import URL
     from sqlalchemy.ext.asyncio import AsyncEngine
 
-__all__ = ["check_database_url", "check_packages", "connect", "driver_errors"]
+__all__ = ["MAX_CONNECTIONS", "TIMEOUT", "check_database_url", "check_packages", "connect", "driver_errors"]
 
-_TIMEOUT: Final = 5.0  # seconds for a connection, a statement, or the lock of another writer
-_MAX_CONNECTIONS: Final = 4  # statements take tenths of a millisecond, so a few connections serve many tasks
+TIMEOUT: Final = 5.0  # seconds for a connection, a statement, or the lock of another writer
+MAX_CONNECTIONS: Final = 4  # statements take tenths of a millisecond, so a few connections serve many tasks
 _MAX_IDLE: Final = 1.0  # seconds after which a connection is tested before it is used
 _WAL_ATTEMPTS: Final = 50
 _WAL_PAUSE: Final = 0.02
@@ -60,15 +60,14 @@ def connect(url: ServerURL) -> AsyncEngine:
     from sqlalchemy.ext.asyncio import create_async_engine
 
     is_sqlite = url.scheme.startswith("sqlite")
-    options: dict[str, Any] = {"connect_args": {"timeout": _TIMEOUT}}
+    options: dict[str, Any] = {"connect_args": {"timeout": TIMEOUT}}
     if not is_sqlite:
-        options = {"connect_args": {"timeout": _TIMEOUT, "command_timeout": _TIMEOUT}, "isolation_level": "AUTOCOMMIT"}
+        options = {"connect_args": {"timeout": TIMEOUT, "command_timeout": TIMEOUT}, "isolation_level": "AUTOCOMMIT"}
     engine = create_async_engine(
         _driver_url(url),
         hide_parameters=True,  # an error must not show what is stored
-        pool_size=_MAX_CONNECTIONS,
+        pool_size=MAX_CONNECTIONS,
         max_overflow=0,
-        pool_timeout=_TIMEOUT,
         **options,
     )
     if is_sqlite:
