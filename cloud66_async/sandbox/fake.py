@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from ..oauth.login import Login
     from ..observe import Observer
     from ..polling import Polling
+    from ..quota import SharedQuota
+    from ..reads import SharedReads
 
 __all__ = ["FakeCloud66"]
 
@@ -253,6 +255,8 @@ class FakeCloud66(Contents, RequestLog):
         when_exhausted: Literal["wait", "refuse"] = "wait",
         polling: Polling | None = None,
         observer: Observer | None = None,
+        shared_reads: SharedReads | None = None,
+        shared_quota: SharedQuota | None = None,
     ) -> Cloud66:
         """Return a client for this sandbox that runs on its clock.
 
@@ -270,6 +274,8 @@ class FakeCloud66(Contents, RequestLog):
             when_exhausted: What calls do when the quota is used up.
             polling: How often waiting reads the state of actions.
             observer: Function that receives every attempt.
+            shared_reads: Where equal reads share one response.
+            shared_quota: Where clients share the hourly quota.
         """
         from ..client import Cloud66
 
@@ -291,6 +297,8 @@ class FakeCloud66(Contents, RequestLog):
             when_exhausted=when_exhausted,
             polling=polling,
             observer=observer,
+            shared_reads=shared_reads,
+            shared_quota=shared_quota,
         )
 
     async def consent(

@@ -12,6 +12,7 @@ from cloud66_async import Cloud66, ConfigError, QuotaError, Retry, Throttled, Tr
 from cloud66_async._core import lease
 from cloud66_async.operation import get
 from cloud66_async.resources.stacks import Stack
+from cloud66_async.sandbox import FakeCloud66
 
 from ..support import RecordingClock, Script, client, iterations, make_error, make_response, pages
 from .fake_book import CountingServer, FakeBook, FakeQuota, left
@@ -34,6 +35,15 @@ async def test_one_call_of_the_book_serves_many_requests() -> None:
         for _ in range(33):
             await c66.send(CALL)
         assert len(quota.book.calls) == 3  # one to find out the quota, and two leases of 16
+
+
+async def test_clients_of_the_sandbox_share_a_quota() -> None:
+    fake, quota = FakeCloud66(), FakeQuota()
+    token = fake.add_token()
+    async with fake.client(token, shared_quota=quota) as first, fake.client(token, shared_quota=quota) as second:
+        await first.stacks.list()
+        await second.stacks.list()
+        assert len({report.owner for _, report in quota.book.calls}) == 2
 
 
 async def test_one_request_finds_out_the_quota() -> None:

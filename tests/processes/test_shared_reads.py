@@ -46,6 +46,14 @@ async def test_equal_reads_at_the_same_time_are_one_request(setting: Setting) ->
     assert len({id(stack) for stack in found}) == 25  # each has its own: free-form fields can be changed
 
 
+async def test_clients_of_the_sandbox_share_reads(setting: Setting) -> None:
+    clients = [setting.fake.client(setting.token, shared_reads=setting.reads) for _ in range(2)]
+    async with clients[0], clients[1]:
+        for c66 in clients:
+            await c66.stacks.get(setting.stack.uid)
+    assert setting.fake.calls() == 1
+
+
 async def test_response_is_kept_and_expires(setting: Setting) -> None:
     async with setting.client() as c66:
         first = await c66.send(stacks.GET.bind(stack=setting.stack.uid))
