@@ -224,10 +224,9 @@ async def test_socket_connects_while_the_context_is_created(fails: bool, client_
     pool = Pool(2, tls=create)
     async with serve(read_to_the_end) as server:
         with pytest.raises(TransportTimeout if not fails else ConnectFailed):
-            await pool.request(
-                server.origin._replace(tls=True), "GET", request_headers(), timeouts=Timeouts(connect=0.2)
-            )
-        await asyncio.wait_for(ended.wait(), 10)  # the socket was closed
+            timeouts = Timeouts(connect=60 if fails else 0.2)
+            await pool.request(server.origin._replace(tls=True), "GET", request_headers(), timeouts=timeouts)
+        await asyncio.wait_for(ended.wait(), 60)  # the socket was closed
         await pool.aclose()
 
 
