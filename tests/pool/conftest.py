@@ -38,6 +38,13 @@ def pytest_asyncio_loop_factories() -> Mapping[str, LoopFactory]:
     return factories
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _frozen() -> None:
+    """Freeze what other tests have left in memory. Searching it twice for each test takes up to 0.4 s each time."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(autouse=True)
 def no_leaks() -> Iterator[None]:
     """Fail a test that leaves a socket open. ResourceWarnings are raised here, in the test that caused them."""

@@ -26,7 +26,7 @@ def _key(monkeypatch: pytest.MonkeyPatch, _clean_environment: None) -> None:
 
 @pytest.fixture
 def tmp_path(tmp_path: Path) -> Iterator[Path]:
-    """Return a folder in memory, if possible: to a time limit, a disk that is busy for seconds is a frozen server."""
+    """Return a folder in memory where possible: a disk that is busy for seconds looks like a frozen server."""
     memory = Path("/dev/shm")
     if not os.access(memory, os.W_OK):
         yield tmp_path

@@ -94,6 +94,15 @@ async def test_transactions_that_read_and_then_write(database_url: str) -> None:
         assert await load(databases[0]) == [50]
 
 
+@pytest.mark.slow
+async def test_slow_statements_of_many_tasks_wait_for_each_other(postgres_url: str) -> None:
+    """The last ones wait for longer than any limit. Each takes less, so the database responds all the time."""
+    database = Database(postgres_url)
+    async with closing(database):
+        found = await asyncio.gather(*(database.fetch("sleep", sa.text("SELECT 1, pg_sleep(1.2)")) for _ in range(24)))
+    assert [rows[0][0] for rows in found] == [1] * 24
+
+
 async def test_many_statements_share_a_few_connections(postgres_url: str) -> None:
     database = Database(postgres_url)
     async with closing(database):

@@ -47,7 +47,7 @@ class Site:
         self.server.fake.clock.advance(time.total_seconds())
         self._clock.set(self.server.fake.clock.now())
 
-    def is_in_full_swing(self) -> bool:
+    def is_under_load(self) -> bool:
         """Return whether several requests have arrived after the first ones of all processes."""
         return self.requests >= PROCESSES * (FIRST + 6)
 
@@ -86,7 +86,7 @@ def test_quota_is_used_and_not_exceeded(site: Site, tasks: int) -> None:
 @pytest.mark.parametrize("tasks", [8, 32])
 def test_killed_process(site: Site, tasks: int) -> None:
     with site.fleet(tasks) as fleet:
-        site.wait_for(site.is_in_full_swing)
+        site.wait_for(site.is_under_load)
         fleet.workers[0].kill()
         counts = fleet.result()
     assert counts["throttled"] == 0
@@ -95,7 +95,7 @@ def test_killed_process(site: Site, tasks: int) -> None:
 
 def test_stopped_process_throws_its_permits_away(site: Site) -> None:
     with site.fleet() as fleet:
-        site.wait_for(site.is_in_full_swing)
+        site.wait_for(site.is_under_load)
         fleet.workers[0].process.send_signal(signal.SIGSTOP)
         site.wait_for(lambda: all(worker.process.poll() is not None for worker in fleet.workers[1:]))
         fleet.workers[0].process.send_signal(signal.SIGCONT)
@@ -106,7 +106,7 @@ def test_stopped_process_throws_its_permits_away(site: Site) -> None:
 @pytest.mark.parametrize("when_unavailable", ["open", "closed"])
 def test_redis_that_is_restarted_under_load(site: Site, redis_server: RedisServer, when_unavailable: str) -> None:
     with site.fleet(when_unavailable=when_unavailable) as fleet:
-        site.wait_for(site.is_in_full_swing)
+        site.wait_for(site.is_under_load)
         redis_server.kill()
         time.sleep(0.2)
         redis_server.start()  # empty
@@ -120,7 +120,7 @@ def test_redis_that_is_restarted_under_load(site: Site, redis_server: RedisServe
 
 def test_redis_that_keeps_its_data(site: Site, persistent_redis: RedisServer) -> None:
     with site.fleet(redis=persistent_redis.patient_url, when_unavailable="closed") as fleet:
-        site.wait_for(site.is_in_full_swing)
+        site.wait_for(site.is_under_load)
         persistent_redis.kill()
         persistent_redis.start()
         counts = fleet.result()
@@ -132,7 +132,7 @@ def test_redis_that_keeps_its_data(site: Site, persistent_redis: RedisServer) ->
 def test_deleted_book(site: Site, redis_server: RedisServer, tasks: int) -> None:
     redis: Any = import_module("redis")  # partly untyped
     with site.fleet(tasks) as fleet, redis.Redis.from_url(redis_server.url) as client:
-        site.wait_for(site.is_in_full_swing)
+        site.wait_for(site.is_under_load)
         client.flushall()
         counts = fleet.result()
     assert counts["throttled"] == 0
@@ -151,7 +151,7 @@ def test_requests_of_others(site: Site) -> None:
     )
     arguments = [site.options["tokens"][0], site.options["url"], site.options["stack"]]
     with site.fleet() as fleet:
-        site.wait_for(site.is_in_full_swing)
+        site.wait_for(site.is_under_load)
         others = subprocess.run([sys.executable, "-c", program, *arguments], check=True, capture_output=True, text=True)
         counts = fleet.result()
     assert counts["throttled"] <= 4  # as many as the other program has in flight

@@ -80,11 +80,11 @@ async def test_replaced_token_leaves_nothing_behind(store: TokenStore) -> None:
 
 async def test_concurrent_tasks_lose_nothing(store: TokenStore) -> None:
     """Many more tasks than connections."""
-    names = [f"user-{number}@example.com" for number in range(100)]
-    await asyncio.gather(*(store.save(Token(f"TOKEN-{name}".replace("@", "-")), name) for name in names[:30]))
+    names = [f"user-{number}@example.com" for number in range(300)]
+    await asyncio.gather(*(store.save(Token(f"TOKEN-{name}".replace("@", "-")), name) for name in names[:60]))
     found = await asyncio.gather(*(store.load(name) for name in names))
-    assert found[:30] == [Token(f"TOKEN-{name}".replace("@", "-")) for name in names[:30]]
-    assert set(found[30:]) == {None}
+    assert found[:60] == [Token(f"TOKEN-{name}".replace("@", "-")) for name in names[:60]]
+    assert set(found[60:]) == {None}
 
 
 async def test_logins_are_separate_for_each_site(make: MakeStore) -> None:

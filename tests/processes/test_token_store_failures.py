@@ -134,6 +134,32 @@ async def test_frozen_postgres(postgres_server: PostgresServer, monkeypatch: pyt
         assert await store.load() == TOKEN
 
 
+@pytest.mark.slow
+async def test_frozen_postgres_and_many_tasks(postgres_server: PostgresServer) -> None:
+    """All of them give up together, and not four after four."""
+    from sqlalchemy import text
+
+    store = SQLStore(postgres_server.create_database())
+    async with closing(store):
+        await store.save(TOKEN)
+        await asyncio.gather(*(store.load() for _ in range(20)))
+        statement = text("SELECT pid FROM pg_stat_activity WHERE datname = current_database()")
+        processes = [pid for (pid,) in await store._database.fetch("read", statement)]
+        assert len(processes) > 1
+        postgres_server.freeze()
+        for process in processes:
+            os.kill(process, signal.SIGSTOP)
+        try:
+            async with asyncio.timeout(HANG_GUARD):  # seconds; four after four would take 50
+                results = await asyncio.gather(*(store.load() for _ in range(40)), return_exceptions=True)
+        finally:
+            for process in processes:
+                os.kill(process, signal.SIGCONT)
+            postgres_server.thaw()
+        assert {type(result) for result in results} == {StoreError}
+        assert await store.load() == TOKEN
+
+
 async def test_postgres_refuses_the_password(postgres_server: PostgresServer) -> None:
     url = postgres_server.url().replace(PostgresServer.PASSWORD, WRONG_PASSWORD)
     store = SQLStore(url)

@@ -182,7 +182,7 @@ async def test_nothing_readable_in_redis(redis_server: RedisServer) -> None:
         [key] = await client.keys()
         assert key == b"cloud66:login:https%3A%2F%2Fapp.cloud66.com:ann@example.com:7"
         dumped = await client.dump(key) + await client.get(key)
-        assert not any(secret in dumped for secret in (b"SHARED-TOKEN", b"redeploy", b"2030-01-01"))
+        assert not any(secret in dumped for secret in (b"SHARED-TOKEN", b"redeploy", b"2030"))
 
 
 async def test_nothing_readable_in_a_database(database_url: str) -> None:
@@ -194,11 +194,12 @@ async def test_nothing_readable_in_a_database(database_url: str) -> None:
         table = _table()
         [row] = await store._database.fetch("read", table.select(), table)
         assert row[:3] == ("https://app.cloud66.com", "ann", "")
-        assert not any(secret in repr(tuple(row)) for secret in ("SHARED-TOKEN", "redeploy", "2030-01-01"))
+        shown = repr(tuple(row[:-1]))  # the microseconds of the last column, `changed`, can contain 2030
+        assert not any(secret in shown for secret in ("SHARED-TOKEN", "redeploy", "2030"))
         if database_url.startswith("sqlite"):
             folder = Path(database_url.removeprefix("sqlite:///")).parent
             files = {path.name: path.read_bytes() for path in folder.iterdir()}
             assert files.keys() == {"cloud66.db", "cloud66.db-wal", "cloud66.db-shm"}
             assert b"ann" in files["cloud66.db-wal"]
             for content in files.values():
-                assert not any(secret in content for secret in (b"SHARED-TOKEN", b"redeploy", b"2030-01-01"))
+                assert not any(secret in content for secret in (b"SHARED-TOKEN", b"redeploy", b"2030"))

@@ -68,6 +68,7 @@ def connect(url: ServerURL) -> AsyncEngine:
         hide_parameters=True,  # an error must not show what is stored
         pool_size=MAX_CONNECTIONS,
         max_overflow=0,
+        pool_timeout=TIMEOUT,  # a cancelled task may return its connection after its turn
         **options,
     )
     if is_sqlite:
