@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from cloud66_async.cli.exits import USAGE
 from cloud66_async.clock import SystemClock
 from cloud66_async.sandbox import FakeCloud66, FakeStack, SandboxServer
 
@@ -90,6 +91,17 @@ def test_scale_on_the_server_that_runs_it(stack: FakeStack, processes: Piped) ->
 def test_scale_on_another_server(stack: FakeStack, processes: Piped) -> None:
     processes("scale", FULL, "worker", "1", "--server", stack.servers[1]["ext_ipv4"], "--no-wait")
     assert processes.changes[0][1]["server_count"] == {stack.servers[1]["uid"]: 1}
+
+
+def test_address_of_two_servers(stack: FakeStack, processes: Piped) -> None:
+    """The wrong server must not be changed."""
+    first, second = stack.servers
+    second["ext_ipv4"] = first["address"]
+    processes("scale", FULL, "worker", "1", "--server", first["address"], "--no-wait", code=USAGE)
+    error, *lines = processes.err.splitlines()
+    assert f'"{first["address"]}" may mean 2 servers of {FULL}. Which one?' in error
+    assert [line.split() for line in lines] == [[server["name"], server["uid"]] for server in (first, second)]
+    assert processes.changes == []
 
 
 def test_scale_what_runs_nowhere(stack: FakeStack, worker: dict[str, Any], processes: Piped) -> None:

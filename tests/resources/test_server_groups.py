@@ -142,6 +142,19 @@ def test_busy_stack_cannot_be_scaled(fake: FakeCloud66, call: Caller) -> None:
     assert error_code(call("POST", path, {"subtype": "web", "server_size": "s"})) == "conflict"
 
 
+def test_servers_added_after_a_removal_differ(fake: FakeCloud66, call: Caller) -> None:
+    stack = fake.add_stack("web", servers=20, fields=RUBY)
+    for server in stack.servers[2:18]:
+        fake.remove("server", stack, server)
+    for _ in range(4):
+        body = {"subtype": "web", "server_size": "big", "server_count": 10}
+        assert call.send("POST", group_of(stack), body)["action"] == "scale_up"
+        fake.clock.advance(60)
+        call.get(f"/stacks/{stack.uid}/servers")
+    for field in ("uid", "name", "address", "int_ipv4"):
+        assert len({server[field] for server in stack.servers}) == 4 + 40, field
+
+
 def test_new_servers_are_there_when_the_action_finishes(fake: FakeCloud66, call: Caller) -> None:
     stack = fake.add_stack("web", fields=RUBY)
     before, path = list(stack.servers), group_of(stack)

@@ -96,6 +96,29 @@ def test_added_names_and_identifiers_are_unique(fake: FakeCloud66, web: FakeStac
                 assert len({record["name"] for record in added}) == 3, kind
 
 
+def test_names_are_unique_after_a_removal(fake: FakeCloud66, web: FakeStack) -> None:
+    for kind in KINDS:
+        if kind not in REQUIRED:
+            parent = parent_of(fake, web, kind)
+            added = [fake.add(kind, parent) for _ in range(3)]
+            fake.remove(kind, parent, added[0])
+            fake.add(kind, parent)
+            names = [record["name"] for record in fake.records(kind, parent) if "name" in record]
+            assert len({*names}) == len(names), kind
+
+
+def test_servers_of_a_stack_differ(fake: FakeCloud66) -> None:
+    """Users and the command line find a server by its name or address."""
+    stack = fake.add_stack("api", servers=120)
+    for record in stack.servers[::3]:
+        fake.remove("server", stack, record)
+    for _ in range(40):
+        fake.add("server", stack)
+    for field in ("uid", "name", "address", "ext_ipv4", "int_ipv4"):
+        values = [server[field] for server in stack.servers]
+        assert len({*values}) == len(values), field
+
+
 WRONG_USES: list[tuple[Callable[[Any, Any], object], str]] = [
     (lambda f, s: f.add("jobb", s), r"unknown kind 'jobb'; did you mean 'job'\?"),
     (lambda f, s: f.add("environment_variable", s), "did you mean 'environment variable'"),

@@ -13,7 +13,7 @@ import pytest
 from .serving import Dashboard, dashboard
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, BrowserContext, Page
+    from playwright.sync_api import Browser, BrowserContext, Page, Route
 
 pytestmark = pytest.mark.slow
 
@@ -125,7 +125,7 @@ def test_filters_need_no_button(page: Page, site: Dashboard) -> None:
     page.get_by_label("Search").press_sequentially("ing-2")
     page.get_by_text("1 stack.").wait_for()
     assert stack_names(page) == ["billing-2"]
-    assert page.url.endswith("/stacks?search=ing-2&environment=staging")
+    page.wait_for_url("**/stacks?search=ing-2&environment=staging")
     assert page.evaluate("document.activeElement.id") == "search"
     page.get_by_label("Search").fill("nothing like this")
     page.get_by_role("link", name="Show all stacks").click()
@@ -133,6 +133,21 @@ def test_filters_need_no_button(page: Page, site: Dashboard) -> None:
     page.get_by_role("link", name="Failed 2").click()
     page.get_by_text("2 stacks.").wait_for()
     assert stack_names(page) == ["billing-1", "billing-2"]
+
+
+def test_filters_chosen_before_the_script_is_loaded(page: Page, site: Dashboard) -> None:
+    """The page can be used before its script has arrived over a slow connection."""
+    site.fake.add_stack("api", environment="staging")
+    scripts: list[Route] = []
+    page.route("**/filter.js", lambda route: scripts.append(route))  # noqa: PLW0108  Playwright reads its signature
+    log_in(page)
+    page.get_by_label("Environment").select_option("staging")
+    page.get_by_label("Search").fill("a")
+    while not scripts:
+        page.wait_for_timeout(50)
+    scripts[0].continue_()
+    page.wait_for_url("**/stacks?search=a&environment=staging")
+    assert stack_names(page) == ["api"]
 
 
 def test_filters_work_without_scripts(context: Callable[..., BrowserContext], site: Dashboard) -> None:

@@ -28,21 +28,24 @@ def pick(
     stack: Stack,
     name: Callable[[T], str | None],
     uid: Callable[[T], str | None] | None = None,
+    addresses: Callable[[T], tuple[str | None, ...]] | None = None,
 ) -> T:
-    """Return the item of a stack with this name or uid. Case is ignored.
+    """Return the item of a stack with this address, name or uid. Case is ignored.
 
     Args:
         kind: What the items are, for messages, for example `server`.
-        wanted: Name, uid, or beginning of a uid (at least 6 characters).
+        wanted: Address, name, uid, or beginning of a uid (at least 6 characters).
         items: The items of the stack.
         stack: The stack, for messages.
         name: Function that returns the name of an item.
         uid: Function that returns the uid of an item, if items have one.
+        addresses: Function that returns the addresses of an item, if items have any.
 
     Raises CommandError if there is none, or more than one.
     """
     every = list(items)
-    found = [item for item in every if _is_equal(name(item), wanted)]
+    found = [item for item in every if addresses is not None and wanted in addresses(item)]
+    found = found or [item for item in every if _is_equal(name(item), wanted)]
     if not found and uid is not None and len(wanted) >= _SHORTEST_UID:
         found = [item for item in every if (uid(item) or "").startswith(wanted.lower())]
     if len(found) == 1:
@@ -65,16 +68,20 @@ async def find_server(c66: Cloud66, stack: Stack, wanted: str) -> Server:
 async def find_servers(c66: Cloud66, stack: Stack, wanted: Iterable[str]) -> list[Server]:
     """Return the servers of the stack with these names, addresses or uids, each once. Raises CommandError."""
     servers = await c66.servers.list(stack.uid)
-    found = [_by_address(text, servers) or _by_name(text, servers, stack) for text in wanted]
+    found = [_find(text, servers, stack) for text in wanted]
     return list({server.uid: server for server in found}.values())
 
 
-def _by_address(text: str, servers: Iterable[Server]) -> Server | None:
-    return next((server for server in servers if text in (server.address, server.ext_ipv4)), None)
-
-
-def _by_name(text: str, servers: Iterable[Server], stack: Stack) -> Server:
-    return pick("server", text, servers, stack=stack, name=lambda server: server.name, uid=lambda server: server.uid)
+def _find(text: str, servers: Iterable[Server], stack: Stack) -> Server:
+    return pick(
+        "server",
+        text,
+        servers,
+        stack=stack,
+        name=lambda server: server.name,
+        uid=lambda server: server.uid,
+        addresses=lambda server: (server.address, server.ext_ipv4),
+    )
 
 
 def _is_equal(value: str | None, wanted: str) -> bool:

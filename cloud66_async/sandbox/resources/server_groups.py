@@ -11,7 +11,7 @@ from ..parameters import bad_request
 from ..samples import timestamp
 from ..stack import FakeStack
 from ..table import Kind, Record, register
-from .servers import DATABASE_ROLE, SERVERS, application_roles, application_type, group_id, new_server
+from .servers import DATABASE_ROLE, SERVERS, application_roles, application_type, free_number, group_id, new_server
 
 __all__ = ["SERVER_GROUPS", "servers_of"]
 
@@ -72,7 +72,7 @@ def _add(context: Context, stack: FakeStack, present: Sequence[Record], names: S
     region = present[0]["region"] if present else ""
     roles = ["process"] if given["subtype"] == "process" else application_roles(stack)
     for name in names:
-        number, size = len(table.list()), given["server_size"]
+        number, size = free_number(stack), given["server_size"]
         server = new_server(stack, number, roles=roles, region=region, size=size, key=table.new_id(), name=name)
         zone = given.get("server_availability_zone", server["availability_zone"])
         table.add({**server, "availability_zone": zone, "created_at": now, "updated_at": now})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from random import Random
@@ -18,6 +19,7 @@ __all__ = [
     "SERVERS",
     "application_roles",
     "application_type",
+    "free_number",
     "group_id",
     "new_server",
     "sample_servers",
@@ -27,6 +29,8 @@ DATABASE_ROLE = "postgresql"
 """Role of the servers with the database."""
 
 _ANIMALS = ("badger", "cheetah", "dolphin", "falcon", "gibbon", "lion", "otter", "panda", "tiger")
+_SUBNETS = 512  # of the network 198.18.0.0/15
+_HOSTS = 254  # in each subnet
 
 
 def sample(stack: FakeStack) -> Iterator[Record]:
@@ -48,7 +52,7 @@ def sample_servers(stack: FakeStack, count: int) -> Iterator[Record]:
 def another(stack: FakeStack, key: int, _given: Mapping[str, object]) -> Record:
     """Return one more server that runs the code of the stack."""
     region, size = _location(stack)
-    return new_server(stack, len(stack.servers), roles=application_roles(stack), region=region, size=size, key=key)
+    return new_server(stack, free_number(stack), roles=application_roles(stack), region=region, size=size, key=key)
 
 
 def _chance(stack: FakeStack) -> Random:
@@ -114,7 +118,7 @@ def new_server(
 
     Args:
         stack: Stack that it belongs to.
-        number: Position among the servers of the stack.
+        number: Number that the name and the addresses are made from; see `free_number`.
         roles: Roles of the server.
         region: Region of the cloud provider.
         size: Server size.
@@ -127,7 +131,7 @@ def new_server(
     created = stack.added_at - timedelta(seconds=chance.randrange(15 * 86_400, 900 * 86_400))
     updated = stack.added_at - timedelta(seconds=chance.randrange(60, 14 * 86_400))
     name = name or f"{chance.choice(_ANIMALS)}-{number + 1}"
-    address = f"203.0.113.{chance.randrange(1, 255)}"
+    address, private = _addresses(stack, number)
     return {
         "uid": uid,
         "vendor_uid": str(chance.randrange(10**8, 10**9)),
@@ -147,7 +151,7 @@ def new_server(
         "availability_zone": f"{region}a" if data["cloud"] == "aws" else "",
         "ext_ipv4": address,
         "ext_ipv6": None,
-        "int_ipv4": f"10.{chance.randrange(256)}.{chance.randrange(256)}.{chance.randrange(1, 255)}",
+        "int_ipv4": private,
         "int_ipv6": None,
         "health_state": data["health"],
         "personal_key": False,
@@ -159,6 +163,20 @@ def new_server(
         "created_at": timestamp(created),
         "updated_at": timestamp(updated),
     }
+
+
+def free_number(stack: FakeStack) -> int:
+    """Return a number that gives a new server another name and other addresses than those of the stack's servers."""
+    addresses = {server["address"] for server in stack.servers}
+    return next(number for number in itertools.count(len(addresses)) if _addresses(stack, number)[0] not in addresses)
+
+
+def _addresses(stack: FakeStack, number: int) -> tuple[str, str]:
+    """Return a public and a private address, different for each number. The public one is never routed (RFC 2544)."""
+    start = int(sample_uid("network", stack.uid), 16)  # servers of different stacks rarely share an address
+    subnet, host = divmod((start + number) % (_SUBNETS * _HOSTS), _HOSTS)
+    middle = subnet % 256
+    return f"198.{18 + subnet // 256}.{middle}.{host + 1}", f"10.{subnet // 256}.{middle}.{host + 1}"
 
 
 def _private_key(server: str) -> str:

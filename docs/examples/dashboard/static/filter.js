@@ -17,13 +17,19 @@ async function show(url) {
     document.querySelector("#results").replaceWith(results);
     history.replaceState(null, "", url);
   } catch {
-    location.assign(url);
+    if (number === latest) location.assign(url);
   }
 }
 
 function address() {
   const values = [...new FormData(form)].filter(([, value]) => value);
   return values.length ? `/stacks?${new URLSearchParams(values)}` : "/stacks";
+}
+
+// Whether the form differs from the page: the user was faster than this script, or came back.
+function isChanged() {
+  const selected = [...form.environment.options].find((option) => option.defaultSelected);
+  return form.search.value !== form.search.defaultValue || form.environment.value !== (selected?.value ?? "");
 }
 
 form.addEventListener("input", (event) => {
@@ -35,3 +41,4 @@ form.addEventListener("submit", (event) => {
   clearTimeout(timer);
   show(address());
 });
+if (isChanged()) show(address());
