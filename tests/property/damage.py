@@ -110,10 +110,18 @@ HEADERS: dict[str, tuple[str, ...]] = {
         "Thu, 31 Feb 2026 99:99:99 GMT",
         ", , ,",
         "0 0 0 0 0 +00\xa00:00",
+        "Mon, 02 Mar 2026 09:13:00 -0000",
     ),
-    "www-authenticate": ("Bearer", 'Bearer error="\x1b[31m\xff", scope="', "a=b" * 20_000, 'Bearer error="a\\"b'),
+    "www-authenticate": (
+        "Bearer",
+        'Bearer error="\x1b[31m\xff", scope="',
+        "a=b" * 20_000,
+        'Bearer error="a\\"b',
+        f'Bearer error_description="{"x" * 70_000}"',
+    ),
     "x-cloud66-warning": ("\x1b[31m\r\n", "\xff" * 70_000),
 }
+ERROR = b'{"error":"busy","error_description":"try again later","details":"another deployment is in progress"}'
 
 
 class Answer(NamedTuple):
@@ -153,11 +161,15 @@ def answers() -> tuple[Answer, ...]:
 
 
 def _answer(name: str, operation: Operation[Any], exchanges: list[tuple[str, str, bytes]]) -> Answer:
-    """Return the longest response to this operation that is not very long: shorter ones lack fields."""
+    """Return the longest response to this operation that is not very long: shorter ones lack fields or items."""
     path = re.compile("/api/3" + re.sub(r"\\\{\w+\\\}", "[^/]+", re.escape(operation.path))).fullmatch
     found = sorted(
         (body for method, target, body in exchanges if method == operation.method and path(target)),
-        key=lambda body: (len(body) <= _MOST_BYTES, len(body) if len(body) <= _MOST_BYTES else -len(body)),
+        key=lambda body: (
+            not body.startswith(b'{"response":[]'),
+            len(body) <= _MOST_BYTES,
+            len(body) if len(body) <= _MOST_BYTES else -len(body),
+        ),
     )
     assert found, f"no example uses {name}"
     return Answer(name, operation, found[-1])
@@ -172,6 +184,7 @@ async def _run_examples(create: type[FakeCloud66]) -> None:
         async with fake.clock.running(), fake.client() as c66:
             started = await c66.stacks.restart(stack.uid)
             await c66.actions.wait(started)
+            await c66.operation_logs.list(str(started.async_action_id))  # the example lists only warnings: none
             values = resource_names(c66, stack, started)
             for example in runpy.run_path(str(_USES / f"{name}.py")).values():
                 if inspect.iscoroutinefunction(example):
@@ -243,8 +256,10 @@ def _damage_bytes(draw: st.DrawFn, body: bytes) -> bytes:
 
 @st.composite
 def damaged_response(draw: st.DrawFn, answer: Answer) -> BufferedResponse:
-    """Return the response with damaged values or bytes, another status, or other headers."""
-    root = [json.loads(answer.body or b"null", object_pairs_hook=lambda pairs: Object(map(list, pairs)))]
+    """Return the response, or an error, with damaged values or bytes, another status, or other headers."""
+    status = draw(st.sampled_from(STATUSES))
+    body = ERROR if status >= 300 and draw(st.booleans()) else answer.body or b"null"
+    root = [json.loads(body, object_pairs_hook=lambda pairs: Object(map(list, pairs)))]
     for _ in range(draw(st.sampled_from([0, 1, 1, 1, 2]))):
         _damage_value(draw, root)
     body = _encode(root[0]).encode("utf-8", "surrogatepass")
@@ -252,11 +267,14 @@ def damaged_response(draw: st.DrawFn, answer: Answer) -> BufferedResponse:
         body = _damage_bytes(draw, body)
     names = draw(st.lists(st.sampled_from(sorted(HEADERS)), max_size=3, unique=True))
     headers = {name: draw(st.sampled_from(HEADERS[name])) for name in names}
-    return BufferedResponse(draw(st.sampled_from(STATUSES)), body, headers)
+    return BufferedResponse(status, body, headers)
 
 
-def swept(answer: Answer, text: str) -> bytes:
-    """Return the response with `text` as the value of each field except identifiers, in each of its first items."""
+def swept(answer: Answer, text: str, *, first: str | None = None) -> bytes:
+    """Return the response with `text` as the value of each field except identifiers, in each of its first items.
+
+    With `first`, it is the value of the first of these fields instead.
+    """
     found = json.loads(answer.body or b"null", object_pairs_hook=lambda pairs: Object(map(list, pairs)))
     envelope = isinstance(found, Object) and any(pair[0] == "response" for pair in found)
     for pair in found if envelope else [["", found]]:
@@ -264,8 +282,8 @@ def swept(answer: Answer, text: str) -> bytes:
             items = pair[1][:2] if type(pair[1]) is list else [pair[1]]
             for item in items:
                 if isinstance(item, Object):
-                    for field in item:
-                        if field[0] not in ("uid", "id"):
-                            field[1] = Text(text)
+                    fields = [field for field in item if field[0] not in ("uid", "id")]
+                    for number, field in enumerate(fields):
+                        field[1] = Text(text if first is None or number else first)
             pair[1] = items if type(pair[1]) is list else pair[1]
     return _encode(found).encode()

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, seed, settings, strategies as st
 from cloud66_async import Cloud66, Drift, errors
 from cloud66_async._core.model import Model
 from cloud66_async.operation import Call, Many, Page, Response
-from cloud66_async.resources import modules
+from cloud66_async.resources import modules, operations
 from cloud66_async.transport import BufferedResponse
 
 from ..support import ONCE, Script, client, make_response
@@ -77,8 +77,9 @@ def check_usable(value: object) -> None:
         value._repr_html_().encode()
 
 
-def check_result(result: Response[Any] | errors.Cloud66Error, answer: Answer) -> None:
+def check_result(result: Response[Any] | errors.Cloud66Error, answer: Answer, status: int = 200) -> None:
     returns: Any = answer.operation.returns
+    assert isinstance(result, errors.APIError) is not (200 <= status < 300)
     if isinstance(result, Response):
         if is_list(returns):
             assert all(type(item) is returns.item for item in result.data.items)
@@ -95,9 +96,18 @@ def check_result(result: Response[Any] | errors.Cloud66Error, answer: Answer) ->
     assert len(text) <= LONGEST_MESSAGE
     assert str(pickle.loads(pickle.dumps(result))) == text
     if isinstance(result, errors.ResponseError):
+        assert all(is_list(returns) and type(item) is returns.item for item in result.partial)
         check_usable(Page(tuple(result.partial)))
     elif result.retry_at is not None:
         assert result.retry_at.tzinfo is not None
+
+
+def check_drift(drift: Drift) -> None:
+    """Check that the report has nothing unprintable and nothing of any length in it."""
+    text = str(drift)
+    assert text.isascii()
+    assert text.replace("\n", "").isprintable()
+    assert max(map(len, text.split())) < 150
 
 
 @pytest.mark.parametrize("number", SEEDS)
@@ -115,20 +125,39 @@ def test_damaged_response_is_a_model_or_an_error(module: str, number: int, door:
     def run(data: st.DataObject) -> None:
         answer = data.draw(st.sampled_from(found))
         response = data.draw(damaged_response(answer))
-        check_result(door.send(Call(answer.operation, answer.operation.path), response), answer)
+        check_result(door.send(Call(answer.operation, answer.operation.path), response), answer, response.status)
 
     run()
-    assert str(door.drift).isascii()
+    check_drift(door.drift)
 
 
 def test_every_operation_is_damaged() -> None:
+    names = [answer.name for answer in answers()]
+    assert names == [name for name, _ in operations(variants=True)]
+    assert {name.partition(".")[0] for name in names} <= {*modules()}
     for answer in answers():
-        assert answer.body == b"" or json.loads(answer.body), answer.name
+        found = json.loads(answer.body or b"null")
+        assert answer.operation.returns is None or found.get("response", found), answer.name
 
 
 @pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
 def test_hostile_value_in_every_field(text: str, door: Door) -> None:
     by_type = {str(answer.operation.returns): answer for answer in answers()}
     for answer in by_type.values() if EXAMPLES == 1 else answers():
-        response = make_response(swept(answer, text))
-        check_result(door.send(Call(answer.operation, answer.operation.path), response), answer)
+        # A number that is out of range changes how all of an item is decoded.
+        for first in (None, "1e400"):
+            response = make_response(swept(answer, text, first=first))
+            check_result(door.send(Call(answer.operation, answer.operation.path), response), answer)
+    check_drift(door.drift)
+
+
+@pytest.mark.parametrize("text", ['"\\ud800"', '"\\udfff\\ud800"', "NaN", "-Infinity"])
+def test_invalid_value_after_a_number_out_of_range(text: str, door: Door) -> None:
+    # One item in a list and without an envelope is decoded at once, and with such a number, by another decoder.
+    for answer in answers():
+        returns = answer.operation.returns
+        if isinstance(returns, type) and issubclass(returns, Model):
+            found = json.loads(swept(answer, text, first="1e400").replace(text.encode(), b'"here"'))
+            item = json.dumps([found.get("response", found)]).replace("Infinity", "1e400").replace('"here"', text)
+            result = door.send(Call(answer.operation, answer.operation.path), make_response(item.encode()))
+            check_result(result, answer)
