@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, NamedTuple, TypeGuard, get_args
@@ -31,6 +32,9 @@ VALUES = {
     "a dot": ".",
     "a path": "../../accounts/1",
     "an encoded slash": "%2f..%2F%2e%2e",
+    "encoded dots": "%2e%2E",
+    "a dot and an encoded dot": ".%2e",
+    "an encoded dot": "%2E",
     "an encoded line break": "a%0d%0aX-Injected:%201",
     "a query": "a?page=2&x=y",
     "a fragment": "a#b",
@@ -51,6 +55,9 @@ VALUES = {
     "64 KiB of text": "ü" * 2**15,
 }
 OPERATIONS: dict[str, Operation[Any]] = dict(operations(variants=True))
+# What the text of a parameter is sent as: unreserved characters (RFC 3986) and escaped bytes.
+ESCAPED = re.compile(r"(?:[A-Za-z0-9._~-]|%[0-9A-F]{2})+")
+ESCAPED_QUERY = re.compile(r"(?:[A-Za-z0-9._~+&=-]|%[0-9A-F]{2})*")
 HEADERS = {"host", "accept", "accept-encoding", "user-agent", "authorization", "request-id", "connection"}
 BODY_HEADERS = {"content-type", "content-length"}
 
@@ -173,10 +180,12 @@ def check_request(operation: Operation[Any], values: Mapping[str, Any], received
         name, brace, suffix = expected.removeprefix("{").partition("}")
         if brace:
             assert segment.endswith(suffix)
+            assert ESCAPED.fullmatch(segment)
             assert segment.removesuffix(suffix) not in {"", ".", ".."}
             assert unquote(segment.removesuffix(suffix), errors="strict") == str(plain(values[name]))
         else:
             assert segment == expected
+    assert ESCAPED_QUERY.fullmatch(query)
     found = parse_qsl(query, keep_blank_values=True, strict_parsing=bool(query))
     assert dict(found) == {name: in_text(values[name]) for name in operation.query} | (
         {name: str(value) for name, value in operation.fixed.items()} if method == "GET" else {}
@@ -241,11 +250,19 @@ async def test_hostile_text_in_every_parameter(kind: str, transport: PoolName) -
     assert sent >= (0 if kind == "a surrogate" else (1 - most_refused) * len(chosen) - 1)
 
 
+def numbers(operation: Operation[Any]) -> list[str]:
+    """Return the names of the parameters that take a number or a boolean."""
+    declared = (*operation.query_parameters, *operation.body_parameters)
+    return [*operation.integers, *(each.name for each in declared if each.base in (int, float, bool))]
+
+
 @pytest.mark.parametrize("kind", VALUES)
 async def test_hostile_text_instead_of_a_number(kind: str, transport: PoolName) -> None:
+    chosen = [(operation, name) for operation in sample(kind, transport) for name in numbers(operation)]
+    assert chosen
     async with serving() as server, Cloud66(TOKEN, url=server.url, pool=transport, retry=ONCE) as c66:
-        for operation in [each for each in sample(kind, transport) if each.integers]:
-            values = arguments(operation, "a") | dict.fromkeys(operation.integers, VALUES[kind])
+        for operation, name in chosen:
+            values = arguments(operation, "a") | {name: VALUES[kind]}
             assert await outcome(server, lambda: c66.send(operation.bind(**values))) == []  # noqa: B023
 
 
@@ -290,7 +307,7 @@ async def test_hostile_text_in_headers(kind: str, transport: PoolName) -> None:
 
 
 @pytest.mark.parametrize("kind", VALUES)
-async def test_hostile_text_in_a_raw_request(kind: str, transport: PoolName) -> None:
+async def test_hostile_text_in_the_path_of_a_raw_request(kind: str, transport: PoolName) -> None:
     text = VALUES[kind]
     async with serving() as server, Cloud66(TOKEN, url=server.url, pool=transport, retry=ONCE) as c66:
         for path in (text, f"/{text}", f"/a/{text}/b.json"):
@@ -300,10 +317,29 @@ async def test_hostile_text_in_a_raw_request(kind: str, transport: PoolName) -> 
             ):
                 for received in await outcome(server, send):
                     assert received.line.decode("ascii") == f"GET /api/3{path} HTTP/1.1"
-                    assert not {".", "..", "%2e%2e"} & set(path.lower().split("/"))
+                    start, *segments = path.lower().replace("%2e", ".").split("/")
+                    assert start == ""
+                    assert not {".", ".."} & {*segments}
+                    assert "" not in segments[:-1]
+                    assert not {*"?#\\"} & {*path}
         assert await outcome(server, lambda: c66.request(text, "/a.json")) == []
-        query = {text: text, "list": [text]} if "," not in text else {text: text}
-        for received in await outcome(server, lambda: c66.request("POST", "/a.json", query=query, json={text: text})):
-            target = received.line.decode("ascii").removeprefix("POST /api/3/a.json?").removesuffix(" HTTP/1.1")
-            assert parse_qsl(target, keep_blank_values=True) == [(text, text), ("list", text)][: len(query)]
+
+
+@pytest.mark.parametrize("kind", VALUES)
+async def test_hostile_text_in_the_query_of_a_raw_request(kind: str, transport: PoolName) -> None:
+    text = VALUES[kind]
+    is_refused = kind == "a surrogate" or (transport == "httpx" and kind.startswith("64 KiB"))
+    queries: list[dict[str, Any]] = [{text: text}, {"page": text}, {"a": "b", "page": text}, {"list": [text, "b"]}]
+    async with serving() as server, Cloud66(TOKEN, url=server.url, pool=transport, retry=ONCE) as c66:
+        for query in queries:
+            found = await outcome(server, lambda: c66.request("POST", "/a.json", query=query, json={"a": text}))  # noqa: B023
+            assert len(found) == (0 if is_refused or ("list" in query and "," in text) else 1)
+            for received in found:
+                target = received.line.decode("ascii").removeprefix("POST /api/3/a.json?").removesuffix(" HTTP/1.1")
+                assert ESCAPED_QUERY.fullmatch(target)
+                assert dict(parse_qsl(target, keep_blank_values=True)) == {
+                    name: in_text(value) for name, value in query.items()
+                }
+                assert json.loads(received.body) == {"a": text}
+        for received in await outcome(server, lambda: c66.request("POST", "/a.json", json={text: text})):
             assert json.loads(received.body) == {text: text}
