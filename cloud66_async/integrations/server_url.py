@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, urlsplit
@@ -13,6 +14,7 @@ from ..secret import Secret
 __all__ = ["ServerURL"]
 
 _MAX_SHOWN = 60
+_MAX_PATH = 200
 _UNCLEAR = "its host or port is invalid; percent-encode special characters in the user name and the password"
 
 
@@ -47,15 +49,27 @@ class ServerURL:
         """The path, with its first slash and without the query."""
         return self._parts.path
 
-    def check(self, name: str, *, schemes: Collection[str], query: Collection[str], example: str) -> None:
-        """Raise ConfigError if the URL is not one of `name`, or has parameters that are not in `query`."""
+    def check(
+        self, name: str, *, schemes: Collection[str], query: Collection[str], files: Collection[str], example: str
+    ) -> None:
+        """Raise ConfigError if the URL is not one of `name`.
+
+        Args:
+            name: What the URL is for, for messages.
+            schemes: The schemes that it can have.
+            query: The parameters that it can have.
+            files: Those of the parameters that are the path of a file or folder, which has to exist.
+            example: What a URL looks like, for messages.
+        """
         if self.scheme not in schemes:
             raise ConfigError(f"invalid URL of {name}: expected {example}")
-        for parameter, _ in parse_qsl(self._parts.query, keep_blank_values=True):
+        for parameter, value in parse_qsl(self._parts.query, keep_blank_values=True):
             if parameter not in query:
                 raise ConfigError(
                     f"invalid URL of {name}: unknown parameter {parameter[:_MAX_SHOWN]!r}; remove it from the URL"
                 )
+            if parameter in files and not os.path.exists(value):  # noqa: PTH110  Path() raises for some texts
+                raise ConfigError(f"invalid URL of {name}: {parameter} is {value[:_MAX_PATH]!r}, which does not exist")
 
     def reveal(self) -> str:
         """Return the whole URL in plain text."""

@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 import pytest
 
@@ -109,21 +109,34 @@ class Server:
         return False
 
 
-class RedisServer(Server):
-    """A Redis that stores nothing on disk, unless `persistent`."""
+class TLSFiles(NamedTuple):
+    """Files in PEM format: the certificate of the authority, and a certificate from it with its key."""
 
-    def __init__(self, folder: Path, *, persistent: bool = False) -> None:
+    authority: Path
+    certificate: Path
+    key: Path
+
+
+class RedisServer(Server):
+    """A Redis that stores nothing on disk, unless `persistent`.
+
+    With `tls`, it accepts only TLS, and only clients with a certificate.
+    """
+
+    def __init__(self, folder: Path, *, persistent: bool = False, tls: TLSFiles | None = None) -> None:
         require_package("redis", "redis")
         program = require_program("redis-server", "redis-server", "/usr/sbin")
         port = free_port()
-        options = ["--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder), "--save", ""]
+        self._scheme = "redis" if tls is None else "rediss"
+        options = ["--port", str(port)] if tls is None else _redis_tls(port, tls)
+        options += ["--bind", "127.0.0.1", "--dir", str(folder), "--save", ""]
         options += ["--appendonly", "yes", "--appendfsync", "always"] if persistent else ["--appendonly", "no"]
         super().__init__([program, *options], port, folder / "redis.log")
 
     @property
     def url(self) -> str:
         """The URL of its database 0."""
-        return f"redis://127.0.0.1:{self.port}/0"
+        return f"{self._scheme}://127.0.0.1:{self.port}/0"
 
     @property
     def patient_url(self) -> str:
@@ -134,6 +147,8 @@ class RedisServer(Server):
         """Return whether it runs commands. Before that, it loads its data, and refuses them."""
         if not super()._accepts():
             return False
+        if self._scheme == "rediss":
+            return True  # it has no data
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1) as client:
             client.sendall(b"PING\r\n")
             return client.recv(5) == b"+PONG"
@@ -141,11 +156,14 @@ class RedisServer(Server):
 
 
 class PostgresServer(Server):
-    """A PostgreSQL cluster of its own. The server does not run as root, so another user owns its files then."""
+    """A PostgreSQL cluster of its own. The server does not run as root, so another user owns its files then.
+
+    With `tls`, it accepts only TLS, and for the database `template1` only clients with a certificate.
+    """
 
     PASSWORD = "postgres-of-the-tests"
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, tls: TLSFiles | None = None) -> None:
         require_package("asyncpg", "postgres")
         require_package("sqlalchemy", "postgres")
         versions = sorted(Path(POSTGRES_FOLDERS).glob("*/bin"), key=lambda path: float(path.parent.name), reverse=True)
@@ -167,7 +185,7 @@ class PostgresServer(Server):
         port = free_port()
         settings: Mapping[str, object] = {
             "port": port, "listen_addresses": "127.0.0.1", "unix_socket_directories": "", "fsync": "off",
-            "max_connections": 60,
+            "max_connections": 60, **({} if tls is None else _postgres_tls(folder, tls, user)),
         }  # fmt: skip
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         super().__init__([program, "-D", str(data), *options], port, folder / "postgres.log", user=user)
@@ -206,6 +224,29 @@ class PostgresServer(Server):
         with ThreadPoolExecutor(1) as executor:
             executor.submit(asyncio.run, create()).result()
         return self.url(name)
+
+
+def _redis_tls(port: int, tls: TLSFiles) -> list[str]:
+    files = {"cert": tls.certificate, "key": tls.key, "ca-cert": tls.authority}
+    options = ["--port", "0", "--tls-port", str(port), "--tls-auth-clients", "yes"]
+    return options + [part for name, path in files.items() for part in (f"--tls-{name}-file", str(path))]
+
+
+def _postgres_tls(folder: Path, tls: TLSFiles, user: str | None) -> dict[str, object]:
+    """Return the settings. The server refuses a key that it does not own, so it gets copies."""
+    rules = folder / "hba.conf"
+    rules.write_text(
+        "hostssl template1 all 127.0.0.1/32 scram-sha-256 clientcert=verify-ca\n"
+        "hostssl postgres all 127.0.0.1/32 scram-sha-256\n"
+        "hostnossl cloud66 all 127.0.0.1/32 scram-sha-256\n"  # does not exist; what `_accepts` asks for
+    )
+    files = [*(Path(shutil.copy2(path, folder)) for path in tls), rules]
+    for path in files:
+        path.chmod(0o600)
+        if user is not None:
+            shutil.chown(path, user)
+    names = ("ssl_ca_file", "ssl_cert_file", "ssl_key_file", "hba_file")
+    return {"ssl": "on", **dict(zip(names, files, strict=True))}
 
 
 def wait_for(condition: Callable[[], bool], problem: str) -> None:

@@ -26,9 +26,8 @@ _SCHEMES: Final = ("redis", "rediss", "unix")
 _PARAMETERS: Final = (
     "client_name", "db", "health_check_interval", "protocol", "socket_connect_timeout", "socket_timeout"
 )  # fmt: skip
-_TLS_PARAMETERS: Final = (
-    "ssl_ca_certs", "ssl_ca_path", "ssl_cert_reqs", "ssl_certfile", "ssl_check_hostname", "ssl_keyfile"
-)  # fmt: skip
+_TLS_FILES: Final = ("ssl_ca_certs", "ssl_ca_path", "ssl_certfile", "ssl_keyfile")
+_TLS_PARAMETERS: Final = ("ssl_cert_reqs", "ssl_check_hostname", *_TLS_FILES)
 _NEEDS_EXTRA: Final = "Redis requires optional packages; run: pip install 'cloud66-async[redis]'"
 
 
@@ -48,7 +47,7 @@ class RedisConnection:
         del url  # it may hold a password, and a traceback may show local variables
         example = "redis://host:6379/0, rediss://host:6379/0 or unix:///path"
         parameters = _PARAMETERS + (_TLS_PARAMETERS if self.url.scheme == "rediss" else ())
-        self.url.check("Redis", schemes=_SCHEMES, query=parameters, example=example)
+        self.url.check("Redis", schemes=_SCHEMES, query=parameters, files=_TLS_FILES, example=example)
         self._timeout = timeout
         self._clients: PerLoop[Redis] = PerLoop(self._open)
 

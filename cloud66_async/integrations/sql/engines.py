@@ -12,6 +12,7 @@ from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlencode
 
 from ...errors import ConfigError
 from ...oauth.private_files import create_private_directory
@@ -29,7 +30,9 @@ _MAX_IDLE: Final = 1.0  # seconds after which a connection is tested before it i
 _WAL_ATTEMPTS: Final = 50
 _WAL_PAUSE: Final = 0.02
 _SCHEMES: Final = ("sqlite", "postgresql", "postgres")
-_PARAMETERS: Final = ("host", "port", "ssl", "sslmode")
+_TLS_FILES: Final = ("sslcert", "sslkey", "sslrootcert")
+_TLS_PARAMETERS: Final = ("sslmode", *_TLS_FILES)
+_PARAMETERS: Final = ("host", "port", "ssl", *_TLS_PARAMETERS)
 # SQLAlchemy's async core needs greenlet.
 _PACKAGES: Final = {
     "sql": ("sqlalchemy", "greenlet", "aiosqlite"),
@@ -45,7 +48,8 @@ def check_database_url(url: ServerURL) -> None:
     example = "sqlite:///path or postgresql://user:password@host/name"
     parameters = () if scheme == "sqlite" else _PARAMETERS
     # The name of a driver, as in postgresql+psycopg://, is for other programs that use the same URL.
-    url.check("a database", schemes=[url.scheme] if scheme in _SCHEMES else [], query=parameters, example=example)
+    schemes = [url.scheme] if scheme in _SCHEMES else []
+    url.check("a database", schemes=schemes, query=parameters, files=_TLS_FILES, example=example)
 
 
 def check_packages(extra: str, *more: str) -> None:
@@ -60,11 +64,13 @@ def connect(url: ServerURL) -> AsyncEngine:
     from sqlalchemy.ext.asyncio import create_async_engine
 
     is_sqlite = url.scheme.startswith("sqlite")
+    target, tls = _driver_url(url)
     options: dict[str, Any] = {"connect_args": {"timeout": TIMEOUT}}
     if not is_sqlite:
-        options = {"connect_args": {"timeout": TIMEOUT, "command_timeout": TIMEOUT}, "isolation_level": "AUTOCOMMIT"}
+        arguments = {"timeout": TIMEOUT, "command_timeout": TIMEOUT, "dsn": f"postgresql://?{urlencode(tls)}"}
+        options = {"connect_args": arguments, "isolation_level": "AUTOCOMMIT"}
     engine = create_async_engine(
-        _driver_url(url),
+        target,
         hide_parameters=True,  # an error must not show what is stored
         pool_size=MAX_CONNECTIONS,
         max_overflow=0,
@@ -87,15 +93,14 @@ def driver_errors() -> tuple[type[Exception], ...]:
     return () if asyncpg is None else (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 
 
-def _driver_url(url: ServerURL) -> URL:
-    """Return the URL with our driver, and with asyncpg's name for libpq's `sslmode`."""
+def _driver_url(url: ServerURL) -> tuple[URL, dict[str, str]]:
+    """Return the URL with our driver, and libpq's parameters for TLS, which SQLAlchemy does not pass on to asyncpg."""
     from sqlalchemy.engine import make_url
 
     driver = "sqlite+aiosqlite" if url.scheme.startswith("sqlite") else "postgresql+asyncpg"
     found = make_url(url.reveal()).set(drivername=driver)
-    if "sslmode" in found.query:
-        found = found.difference_update_query(["sslmode"]).update_query_dict({"ssl": found.query["sslmode"]})
-    return found
+    tls = {name: str(found.query[name]) for name in _TLS_PARAMETERS if name in found.query}
+    return found.difference_update_query(_TLS_PARAMETERS), tls
 
 
 def _note_time(_: object, record: Any) -> None:
