@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import sys
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import FrameType
 from typing import Any, NamedTuple
 
 import msgspec
 
+import cloud66_async
 from cloud66_async import Cloud66, Retry
 from cloud66_async.transport import BufferedResponse, RawResponse, Request
 
@@ -132,6 +136,24 @@ async def iterations(count: int = 20) -> None:
     """Let other tasks run for this many event loop iterations."""
     for _ in range(count):
         await asyncio.sleep(0)
+
+
+def count_calls(function: Callable[[], object]) -> int:
+    """Return how many calls within the package a function leads to. Other calls may happen at any time: finalizers."""
+    folder = str(Path(cloud66_async.__file__).parent)
+    calls = 0
+
+    def note(frame: FrameType, event: str, _: object) -> None:
+        nonlocal calls
+        calls += event == "call" and frame.f_code.co_filename.startswith(folder)
+
+    function()  # what is created on first use is not counted
+    sys.setprofile(note)
+    try:
+        function()
+    finally:
+        sys.setprofile(None)
+    return calls
 
 
 def tasks_left() -> set[asyncio.Task[Any]]:

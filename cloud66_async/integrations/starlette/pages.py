@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Callable
 from html import escape
 from typing import TypeAlias
@@ -12,6 +10,7 @@ import attrs
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
+from ..._core.html import document, policy
 from ...errors import AccessDenied, LoginError, TokenRequestFailed, TransportError
 
 __all__ = [
@@ -114,22 +113,8 @@ def not_in_advance(login_url: str) -> Problem:
     return attrs.evolve(_PREFETCH, login_url=login_url)
 
 
-_STYLE = """
-:root { color-scheme: light dark; --ink: #1c2430; --paper: #f4f6f8; --card: #fff; --line: #c4ccd6; --go: #0b5cad; }
-@media (prefers-color-scheme: dark) { :root { --ink: #e8edf3; --paper: #11161d; --card: #1a212b; --line: #3c4a5c;
-  --go: #7cb8ff; } }
-body { margin: 0; padding: 2rem 1rem; background: var(--paper); color: var(--ink);
-  font: 1rem/1.5 system-ui, sans-serif; }
-main { max-width: 34rem; margin: 0 auto; padding: 1.5rem 2rem 2rem; background: var(--card);
-  border: 1px solid var(--line); border-radius: .5rem; }
-h1 { font-size: 1.5rem; line-height: 1.25; margin: 0 0 1rem; }
-a { color: var(--go); }
-:focus-visible { outline: 3px solid var(--go); outline-offset: 2px; }
-"""
-_STYLE_HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
 _HEADERS = {
-    "content-security-policy": f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; base-uri 'none'; "
-    "form-action 'none'; frame-ancestors 'none'",
+    "content-security-policy": f"{policy()}; form-action 'none'",
     "x-frame-options": "DENY",
     "x-content-type-options": "nosniff",
 }
@@ -137,28 +122,9 @@ _HEADERS = {
 
 def default_page(request: Request, problem: Problem) -> Response:  # noqa: ARG001  a custom page may need the request
     """Return a small page without scripts, with a strict Content-Security-Policy."""
-    title, text = escape(problem.title), escape(problem.text)
-    return HTMLResponse(
-        f"""<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{title}</title>
-<style>{_STYLE}</style>
-</head>
-<body>
-<main>
-<h1>{title}</h1>
-<p>{text}</p>
-<p><a href="{escape(problem.login_url)}">Log in with Cloud 66</a></p>
-</main>
-</body>
-</html>
-""",
-        status_code=problem.status,
-        headers=_HEADERS,
-    )
+    link = f'<p><a href="{escape(problem.login_url)}">Log in with Cloud 66</a></p>'
+    page = document(problem.title, f"<p>{escape(problem.text)}</p>\n{link}")
+    return HTMLResponse(page, status_code=problem.status, headers=_HEADERS)
 
 
 def prevent_caching(response: Response) -> Response:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Iterable, Sequence
 from html import escape
 from urllib.parse import urlsplit
 
+from ..._core.html import document, policy, source
 from ...oauth.callback import OUT_OF_BAND
 from ..message import Reply
 
@@ -23,17 +22,7 @@ _DESCRIPTIONS = {
 }
 
 _STYLE = """
-:root { color-scheme: light dark; --ink: #1c2430; --soft: #4b5768; --paper: #f4f6f8; --card: #fff; --line: #c4ccd6;
-  --edge: #6b7788; --go: #0b5cad; --on-go: #fff; }
-@media (prefers-color-scheme: dark) { :root { --ink: #e8edf3; --soft: #aab6c5; --paper: #11161d; --card: #1a212b;
-  --line: #3c4a5c; --edge: #8596ab; --go: #7cb8ff; --on-go: #06203d; } }
-* { box-sizing: border-box; }
-body { margin: 0; padding: 2rem 1rem; background: var(--paper); color: var(--ink);
-  font: 1rem/1.5 system-ui, sans-serif; }
-main { max-width: 34rem; margin: 0 auto; padding: 1.5rem 2rem 2rem; background: var(--card);
-  border: 1px solid var(--line); border-radius: .5rem; }
 main.wide { max-width: 60rem; }
-h1 { font-size: 1.5rem; line-height: 1.25; margin: 0 0 1rem; }
 h2 { font-size: 1.1rem; margin: 1.5rem 0 .5rem; }
 ul { margin: .5rem 0 1rem; padding-left: 1.25rem; }
 li { margin: .25rem 0; }
@@ -44,8 +33,6 @@ select { width: 100%; padding: .25rem .5rem; background: var(--card); color: var
 .buttons { display: flex; flex-wrap: wrap; gap: .75rem; margin-top: 1.5rem; }
 button { padding: .5rem 1.5rem; background: var(--card); color: var(--ink); cursor: pointer; }
 button.go { background: var(--go); border-color: var(--go); color: var(--on-go); font-weight: 600; }
-a { color: var(--go); }
-:focus-visible { outline: 3px solid var(--go); outline-offset: 2px; }
 code { font: .95em/1.5 ui-monospace, monospace; overflow-wrap: anywhere; }
 code.code { display: block; padding: .75rem; border: 1px solid var(--line); border-radius: .375rem;
   user-select: all; }
@@ -60,20 +47,9 @@ th, td { padding: .3rem .75rem .3rem 0; border-bottom: 1px solid var(--line); te
   overflow-wrap: anywhere; }
 th { color: var(--soft); font-size: .9rem; font-weight: 400; }
 th:last-child, td:last-child { padding-right: 0; width: 9rem; white-space: nowrap; }
-@media (max-width: 40rem) {
-  body { padding: 1rem .5rem; }
-  main { padding: 1rem 1rem 1.5rem; }
-  th:last-child, td:last-child { width: 1%; }
-}
+@media (max-width: 40rem) { th:last-child, td:last-child { width: 1%; } }
 """
-
-
-def _hash(text: str) -> str:
-    """Return what allows a style or script with this text in a policy."""
-    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
-
-
-_POLICY = f"default-src 'none'; style-src '{_hash(_STYLE)}'; base-uri 'none'; frame-ancestors 'none'"
+_POLICY = policy(_STYLE)
 
 
 def consent_page(
@@ -135,25 +111,7 @@ def page(
         script: The only script that the page may run. It may send requests to this server.
         wide: Whether the page uses more of a wide window.
     """
-    escaped = escape(title)
-    site = "" if title == _SITE else f" · {_SITE}"
-    body = f"""<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{escaped}{site}</title>
-<style>{_STYLE}</style>
-</head>
-<body>
-<main{' class="wide"' if wide else ""}>
-<h1>{escaped}</h1>
-{content}
-</main>
-{f"<script>{script}</script>" if script else ""}
-</body>
-</html>
-"""
+    body = document(title, content, site="" if title == _SITE else _SITE, style=_STYLE, script=script, wide=wide)
     return Reply(status, (("content-type", "text/html; charset=utf-8"), *_headers(form_target, script)), body.encode())
 
 
@@ -165,7 +123,7 @@ def part(content: str) -> Reply:
 def _headers(form_target: str, script: str) -> tuple[tuple[str, str], ...]:
     # Browsers apply `form-action` also to the redirect that follows the form.
     action = f"'self' {form_target}".strip()
-    allowed = f"script-src '{_hash(script)}'; connect-src 'self'; " if script else ""
+    allowed = f"script-src {source(script)}; connect-src 'self'; " if script else ""
     return (
         (
             "content-security-policy",
