@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -93,8 +94,12 @@ def test_two_processes_do_not_carry_out_one_rollout(rollouts: Rollouts, stacks: 
     with rollouts.start() as first:
         assert first.stdout is not None
         first.stdout.readline()
-        with rollouts.start() as second:
-            refused, _ = second.communicate(timeout=60)
+        first.send_signal(signal.SIGSTOP)  # the other one may take longer to start than the whole rollout does
+        try:
+            with rollouts.start() as second:
+                refused, _ = second.communicate(timeout=60)
+        finally:
+            first.send_signal(signal.SIGCONT)
         output, _ = first.communicate(timeout=60)
     assert refused.startswith("ConfigError another process carries out the rollout in ")
     assert output.splitlines()[-1] == "end" + " succeeded" * 4

@@ -314,6 +314,7 @@ async def test_error_of_a_failed_deployment_holds_the_reason(connected: Connecte
 
 async def test_timeout_ends_the_wait(connected: Connected) -> None:
     fake, c66 = connected
+    fake.world.action_seconds = 3600
     stack = fake.add_stack("slow")
     started = await c66.stacks.redeploy(stack.uid)
     with pytest.raises(ActionUnfinished):

@@ -107,6 +107,7 @@ def test_deployment_without_a_repository_has_no_commit_url(fake: FakeCloud66, ca
 
 async def test_latest_deployment_is_read_and_cancelled(connected: Connected) -> None:
     fake, c66 = connected
+    fake.world.action_seconds = 3600
     stack = fake.add_stack("web")
     started = await c66.stacks.redeploy(stack.uid, git_ref="v2.1")
     latest = await c66.deployments.list(stack.uid).first()

@@ -163,13 +163,21 @@ def test_one_server_is_paused_or_resumed(fake: FakeCloud66, call: Caller) -> Non
 # --- story ---------------------------------------------------------------------------------------
 
 
+async def test_process_is_scaled_when_the_action_finishes(fake: FakeCloud66, rails: FakeStack) -> None:
+    server = rails.servers[0]
+    async with fake.client() as c66:
+        action = await c66.processes.scale(rails.uid, "worker", server_count={server["uid"]: 3})
+        assert (await c66.processes.get(rails.uid, "worker")).servers == {server["name"]: 1}
+        async with fake.clock.running():
+            await c66.actions.wait(action)
+        assert (await c66.processes.get(rails.uid, "worker")).servers == {server["name"]: 3}
+
+
 async def test_process_is_scaled_paused_and_resumed(connected: Connected) -> None:
     fake, c66 = connected
     stack = add_rails(fake).uid
     server = (await c66.servers.list(stack))[0]
-    action = await c66.processes.scale(stack, "worker", server_count={server.uid: 3})
-    assert (await c66.processes.get(stack, "worker")).servers == {server.name: 1}
-    await c66.actions.wait(action)
+    await c66.actions.wait(await c66.processes.scale(stack, "worker", server_count={server.uid: 3}))
     assert (await c66.processes.get(stack, "worker")).servers == {server.name: 3}
     await c66.actions.wait(await c66.processes.pause(stack, "worker", server_uid=server.uid))
     paused = {process.name: process.servers_pauses for process in await c66.processes.list(stack)}

@@ -159,13 +159,23 @@ def test_unknown_service_or_server_is_not_found(call: Caller, docker: FakeStack)
 # --- story ---------------------------------------------------------------------------------------
 
 
+async def test_service_is_scaled_when_the_action_finishes(fake: FakeCloud66, docker: FakeStack) -> None:
+    uid, server = docker.uid, docker.servers[0]["uid"]
+    async with fake.client() as c66:
+        before = await c66.containers.list(uid, service_name="web", server_uid=server)
+        action = await c66.services.scale(uid, "web", server_count={server: 5})
+        assert await c66.containers.list(uid, service_name="web", server_uid=server) == before
+        async with fake.clock.running():
+            await c66.actions.wait(action)
+        assert len(await c66.containers.list(uid, service_name="web", server_uid=server)) == 5 > len(before)
+
+
 async def test_service_is_scaled_and_stopped(connected: Connected) -> None:
     fake, c66 = connected
     stack = add_docker(fake).uid
     server = (await c66.servers.list(stack))[0]
     before = {item.uid for item in await c66.containers.list(stack, service_name="web", server_uid=server.uid)}
     action = await c66.services.scale(stack, "web", server_count={server.uid: 5})
-    assert len(await c66.containers.list(stack, service_name="web", server_uid=server.uid)) == len(before)
     await c66.actions.wait(action)
     assert action.action == "service_scale"
     scaled = await c66.services.get(stack, "web", server_uid=server.uid)
