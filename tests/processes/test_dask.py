@@ -93,7 +93,9 @@ async def engine(client: Any, server: tuple[SandboxServer, list[str]]) -> AsyncG
 
 def started(cluster: Any) -> list[int]:
     """Return the IDs of the worker processes that have started in the eyes of their nannies."""
-    running = [nanny.pid for nanny in cluster.workers.values() if nanny.status.name == "running"]
+    # A nanny that replaces a process is running all the time. It does not replace one that dies while it starts.
+    processes = [nanny.process for nanny in cluster.workers.values() if nanny.process is not None]
+    running = [process.pid for process in processes if process.status.name == "running"]
     return [pid for pid in running if pid is not None]
 
 
