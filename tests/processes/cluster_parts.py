@@ -8,7 +8,6 @@ import pickle
 import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator
 from contextlib import asynccontextmanager, contextmanager
-from pathlib import Path
 from typing import Any, ClassVar
 
 from cloud66_async import Cloud66, Failed, NotFound, Ok
@@ -204,13 +203,6 @@ async def unpicklable_error(c66: Cloud66, item: int) -> None:
 
 
 async def die(c66: Cloud66, item: int) -> None:
-    os._exit(1)
-
-
-async def die_once_started(c66: Cloud66, folder: str) -> None:
-    """Die when the folder has a file with the ID of this process: Dask does not replace a worker while it starts."""
-    while not Path(folder, str(os.getpid())).exists():
-        await asyncio.sleep(0.02)
     os._exit(1)
 
 
