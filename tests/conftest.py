@@ -11,8 +11,11 @@ from hypothesis.strategies import none
 
 from cloud66_async._core import tolerant
 
+from .browser import chromium
 from .leaks import LeakCheck
 from .support import RecordingClock
+
+__all__ = ["PoolName", "chromium"]
 
 # The time an example takes depends on the machine, not on the code.
 settings.register_profile("cloud66", deadline=None)

@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 
 from cloud66_async import Cloud66, ConfigError, NotFound
+from cloud66_async.clock import Clock
 from cloud66_async.integrations.redis.reads import RedisReads
 from cloud66_async.integrations.sealing import KEY_VARIABLE, new_key
-from cloud66_async.operation import Response
 from cloud66_async.reads import MAX_BODY
 from cloud66_async.resources import stacks
 from cloud66_async.sandbox import FakeClock, FakeCloud66
@@ -30,12 +30,19 @@ READ = stacks.GET.bind(stack="a")
 
 @asynccontextmanager
 async def clients(
-    redis: RedisServer, *replies: Any, count: int = 2, url: str | None = None, **options: Any
+    redis: RedisServer,
+    *replies: Any,
+    count: int = 2,
+    url: str | None = None,
+    clock: Clock | None = None,
+    **options: Any,
 ) -> AsyncGenerator[tuple[list[Cloud66], Script]]:
     """Open clients that have these replies, each with shared reads of its own, as processes have."""
     transport = Script(*replies or (WEB,))
     url = url or redis.patient_url
-    found = [Cloud66(TOKEN, transport=transport, shared_reads=RedisReads(url, **options)) for _ in range(count)]
+    found = [
+        Cloud66(TOKEN, transport=transport, shared_reads=RedisReads(url, **options), clock=clock) for _ in range(count)
+    ]
     try:
         yield found, transport
     finally:
@@ -67,11 +74,6 @@ def later(event: asyncio.Event, reply: Any = WEB) -> Any:
     return wait
 
 
-def is_shared(response: Response[Any]) -> bool:
-    """Return whether another read has received the response a short time ago."""
-    return response.age is not None and 0 <= response.age < 5
-
-
 # --- what is shared ------------------------------------------------------------------------------
 
 
@@ -79,7 +81,8 @@ async def test_response_is_kept_for_others(redis_server: RedisServer) -> None:
     async with clients(redis_server) as ((first, second), transport):
         own, shared = await first.send(READ), await second.send(READ)
         assert own.age is None
-        assert is_shared(shared)
+        assert shared.age is not None
+        assert 0 <= shared.age < 5
         assert (shared.data, shared.raw, shared.request_id) == (own.data, own.raw, own.request_id)
         forget(redis_server)
         assert (await second.send(READ)).age is None
@@ -101,7 +104,7 @@ async def test_clock_of_a_test_decides(redis_server: RedisServer) -> None:
 
 async def test_waits_for_the_request_of_another(redis_server: RedisServer) -> None:
     sent = asyncio.Event()
-    async with clients(redis_server, later(sent)) as ((first, second), transport):
+    async with clients(redis_server, later(sent), clock=FakeClock(autojump=False)) as ((first, second), transport):
         leader = asyncio.create_task(first.send(READ))
         while not transport.requests:
             await asyncio.sleep(0.001)
@@ -109,7 +112,7 @@ async def test_waits_for_the_request_of_another(redis_server: RedisServer) -> No
         await asyncio.sleep(0.1)
         sent.set()
         assert (await leader).age is None
-        assert [is_shared(await task) for task in others] == [True] * 3
+        assert [(await task).age for task in others] == [0.0] * 3
     assert len(transport.requests) == 1
 
 
@@ -156,7 +159,7 @@ async def test_cancelled_read_lets_another_one_try(
 async def test_lease_is_extended_for_slow_requests(redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("cloud66_async.integrations.redis.reads._LEASE", 1.0)
     sent = asyncio.Event()
-    async with clients(redis_server, later(sent)) as ((first, second), transport):
+    async with clients(redis_server, later(sent), clock=FakeClock(autojump=False)) as ((first, second), transport):
         leader = asyncio.create_task(first.send(READ))
         while not transport.requests:
             await asyncio.sleep(0.001)
@@ -164,7 +167,7 @@ async def test_lease_is_extended_for_slow_requests(redis_server: RedisServer, mo
         await asyncio.sleep(2.4)
         sent.set()
         assert (await leader).age is None
-        assert is_shared(await other)
+        assert (await other).age == 0.0
     assert len(transport.requests) == 1
 
 

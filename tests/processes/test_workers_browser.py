@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 for module in ("starlette", "fastapi", "uvicorn", "jinja2"):
     pytest.importorskip(module, reason=f"{module} is not installed; run: pip install 'cloud66-async[test]'")
 
-from ..web.test_browser import chromium, decide, heading, start_login  # noqa: E402, F401  # pyright: ignore[reportUnusedImport]
+from ..web.test_browser import decide, heading, start_login  # noqa: E402
 from ..web.workers import running  # noqa: E402
 
 pytestmark = pytest.mark.slow
 
 
 def test_two_workers_in_a_browser(
-    chromium: Any,  # noqa: F811
+    chromium: Any,
     redis_server: RedisServer,
     tmp_path: Path,
 ) -> None:
